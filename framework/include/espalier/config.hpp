@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/policy.hpp>
+#include <espalier/secret.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace espalier {
+
+enum class Severity : std::uint8_t { error, warning };
+
+// One finding in a configuration: "site.toml:12:5: error: unknown key 'transfrom'; did you mean
+// 'transform'?"
+struct Diagnostic {
+  std::filesystem::path file;
+  std::uint32_t line = 0;    // from 1
+  std::uint32_t column = 0;  // from 1
+  Severity severity = Severity::error;
+  std::string message;
+};
+
+// One end of tunnels: a machine with the networks behind it.
+struct SiteConfig {
+  std::string name;
+  Endpoint outer;                       // address and UDP port
+  std::string interface;                // towards the peers, or ""
+  std::vector<IpPrefix> networks;       // protected, behind this site
+  std::string tun_name;                 // of the TUN device, "esp0"
+  std::vector<IpPrefix> tun_addresses;  // with host bits
+  std::uint32_t tun_mtu = 1400;
+};
+
+// Keys written in the configuration: CBC or NULL with HMAC only (law 1). From inline hex, a file
+// or the environment.
+struct StaticKeys {
+  std::uint32_t spi_forward = 0;  // first site to second
+  std::uint32_t spi_backward = 0;
+  SaKeys forward;
+  SaKeys backward;
+};
+
+// Two sites joined by an SA in each direction.
+struct TunnelConfig {
+  std::string name;
+  std::string first, second;  // sites
+  Transform transform;
+  Encapsulation encapsulation = Encapsulation::udp;
+  bool esn = true;
+  std::uint32_t replay_window = 1024;
+  std::string traffic_class;
+  std::optional<StaticKeys> static_keys;
+  std::filesystem::path key_file;  // one-time key file ("{site}" replaced), or "": by socket
+};
+
+struct GatewayConfig {
+  std::filesystem::path file;
+  std::string site;  // which of `sites` this machine is; --site overrides
+  Dataplane dataplane = Dataplane::userspace;
+  std::uint32_t workers = 1;
+  std::filesystem::path control_socket;   // "{site}" replaced
+  std::filesystem::path state_directory;  // claims of one-time keys
+  std::vector<std::filesystem::path> plugin_folders;
+  std::map<std::string, std::string> backend_options;  // backend name to JSON text
+  Policy policy;
+  std::map<std::string, SiteConfig> sites;
+  std::vector<TunnelConfig> tunnels;
+};
+
+// A configuration as read: with every finding, and a value only if there is no error among them.
+struct ConfigReading {
+  std::optional<GatewayConfig> config;
+  std::vector<Diagnostic> findings;
+};
+
+// Reads a file with its includes. Relative paths in it are relative to the file that holds them.
+ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets);
+
+// The SAs of one site, outbound and inbound for each of its tunnels, without SPIs where these come
+// with the keys (spi 0). Named "TUNNEL/out" and "TUNNEL/in". Site "" takes config.site.
+Result<std::vector<SaSpec>> sa_specs(const GatewayConfig& config, std::string_view site);
+
+std::string to_string(const Diagnostic& diagnostic);
+
+}  // namespace espalier

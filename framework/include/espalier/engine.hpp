@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/device.hpp>
+#include <espalier/drop.hpp>
+#include <espalier/packet.hpp>
+#include <espalier/sa.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace espalier {
+
+struct EngineOptions {
+  std::uint32_t slots = 512;       // packets that a worker can hold at once, in flight or at hand
+  std::uint32_t burst = 64;        // 1 to 64
+  std::uint32_t max_sas = 131072;  // for each worker
+};
+
+// The two sides of a worker: inner packets and ESP packets.
+struct WorkerPorts {
+  std::unique_ptr<PacketPort> clear;
+  std::unique_ptr<PacketPort> wire;
+};
+
+struct SaStatus {
+  std::string name;
+  Direction direction = Direction::outbound;
+  std::uint32_t spi = 0;
+  std::uint32_t worker = 0;
+  std::string backend;
+  std::string device;
+  std::uint64_t sequence = 0;  // outbound: last assigned; inbound: highest accepted
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;   // of inner packets
+  std::uint64_t errors = 0;  // dropped packets of this SA
+  std::uint64_t moves = 0;   // sessions swapped
+};
+
+// What workers tell the control thread.
+struct EngineEvent {
+  enum class Kind : std::uint8_t { device_lost, sequence_ended, session_closed };
+  Kind kind = Kind::device_lost;
+  std::string backend;  // device_lost
+  std::string device;   // device_lost
+  std::string sa;       // sequence_ended
+};
+
+// The userspace ESP engine: workers that own SAs and run packets to completion. The control thread
+// adds, moves and removes SAs; workers take these up between two bursts. [control]
+class Engine {
+ public:
+  // One worker for each pair of ports. Nothing runs before start().
+  static Result<std::unique_ptr<Engine>> create(const EngineOptions& options,
+                                                std::vector<WorkerPorts> ports);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void start();  // one thread a worker
+  void stop();   // drains what is in flight, then joins
+  // For callers with threads of their own, and for tests: one turn of one worker (commands, one
+  // burst in each direction, completions). Gives the packets moved. Not after start(). [queue]
+  std::size_t turn(std::uint32_t worker);
+
+  // A duplicate name, or a duplicate SPI inbound, is refused. Among outbound SAs with the same
+  // selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's key is new).
+  Result<void> add(const SaSpec& sa, Session session);
+  // The same keys on another device: state and numbers go on. Taken up between two bursts; the old
+  // session is closed when nothing of it is in flight.
+  Result<void> move(std::string_view sa, Session session);
+  Result<void> remove(std::string_view sa);
+
+  std::vector<SaStatus> status() const;
+  DropCounts drops() const;
+  std::vector<EngineEvent> take_events();
+  int event_descriptor() const noexcept;  // readable when take_events() has something
+
+ private:
+  Engine();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace espalier

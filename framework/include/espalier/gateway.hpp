@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/config.hpp>
+#include <espalier/engine.hpp>
+#include <espalier/placer.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace espalier {
+
+// An SA as people see it: what it is, where it was placed and why, what it carried.
+struct GatewaySa {
+  SaSpec spec;
+  std::shared_ptr<const Decision> decision;
+  SaStatus status;
+};
+
+// The running gateway: places SAs, runs them in the engine, moves them when a device is lost.
+// Everything that the control socket can ask for. [control]
+class Gateway {
+ public:
+  Gateway(Registry& registry, Placer& placer, Engine& engine,
+          std::function<void(int level, std::string_view text)> log);
+  ~Gateway();
+
+  // Keys are kept (in secret memory) as long as the SA lives, for moves.
+  Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys keys);
+  Result<void> remove(std::string_view sa);
+  // Replaces SA `old_name` by a new one with new SPI and keys: added first, then the old removed
+  // (an inbound one after `grace`, since packets of the peer may still be on their way).
+  Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
+                                                SaKeys keys, std::chrono::milliseconds grace);
+  std::vector<GatewaySa> list() const;
+  DropCounts drops() const;
+  Inventory inventory() const;
+
+  // To be called when engine.event_descriptor() is readable, and every second: moves the SAs of
+  // lost devices, removes what its grace has ended for. Gives what it did, in sentences.
+  std::vector<std::string> tend();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace espalier

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How plugin.hpp becomes the C table of abi.h: one static function an entry, each of which stops
+// every exception. Vendors need not read this file.
+#pragma once
+
+#include <espalier/plugin.hpp>
+
+namespace espalier::sdk::table {
+
+inline void say(espalier_message* message, std::string_view text) noexcept {
+  if (message == nullptr || message->text == nullptr || message->capacity == 0) return;
+  const std::size_t n =
+      text.size() < message->capacity ? text.size() : std::size_t(message->capacity - 1);
+  std::memcpy(message->text, text.data(), n);
+  message->text[n] = '\0';
+}
+
+// Runs body(), which gives a status; what it throws becomes ESPALIER_LOST and a sentence.
+template <class Body>
+espalier_status guarded(espalier_message* message, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::exception& e) {
+    say(message, e.what());
+  } catch (...) {
+    say(message, "the backend threw something that is not a std::exception");
+  }
+  return ESPALIER_LOST;
+}
+
+inline espalier_status refuse(espalier_message* message, const Refusal& refusal) noexcept {
+  say(message, refusal.reason);
+  return refusal.status == ESPALIER_OK ? ESPALIER_INVALID : refusal.status;
+}
+
+// What the C table sees: the backend's object, with the tables that point back to it.
+struct Instance {
+  std::unique_ptr<Backend> backend;
+  espalier_userspace userspace{};
+  espalier_kernel kernel{};
+  espalier_backend table{};
+};
+
+inline Backend& backend_of(void* self) noexcept { return *static_cast<Instance*>(self)->backend; }
+
+template <class T>
+espalier_status fill(Result<std::vector<T>> list, T* out, uint32_t capacity, uint32_t* count,
+                     espalier_message* message) {
+  if (!list) return refuse(message, list.refusal());
+  *count = static_cast<uint32_t>((*list).size());
+  for (uint32_t i = 0; i < *count && i < capacity; ++i) out[i] = (*list)[i];
+  return ESPALIER_OK;
+}
+
+// Gives the object that a Result carries to the C side, which owns it from here on.
+template <class T>
+espalier_status release(Result<std::unique_ptr<T>> made, void** out, espalier_message* message) {
+  if (!made) return refuse(message, made.refusal());
+  *out = (*made).release();
+  return ESPALIER_OK;
+}
+
+inline espalier_userspace userspace_table() noexcept {
+  auto t = sized<espalier_userspace>();
+  t.device_open = [](void* self, uint64_t id, void** device, espalier_message* m) {
+    return guarded(m, [&] { return release(backend_of(self).open(id), device, m); });
+  };
+  t.device_close = [](void* device) { delete static_cast<Device*>(device); };
+  t.mem_attach = [](void* device, void* base, uint64_t size, uint64_t* iova, espalier_message* m) {
+    return guarded(m, [&]() -> espalier_status {
+      auto attached = static_cast<Device*>(device)->mem_attach(base, size);
+      if (!attached) return refuse(m, attached.refusal());
+      *iova = *attached;
+      return ESPALIER_OK;
+    });
+  };
+  t.mem_detach = [](void* device, void* base, uint64_t size) {
+    guarded(nullptr, [&] {
+      static_cast<Device*>(device)->mem_detach(base, size);
+      return ESPALIER_OK;
+    });
+  };
+  t.session_open = [](void* device, const espalier_session_params* params, uint64_t* session,
+                      espalier_message* m) {
+    return guarded(m, [&]() -> espalier_status {
+      auto opened = static_cast<Device*>(device)->session_open(*params);
+      if (!opened) return refuse(m, opened.refusal());
+      *session = *opened;
+      return ESPALIER_OK;
+    });
+  };
+  t.session_close = [](void* device, uint64_t session) {
+    guarded(nullptr, [&] {
+      static_cast<Device*>(device)->session_close(session);
+      return ESPALIER_OK;
+    });
+  };
+  t.queue_open = [](void* device, void** queue, espalier_message* m) {
+    return guarded(m,
+                   [&] { return release(static_cast<Device*>(device)->queue_open(), queue, m); });
+  };
+  t.queue_close = [](void* queue) { delete static_cast<Queue*>(queue); };
+  t.queue_quiesce = [](void* queue, uint64_t deadline) {
+    return guarded(nullptr, [&] { return static_cast<Queue*>(queue)->quiesce(deadline); });
+  };
+  t.process = [](void* queue, espalier_op* const* ops, uint32_t n) {
+    return guarded(nullptr, [&] { return static_cast<Queue*>(queue)->process(ops, n); });
+  };
+  t.submit = [](void* queue, espalier_op* const* ops, uint32_t n) {
+    uint32_t accepted = 0;
+    guarded(nullptr, [&] {
+      accepted = static_cast<Queue*>(queue)->submit(ops, n);
+      return ESPALIER_OK;
+    });
+    return accepted;
+  };
+  t.poll = [](void* queue, espalier_op** ops, uint32_t n) {
+    uint32_t polled = 0;
+    guarded(nullptr, [&] {
+      polled = static_cast<Queue*>(queue)->poll(ops, n);
+      return ESPALIER_OK;
+    });
+    return polled;
+  };
+  return t;
+}
+
+inline espalier_kernel kernel_table() noexcept {
+  auto t = sized<espalier_kernel>();
+  t.recipe = [](void* self, uint64_t device, const espalier_sa* sa, espalier_recipe* out,
+                espalier_message* m) {
+    return guarded(m, [&]() -> espalier_status {
+      auto recipe = backend_of(self).recipe(device, *sa);
+      if (!recipe) return refuse(m, recipe.refusal());
+      *out = *recipe;
+      return ESPALIER_OK;
+    });
+  };
+  return t;
+}
+
+inline espalier_backend backend_table(Instance& instance) noexcept {
+  auto t = sized<espalier_backend>();
+  t.self = &instance;
+  t.close = [](void* self) { delete static_cast<Instance*>(self); };
+  t.enumerate = [](void* self, espalier_device_info* out, uint32_t capacity, uint32_t* count,
+                   espalier_message* m) {
+    return guarded(m, [&] { return fill(backend_of(self).enumerate(), out, capacity, count, m); });
+  };
+  t.caps = [](void* self, uint64_t id, espalier_capability* out, uint32_t capacity, uint32_t* count,
+              espalier_message* m) {
+    return guarded(m, [&] { return fill(backend_of(self).caps(id), out, capacity, count, m); });
+  };
+  t.pools = [](void* self, uint64_t id, espalier_pool* out, uint32_t capacity, uint32_t* count,
+               espalier_message* m) {
+    return guarded(m, [&] { return fill(backend_of(self).pools(id), out, capacity, count, m); });
+  };
+  t.health = [](void* self, uint64_t id, espalier_health* out) {
+    *out = backend_of(self).health(id);
+    return espalier_status{ESPALIER_OK};
+  };
+  t.userspace = &instance.userspace;
+  t.kernel = &instance.kernel;
+  t.extension = [](void*, const char*) -> const void* { return nullptr; };
+  return t;
+}
+
+// Wraps a backend object in its C table. The table's close() destroys both.
+inline const espalier_backend* expose(std::unique_ptr<Backend> backend) {
+  auto instance = std::make_unique<Instance>();
+  instance->backend = std::move(backend);
+  instance->userspace = userspace_table();
+  instance->kernel = kernel_table();
+  instance->table = backend_table(*instance);
+  return &instance.release()->table;
+}
+
+// B is constructed from (const espalier_host*, std::string_view options).
+template <class B>
+espalier_status negotiate(const espalier_host* host, const char* options,
+                          const espalier_backend** out, espalier_message* message) noexcept {
+  return guarded(message, [&]() -> espalier_status {
+    *out = expose(std::make_unique<B>(host, std::string_view(options)));
+    return ESPALIER_OK;
+  });
+}
+
+}  // namespace espalier::sdk::table
+
+// The name under which a backend linked into its host is known; plugins keep the default.
+#ifndef ESPALIER_PLUGIN_NAME
+#define ESPALIER_PLUGIN_NAME espalier_plugin
+#endif
+
+#define ESPALIER_PLUGIN(Type, manifest)                                                          \
+  extern "C" __attribute__((visibility("default"), used))                                        \
+  const espalier_plugin_entry ESPALIER_PLUGIN_NAME = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,    \
+                                                      ESPALIER_ABI_MINOR,                        \
+                                                      &::espalier::sdk::table::negotiate<Type>}; \
+  __attribute__((section(".espalier.manifest"),                                                  \
+                 used)) static const char espalier_plugin_manifest[] = "abi=1.0\n" manifest;
