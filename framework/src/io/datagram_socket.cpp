@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/datagram_socket.hpp"
 
+#include <espalier/sa.hpp>
+
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
 
@@ -176,15 +178,18 @@ Result<Descriptor> make_socket(Family family, int type, int protocol, std::uint3
   Descriptor fd(::socket(v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
   if (!fd) {
     const int error = errno;
-    return fail(error == EPERM || error == EACCES ? ErrorCode::permission : ErrorCode::io,
-                words_of(error));
+    return fail(
+        error == EPERM || error == EACCES ? ErrorCode::permission : ErrorCode::io,
+        fmt::format("Cannot make {} socket for {}: {}.", type == SOCK_RAW ? "a raw" : "a UDP",
+                    to_string(family), words_of(error)));
   }
   const int bytes = static_cast<int>(buffer_bytes);
   grow_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, bytes);
   grow_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, bytes);
   auto set = v4 ? set_option(fd.get(), IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS")
                 : set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
-  if (set && !v4) set = set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  if (set && !v4 && type != SOCK_RAW)
+    set = set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   if (!set) return std::unexpected(set.error());
   return fd;
 }

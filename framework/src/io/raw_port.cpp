@@ -70,9 +70,7 @@ Result<Descriptor> open_one(const WireOptions& options, std::uint32_t worker) {
     return fail(ErrorCode::permission,
                 "No permission to open a raw socket for ESP (IP protocol 50). Run as root or with "
                 "CAP_NET_RAW, or set 'encapsulation = \"udp\"', which needs neither.");
-  if (!socket)
-    return fail(socket.error().code,
-                fmt::format("A raw socket for ESP cannot be made: {}.", socket.error().message));
+  if (!socket) return socket;
   // Before bind(), so that no packet of another worker is queued meanwhile.
   if (options.workers > 1)
     if (auto kept = io::keep_own_spis(socket->get(), family, worker, options.workers); !kept)

@@ -107,9 +107,7 @@ Result<void> set_udp_options(int fd, Family family) {
 Result<Descriptor> open_member(const WireOptions& options, const Endpoint& local, bool first) {
   auto socket =
       io::make_socket(local.address.family, SOCK_DGRAM, IPPROTO_UDP, options.socket_buffer);
-  if (!socket)
-    return fail(socket.error().code,
-                fmt::format("A UDP socket cannot be made: {}.", socket.error().message));
+  if (!socket) return socket;
   const auto share = [&] {
     return io::set_option(socket->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
   };

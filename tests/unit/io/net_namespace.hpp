@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +46,13 @@ inline bool enter_namespace() {
   const bool up = ::ioctl(fd, SIOCSIFFLAGS, &request) == 0;
   ::close(fd);
   return up;
+}
+
+// Takes every privilege from this process; its user stays.
+inline bool drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2]{};
+  return ::syscall(SYS_capset, &header, none) == 0;
 }
 
 // Runs the body, with its EXPECTs and ASSERTs, in a child process that has an empty network with
