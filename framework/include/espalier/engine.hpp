@@ -81,8 +81,8 @@ class Engine {
   int event_descriptor() const noexcept;  // readable when take_events() has something
 
  private:
-  Engine();
   struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/device_queue.hpp"
 
+#include "esp/sa_state.hpp"
+
 #include <algorithm>
 
 namespace espalier::esp {

@@ -4,12 +4,8 @@
 #include "esp/worker.hpp"
 
 #include <fmt/format.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <list>
 #include <thread>
 #include <unordered_map>
@@ -56,7 +52,7 @@ std::uint32_t longest_packet(const OpenDevice& device, const Transform& transfor
 
 struct Engine::Impl {
   EngineOptions options;
-  int wake_control = -1;
+  Wakeup control;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<HandoffMatrix> handoff;
   std::list<QueueEntry> queues;
@@ -68,6 +64,7 @@ struct Engine::Impl {
   std::vector<std::thread> threads;
   std::atomic<bool> stopping{false};
 
+  Impl(const EngineOptions& given, Wakeup wakeup) : options(given), control(std::move(wakeup)) {}
   ~Impl();
   void send(std::uint32_t worker, Command command);
   void reap();
@@ -93,7 +90,6 @@ Engine::Impl::~Impl() {
   }
   queues.clear();
   workers.clear();
-  if (wake_control >= 0) close(wake_control);
 }
 
 void Engine::Impl::stop() {
@@ -234,29 +230,25 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
 
 // ---- the public side ----------------------------------------------------------------------------
 
-Engine::Engine() : impl_(std::make_unique<Impl>()) {}
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options,
                                                std::vector<WorkerPorts> ports) {
   if (ports.empty()) return fail(ErrorCode::invalid, "an engine needs at least one worker");
-  std::unique_ptr<Engine> engine(new Engine());
-  Impl& impl = *engine->impl_;
-  impl.options = options;
-  impl.wake_control = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (impl.wake_control < 0) {
-    return fail(ErrorCode::io, fmt::format("no eventfd for the engine: {}", std::strerror(errno)));
-  }
+  auto control = Wakeup::create();
+  if (!control) return std::unexpected(control.error());
+  auto impl = std::make_unique<Impl>(options, std::move(*control));
   for (WorkerPorts& pair : ports) {
-    auto worker = Worker::create(options, static_cast<std::uint32_t>(impl.workers.size()),
-                                 std::move(pair), impl.wake_control);
+    auto worker = Worker::create(options, static_cast<std::uint32_t>(impl->workers.size()),
+                                 std::move(pair), impl->control);
     if (!worker) return std::unexpected(worker.error());
-    impl.workers.push_back(std::move(*worker));
+    impl->workers.push_back(std::move(*worker));
   }
-  impl.handoff =
-      std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl.workers.size()));
-  for (auto& worker : impl.workers) worker->connect(*impl.handoff, impl.workers);
-  return engine;
+  impl->handoff =
+      std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl->workers.size()));
+  for (auto& worker : impl->workers) worker->connect(*impl->handoff, impl->workers);
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
 void Engine::start() {
@@ -354,12 +346,11 @@ DropCounts Engine::drops() const {
 }
 
 std::vector<EngineEvent> Engine::take_events() {
-  std::uint64_t count = 0;
-  static_cast<void>(read(impl_->wake_control, &count, sizeof(count)));
+  impl_->control.clear();
   impl_->reap();
   return std::exchange(impl_->events, {});
 }
 
-int Engine::event_descriptor() const noexcept { return impl_->wake_control; }
+int Engine::event_descriptor() const noexcept { return impl_->control.descriptor(); }
 
 }  // namespace espalier

@@ -15,15 +15,19 @@ constexpr std::size_t kBuffer = kHeadroom + kMaxPacket + 1 + kTailroom;
 constexpr std::size_t kStride = (kBuffer / 64 | 1) * 64 + 128;
 static_assert(kStride >= kBuffer && (kStride / 64) % 2 == 1);
 
+std::uint8_t* map(std::size_t size) {
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<std::uint8_t*>(memory);
+}
+
 }  // namespace
 
 void SlotPool::Unmap::operator()(std::uint8_t* memory) const noexcept { munmap(memory, size); }
 
-SlotPool::SlotPool(std::uint32_t count) : count_(count), size_(count * kStride) {
-  void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  memory_ = {static_cast<std::uint8_t*>(memory), Unmap{size_}};
+SlotPool::SlotPool(std::uint32_t count)
+    : count_(count), size_(count * kStride), memory_(map(size_), Unmap{size_}) {
   slots_ = std::make_unique<Slot[]>(count);
   free_.reserve(count);
   for (std::uint32_t i = count; i-- > 0;) {

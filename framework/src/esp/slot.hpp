@@ -68,7 +68,7 @@ class SlotPool {
 
  private:
   struct Unmap {
-    std::size_t size = 0;
+    std::size_t size;
     void operator()(std::uint8_t* memory) const noexcept;
   };
   std::uint32_t count_;

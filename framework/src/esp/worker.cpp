@@ -5,45 +5,36 @@
 #include "esp/inbound.hpp"
 #include "esp/outbound.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <new>
 
 namespace espalier::esp {
 
 Result<std::unique_ptr<Worker>> Worker::create(const EngineOptions& options, std::uint32_t index,
-                                               WorkerPorts ports, int wake_control) {
+                                               WorkerPorts ports, const Wakeup& control) {
   auto ivs = IvSource::create();
   if (!ivs) return std::unexpected(ivs.error());
-  const int wake_worker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake_worker < 0) {
-    return fail(ErrorCode::io, std::string("no eventfd for a worker: ") + std::strerror(errno));
-  }
+  auto own = Wakeup::create();
+  if (!own) return std::unexpected(own.error());
   return std::unique_ptr<Worker>(
-      new Worker(options, index, std::move(ports), std::move(*ivs), wake_control, wake_worker));
+      new Worker(options, index, std::move(ports), std::move(*ivs), control, std::move(*own)));
 }
 
 Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
-               int wake_control, int wake_worker)
+               const Wakeup& control, Wakeup own)
     : index_(index),
       burst_(std::clamp(options.burst, 1u, 64u)),
       pool_(std::max(options.slots, burst_)),
       ports_(std::move(ports)),
       ivs_(std::move(ivs)),
-      wake_control_(wake_control),
-      wake_worker_(wake_worker) {
+      control_(control),
+      own_(std::move(own)) {
   const std::size_t slots = pool_.all().size();
   for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_, &fresh_}) {
     list->reserve(slots);
   }
   packets_.reserve(slots);
 }
-
-Worker::~Worker() { close(wake_worker_); }
 
 std::size_t Worker::turn() noexcept {
   take_commands();

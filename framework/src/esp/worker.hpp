@@ -7,6 +7,7 @@
 #include "esp/policy_table.hpp"
 #include "esp/spi_table.hpp"
 #include "esp/spsc_ring.hpp"
+#include "esp/wakeup.hpp"
 
 #include <espalier/engine.hpp>
 
@@ -21,10 +22,9 @@ namespace espalier::esp {
 // Everything here is for one thread, but for commands(), replies(), wake() and the counters.
 class Worker {
  public:
-  // `wake_control` is an eventfd that is written when a reply was posted.
+  // `control` is signalled when a reply was posted; it outlives the worker.
   static Result<std::unique_ptr<Worker>> create(const EngineOptions& options, std::uint32_t index,
-                                                WorkerPorts ports, int wake_control);
-  ~Worker();
+                                                WorkerPorts ports, const Wakeup& control);
 
   // All workers of the engine, this one included, and the rings between them.
   void connect(HandoffMatrix& handoff, std::span<const std::unique_ptr<Worker>> peers) noexcept {
@@ -39,13 +39,13 @@ class Worker {
 
   SpscRing<Command>& commands() noexcept { return commands_; }
   SpscRing<Reply>& replies() noexcept { return replies_; }
-  void wake() noexcept;
+  void wake() noexcept { own_.signal(); }
   SlotPool& pool() noexcept { return pool_; }
   const DropCounters& drops() const noexcept { return drops_; }
 
  private:
   Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
-         int wake_control, int wake_worker);
+         const Wakeup& control, Wakeup own);
 
   bool mine(std::uint32_t spi) const noexcept { return spi % handoff_->workers() == index_; }
 
@@ -99,8 +99,8 @@ class Worker {
   SpscRing<Reply> replies_{4096};
   std::vector<Reply> unsent_;  // of this turn; posted at its end, when no pointer is in use
   DropCounters drops_;
-  const int wake_control_;
-  const int wake_worker_;
+  const Wakeup& control_;
+  const Wakeup own_;
   std::atomic<bool> asleep_{false};
 };
 

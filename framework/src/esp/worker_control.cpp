@@ -4,7 +4,6 @@
 #include "esp/worker.hpp"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -79,13 +78,7 @@ void Worker::send_replies() noexcept {
   std::size_t sent = 0;
   while (sent < unsent_.size() && replies_.push(Reply(unsent_[sent]))) ++sent;
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent));
-  const std::uint64_t one = 1;
-  static_cast<void>(write(wake_control_, &one, sizeof(one)));
-}
-
-void Worker::wake() noexcept {
-  const std::uint64_t one = 1;
-  static_cast<void>(write(wake_worker_, &one, sizeof(one)));
+  control_.signal();
 }
 
 // Whether there is something to look after that no descriptor will tell of.
@@ -112,7 +105,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
 }
 
 void Worker::sleep() noexcept {
-  std::array<pollfd, 3> waits{{{wake_worker_, POLLIN, 0},
+  std::array<pollfd, 3> waits{{{own_.descriptor(), POLLIN, 0},
                                {ports_.wire->descriptor(), POLLIN, 0},
                                {ports_.clear->descriptor(), POLLIN, 0}}};
   if (waits[1].fd < 0 || waits[2].fd < 0) {
@@ -127,10 +120,7 @@ void Worker::sleep() noexcept {
   }
   if (!work) static_cast<void>(poll(waits.data(), waits.size(), -1));
   asleep_.store(false, std::memory_order_relaxed);
-  if ((waits[0].revents & POLLIN) != 0) {
-    std::uint64_t count = 0;
-    static_cast<void>(read(wake_worker_, &count, sizeof(count)));
-  }
+  if ((waits[0].revents & POLLIN) != 0) own_.clear();
 }
 
 void Worker::drain() noexcept {
