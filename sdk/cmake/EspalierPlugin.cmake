@@ -5,15 +5,15 @@
 function(espalier_add_plugin name)
   cmake_parse_arguments(arg "BUILTIN" "" "SOURCES;LIBRARIES" ${ARGN})
   add_library(espalier_plugin_${name} MODULE ${arg_SOURCES})
-  target_link_libraries(espalier_plugin_${name} PRIVATE espalier_sdk ${arg_LIBRARIES})
+  target_link_libraries(espalier_plugin_${name} PRIVATE espalier::sdk ${arg_LIBRARIES})
   set_target_properties(espalier_plugin_${name} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name}
     CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    LIBRARY_OUTPUT_DIRECTORY ${ESPALIER_PLUGIN_DIRECTORY})
+    LIBRARY_OUTPUT_DIRECTORY "${ESPALIER_PLUGIN_DIRECTORY}")
   target_link_options(espalier_plugin_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,now)
   if(arg_BUILTIN)
     add_library(espalier_backend_${name} STATIC ${arg_SOURCES})
-    target_link_libraries(espalier_backend_${name} PUBLIC espalier_sdk
+    target_link_libraries(espalier_backend_${name} PUBLIC espalier::sdk
       PRIVATE ${arg_LIBRARIES})
     target_include_directories(espalier_backend_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
     target_compile_definitions(espalier_backend_${name} PRIVATE
