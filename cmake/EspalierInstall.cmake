@@ -15,7 +15,7 @@ foreach(folder model config load select place esp io observe gateway)
   endif()
 endforeach()
 
-add_library(libespalier SHARED)
+add_library(libespalier SHARED ${PROJECT_SOURCE_DIR}/framework/src/version.cpp)
 add_library(espalier::espalier ALIAS libespalier)
 set_target_properties(libespalier PROPERTIES OUTPUT_NAME espalier EXPORT_NAME espalier
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX
@@ -24,11 +24,12 @@ set_target_properties(libespalier PROPERTIES OUTPUT_NAME espalier EXPORT_NAME es
 list(JOIN folders "," joined)
 set_target_properties(libespalier PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${joined}")
 target_link_libraries(libespalier PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${folders}>"
-  INTERFACE espalier_sdk)
+  espalier_build_flags INTERFACE espalier_sdk)
 # Only what the public headers declare is exported: no symbol of a library that we use.
 target_link_options(libespalier PRIVATE
   -Wl,--version-script=${CMAKE_CURRENT_LIST_DIR}/libespalier.map -Wl,-z,defs -Wl,-z,now)
-target_include_directories(libespalier INTERFACE
+target_compile_definitions(libespalier PRIVATE ESPALIER_VERSION="${PROJECT_VERSION}")
+target_include_directories(libespalier PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/framework/include>)
 target_compile_features(libespalier INTERFACE cxx_std_23)
 
