@@ -38,7 +38,7 @@ install(TARGETS libespalier espalier_sdk EXPORT espalier-targets)
 install(EXPORT espalier-targets NAMESPACE espalier:: DESTINATION ${package_folder})
 install(DIRECTORY framework/include/ sdk/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
-install(FILES sdk/cmake/EspalierPlugin.cmake DESTINATION ${package_folder})
+install(FILES sdk/cmake/EspalierPlugin.cmake sdk/cmake/plugin.map DESTINATION ${package_folder})
 
 # The mock kit, for the tests of those who use the library.
 if(EXISTS ${PROJECT_SOURCE_DIR}/sdk/mock)

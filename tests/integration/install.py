@@ -49,8 +49,8 @@ class Install(unittest.TestCase):
         self.run_ok("cmake", "-S", HERE / "consumer", "-B", build, "-G", "Ninja",
                     f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={CXX}")
         self.run_ok("cmake", "--build", build)
-        self.assertTrue((build / "plugins/abacus.so").exists())
-        chosen = self.run_ok(build / "choose", build / "plugins", "aes256gcm16")
+        self.assertTrue((build / "abacus.so").exists())
+        chosen = self.run_ok(build / "choose", build, "aes256gcm16")
         self.assertIn("espalier 0.", chosen)
         self.assertRegex(chosen, r"(?s)abacus.*beads.*chosen")
 

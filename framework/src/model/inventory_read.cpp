@@ -250,7 +250,11 @@ Result<Inventory> inventory_from_json(std::string_view text) {
   } catch (const Wrong& error) {
     return fail(ErrorCode::invalid, fmt::format("inventory: {}", error.what()));
   } catch (const Json::exception& error) {
-    return fail(ErrorCode::invalid, fmt::format("inventory: not JSON: {}", error.what()));
+    const std::string_view words = error.what();  // "[json.exception...] where and what"
+    const std::size_t start = words.find("] ");
+    return fail(ErrorCode::invalid,
+                fmt::format("inventory: not JSON: {}",
+                            start == words.npos ? words : words.substr(start + 2)));
   }
 }
 
