@@ -67,6 +67,10 @@ const TransformInfo* transform_info(const Transform& transform) noexcept;
 // The table's name, "aes256gcm16"; for a combination that is not in the table a description.
 std::string to_string(const Transform& transform);
 
+// The names of the saved inventory: "aes-gcm", "hmac-sha256".
+const char* to_string(Cipher cipher) noexcept;
+const char* to_string(Integrity integrity) noexcept;
+
 // True for ciphers for which a repeated IV under one key is fatal: GCM, GMAC, CTR, ChaCha20.
 bool is_counter_mode(Cipher cipher) noexcept;
 

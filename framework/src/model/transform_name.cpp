@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names as people write them: strongSwan's keywords and libreswan's, "CIPHER[-INTEGRITY]".
+#include <espalier/transform.hpp>
+
+#include <model/nearest_name.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <optional>
+#include <vector>
+
+namespace espalier {
+namespace {
+
+// '#' stands for a key length of AES: 128, 192 or 256.
+struct CipherSpelling {
+  std::string_view pattern;
+  Cipher cipher;
+  std::uint16_t key_bits;  // 0: from '#', or none
+  std::uint8_t icv_bytes;  // 0: from the integrity
+};
+
+constexpr CipherSpelling kCipherSpellings[] = {
+    {"aes#", Cipher::aes_cbc, 0, 0},
+    {"aes_cbc#", Cipher::aes_cbc, 0, 0},
+    {"aes_cbc_#", Cipher::aes_cbc, 0, 0},
+    {"aes#ctr", Cipher::aes_ctr, 0, 0},
+    {"aes_ctr#", Cipher::aes_ctr, 0, 0},
+    {"aes_ctr_#", Cipher::aes_ctr, 0, 0},
+    {"aes#gcm8", Cipher::aes_gcm, 0, 8},
+    {"aes#gcm64", Cipher::aes_gcm, 0, 8},
+    {"aes_gcm_8_#", Cipher::aes_gcm, 0, 8},
+    {"aes_gcm_a#", Cipher::aes_gcm, 0, 8},
+    {"aes#gcm12", Cipher::aes_gcm, 0, 12},
+    {"aes#gcm96", Cipher::aes_gcm, 0, 12},
+    {"aes_gcm_12_#", Cipher::aes_gcm, 0, 12},
+    {"aes_gcm_b#", Cipher::aes_gcm, 0, 12},
+    {"aes#gcm16", Cipher::aes_gcm, 0, 16},
+    {"aes#gcm128", Cipher::aes_gcm, 0, 16},
+    {"aes#gcm", Cipher::aes_gcm, 0, 16},
+    {"aes_gcm_16_#", Cipher::aes_gcm, 0, 16},
+    {"aes_gcm_c#", Cipher::aes_gcm, 0, 16},
+    {"aes_gcm#", Cipher::aes_gcm, 0, 16},
+    {"aes_gcm_#", Cipher::aes_gcm, 0, 16},
+    {"aes#gmac", Cipher::aes_gmac, 0, 16},
+    {"aes_gmac#", Cipher::aes_gmac, 0, 16},
+    {"aes_gmac_#", Cipher::aes_gmac, 0, 16},
+    {"null_auth_aes_gmac#", Cipher::aes_gmac, 0, 16},
+    {"null_auth_aes_gmac_#", Cipher::aes_gmac, 0, 16},
+    {"chacha20poly1305", Cipher::chacha20_poly1305, 256, 16},
+    {"chacha20_poly1305", Cipher::chacha20_poly1305, 256, 16},
+    {"3des", Cipher::des3_cbc, 192, 0},
+    {"3des_cbc", Cipher::des3_cbc, 192, 0},
+    {"null", Cipher::null, 0, 0},
+};
+
+struct IntegritySpelling {
+  std::string_view word;
+  Integrity integrity;
+};
+
+constexpr IntegritySpelling kIntegritySpellings[] = {
+    {"", Integrity::none},
+    {"none", Integrity::none},
+    {"null", Integrity::none},
+    {"md5", Integrity::hmac_md5},
+    {"hmac_md5", Integrity::hmac_md5},
+    {"sha", Integrity::hmac_sha1},
+    {"sha1", Integrity::hmac_sha1},
+    {"hmac_sha1", Integrity::hmac_sha1},
+    {"sha2", Integrity::hmac_sha256},
+    {"sha256", Integrity::hmac_sha256},
+    {"sha2_256", Integrity::hmac_sha256},
+    {"hmac_sha2_256", Integrity::hmac_sha256},
+    {"sha384", Integrity::hmac_sha384},
+    {"sha2_384", Integrity::hmac_sha384},
+    {"hmac_sha2_384", Integrity::hmac_sha384},
+    {"sha512", Integrity::hmac_sha512},
+    {"sha2_512", Integrity::hmac_sha512},
+    {"hmac_sha2_512", Integrity::hmac_sha512},
+};
+
+constexpr std::array<std::string_view, 5> kSingleDes = {"des", "1des", "des_cbc", "des1", "des64"};
+
+bool is_aead(Cipher cipher) noexcept {
+  return cipher == Cipher::aes_gcm || cipher == Cipher::aes_gmac ||
+         cipher == Cipher::chacha20_poly1305;
+}
+
+// The key length that the word has where the pattern has '#'.
+std::optional<std::uint16_t> key_bits_in(std::string_view word, std::string_view pattern) {
+  const std::size_t hash = pattern.find('#');
+  const std::string_view before = pattern.substr(0, hash), after = pattern.substr(hash + 1);
+  if (word.size() != before.size() + 3 + after.size()) return std::nullopt;
+  if (!word.starts_with(before) || !word.ends_with(after)) return std::nullopt;
+  const std::string_view digits = word.substr(hash, 3);
+  if (digits == "128") return std::uint16_t{128};
+  if (digits == "192") return std::uint16_t{192};
+  if (digits == "256") return std::uint16_t{256};
+  return std::nullopt;
+}
+
+std::optional<Transform> parse_cipher(std::string_view word) {
+  for (const CipherSpelling& spelling : kCipherSpellings) {
+    std::optional<std::uint16_t> key_bits;
+    if (spelling.pattern.contains('#'))
+      key_bits = key_bits_in(word, spelling.pattern);
+    else if (word == spelling.pattern)
+      key_bits = spelling.key_bits;
+    if (key_bits) return Transform{spelling.cipher, *key_bits, Integrity::none, spelling.icv_bytes};
+  }
+  return std::nullopt;
+}
+
+std::optional<Integrity> parse_integrity(std::string_view word) {
+  const auto found = std::ranges::find(kIntegritySpellings, word, &IntegritySpelling::word);
+  if (found == std::end(kIntegritySpellings)) return std::nullopt;
+  return found->integrity;
+}
+
+std::unexpected<Error> unknown(std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const TransformInfo& info : transforms()) {
+    known.push_back(info.name);
+    if (!info.alias.empty()) known.push_back(info.alias);
+  }
+  std::string hint = did_you_mean(known, name);
+  if (hint.empty())
+    hint = "; write it as strongSwan does: aes256gcm16, aes128-sha256, chacha20poly1305";
+  return fail(ErrorCode::not_found,
+              fmt::format("unknown transform '{}'{}", name.substr(0, 64), hint));
+}
+
+std::unexpected<Error> refuse_des(std::string_view name) {
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("'{}' is refused: ENCR_DES is a MUST NOT (RFC 8221, section 5), its 56-bit "
+                  "key can be searched; use aes256gcm16, or 3des-sha1 for a peer that has "
+                  "nothing better",
+                  name));
+}
+
+std::unexpected<Error> refuse_unauthenticated(std::string_view name, std::string_view word,
+                                              Cipher cipher) {
+  if (cipher == Cipher::null)
+    return fail(ErrorCode::unsupported,
+                fmt::format("'{}' is refused: NULL without integrity protects nothing; add one, "
+                            "like null-sha256",
+                            name));
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("'{}' is refused: encryption without authentication is not effective and MUST "
+                  "NOT be used (RFC 8221, section 4); add an integrity, like {}-sha256, or use "
+                  "aes256gcm16",
+                  name, word));
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+}  // namespace
+
+Result<const TransformInfo*> find_transform(std::string_view name) {
+  const std::string text = lower(name);
+  const std::size_t dash = text.find('-');
+  const std::string_view view = text;
+  const std::string_view cipher_word = view.substr(0, dash);
+  const std::string_view integrity_word =
+      dash == std::string::npos ? std::string_view() : view.substr(dash + 1);
+
+  if (std::ranges::find(kSingleDes, cipher_word) != kSingleDes.end()) return refuse_des(name);
+  auto transform = parse_cipher(cipher_word);
+  const auto integrity = parse_integrity(integrity_word);
+  if (!transform || !integrity || text.ends_with('-')) return unknown(name);
+
+  const bool aead = is_aead(transform->cipher);
+  if (aead && *integrity != Integrity::none)
+    return fail(ErrorCode::invalid,
+                fmt::format("'{}' is refused: {} authenticates by itself; write '{}'", name,
+                            to_string(transform->cipher), cipher_word));
+  if (!aead && *integrity == Integrity::none)
+    return refuse_unauthenticated(name, cipher_word, transform->cipher);
+
+  const auto matches = [&](const TransformInfo& info) {
+    return info.transform.cipher == transform->cipher &&
+           info.transform.key_bits == transform->key_bits &&
+           info.transform.integrity == *integrity &&
+           (!aead || info.transform.icv_bytes == transform->icv_bytes);
+  };
+  const auto found = std::ranges::find_if(transforms(), matches);
+  return found == transforms().end() ? unknown(name) : Result<const TransformInfo*>(&*found);
+}
+
+}  // namespace espalier
