@@ -46,7 +46,7 @@ class Placer {
   Placer& operator=(const Placer&) = delete;
 
   // Fails, with the whole decision in the sentence, only when no backend took the SA: `capacity` if
-  // one may take it later, `unsupported` if none can. An SA that is placed already moves: its old
+  // one may take it later, `unsupported` if none can, `invalid` if it was the request's fault. An SA that is placed already moves: its old
   // room counts as free at once; if this fails, it stays where it is.
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
 
