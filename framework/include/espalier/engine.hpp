@@ -42,10 +42,10 @@ struct SaStatus {
 
 // What workers tell the control thread.
 struct EngineEvent {
-  enum class Kind : std::uint8_t { device_lost, sequence_ended };
+  enum class Kind : std::uint8_t { device_lost, sequence_ended, session_closed };
   Kind kind = Kind::device_lost;
-  std::string backend;  // device_lost
-  std::string device;   // device_lost
+  std::string backend;  // device_lost, session_closed
+  std::string device;   // device_lost, session_closed
   std::string words;    // device_lost: what was seen, for a person
   std::string sa;       // sequence_ended
 };

@@ -122,6 +122,8 @@ void Engine::Impl::take(const Reply& reply) {
     case Reply::Kind::binding_closed: {
       QueueEntry& entry = entry_of(reply.binding->queue);
       bindings.erase(reply.binding);
+      events.push_back({EngineEvent::Kind::session_closed, entry.device->backend(),
+                        entry.device->info().name, "", ""});
       --entry.bindings;
       drop_if_unused(entry);
       break;

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <utility>
 
 namespace espalier {
 
@@ -21,7 +21,8 @@ struct Entry {
   std::string backend;
   std::string device;
   std::string engine_name;  // unique over rekeys, since old and new live side by side for a while
-  bool homeless = false;    // its device is lost and no other took it: its packets are dropped
+  bool homeless = false;    // its device is lost: its packets are dropped until another takes it
+  bool told = false;        // that no other takes it
 };
 
 // A replaced inbound SA that still takes what is on its way.
@@ -45,7 +46,9 @@ struct Gateway::Impl {
 
   Result<Entry> enter(const SaSpec& sa, SaKeys keys);
   Result<void> leave(const std::string& engine_name);
-  void look_for_lost_devices(std::vector<std::string>& done);
+  void take_engine_events(std::vector<std::string>& done);
+  void note_lost(const LostDevice& lost, std::vector<std::string>& done);
+  void move_homeless(std::vector<std::string>& done);
   void end_graces(std::vector<std::string>& done);
   std::string move(Entry& entry);
 };
@@ -154,60 +157,68 @@ Inventory Gateway::inventory() const { return impl_->placer.inventory(); }
 
 std::vector<std::string> Gateway::tend() {
   std::vector<std::string> done;
-  for (const EngineEvent& event : impl_->engine.take_events()) {
-    if (event.kind == EngineEvent::Kind::device_lost) {
-      impl_->placer.report_lost(event.backend, event.device, event.words);
-      done.push_back(fmt::format("device {} of backend {} is lost: {}", event.device,
-                                 event.backend, event.words));
-    } else {
-      done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
-                                 event.sa.substr(0, event.sa.rfind('#'))));
-    }
-  }
-  impl_->look_for_lost_devices(done);
+  impl_->take_engine_events(done);
+  impl_->placer.refresh();
+  for (const LostDevice& lost : impl_->placer.take_lost()) impl_->note_lost(lost, done);
+  impl_->move_homeless(done);
   impl_->end_graces(done);
   for (const std::string& sentence : done) impl_->log(2, sentence);
   return done;
 }
 
-void Gateway::Impl::look_for_lost_devices(std::vector<std::string>& done) {
-  std::set<std::pair<std::string, std::string>> lost;
-  for (const BackendInfo& backend : placer.inventory().backends) {
-    for (const Device& device : backend.devices) {
-      if (device.state == DeviceState::lost || device.state == DeviceState::quarantined) {
-        lost.emplace(backend.name, device.name);
-      }
+void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
+  for (const EngineEvent& event : engine.take_events()) {
+    switch (event.kind) {
+      case EngineEvent::Kind::device_lost:
+        placer.report_lost(event.backend, event.device, event.words);
+        note_lost({event.backend, event.device, event.words}, done);
+        break;
+      case EngineEvent::Kind::session_closed:
+        placer.room_freed(event.backend, event.device);
+        break;
+      case EngineEvent::Kind::sequence_ended:
+        done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
+                                   event.sa.substr(0, event.sa.rfind('#'))));
+        break;
     }
   }
+}
+
+void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& done) {
+  registry.forget(lost.backend, lost.device);
+  done.push_back(
+      fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
   for (auto& [name, entry] : sas) {
-    if (entry.homeless || lost.contains({entry.backend, entry.device})) {
-      std::string sentence = move(entry);
-      if (!sentence.empty()) done.push_back(std::move(sentence));
-    }
+    if (entry.backend == lost.backend && entry.device == lost.device) entry.homeless = true;
+  }
+}
+
+void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
+  for (auto& [name, entry] : sas) {
+    if (!entry.homeless) continue;
+    std::string sentence = move(entry);
+    if (!sentence.empty()) done.push_back(std::move(sentence));
   }
 }
 
 // The SA's session is opened on the next device and swapped in by its worker. Where none takes it,
 // the SA stays where it was and its packets are dropped (law 3) until one does.
 std::string Gateway::Impl::move(Entry& entry) {
-  const bool known = entry.homeless;
+  const bool known = std::exchange(entry.told, true);
   SaSpec unique = entry.spec;
   unique.name = entry.engine_name;
-  placer.release(unique.name);
   auto placement = placer.place(unique, entry.keys);
   if (!placement) {
-    entry.homeless = true;
     return known ? "" : fmt::format("SA {} lost its device and no other takes it; its packets are "
                                     "dropped until one does: {}",
                                     entry.spec.name, placement.error().message);
   }
   if (auto moved = engine.move(unique.name, std::move(placement->session)); !moved) {
-    entry.homeless = true;
     return known ? "" : moved.error().message;
   }
   std::string sentence = fmt::format("SA {} moved from {} to {}", entry.spec.name, entry.backend,
                                      placement->backend);
-  entry.homeless = false;
+  entry.homeless = entry.told = false;
   entry.decision = placement->decision;
   entry.backend = placement->backend;
   entry.device = placement->device;
