@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+extern "C" {  // glibc 2.36 forgot it in this header
 #include <sys/pidfd.h>
+}
 #include <sys/wait.h>
 #include <load/child.hpp>
 #include <load/sealed_image.hpp>
