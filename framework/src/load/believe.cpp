@@ -9,8 +9,8 @@
 namespace espalier::load {
 namespace {
 
-constexpr std::uint32_t kIcvBits = ESPALIER_ICV(8) | ESPALIER_ICV(12) | ESPALIER_ICV(16) |
-                                   ESPALIER_ICV(24) | ESPALIER_ICV(32);
+constexpr std::uint32_t kIcvBits =
+    ESPALIER_ICV(8) | ESPALIER_ICV(12) | ESPALIER_ICV(16) | ESPALIER_ICV(24) | ESPALIER_ICV(32);
 
 std::unexpected<Error> lie(std::string words) { return fail(ErrorCode::invalid, std::move(words)); }
 
@@ -21,8 +21,8 @@ std::unexpected<Error> unreadable(std::string_view what) {
 template <class T>
 Result<void> check_size(const T& said, std::string_view what) {
   if (said.struct_size >= sizeof(T)) return {};
-  return lie(fmt::format("its {} says struct_size {} instead of {}", what, said.struct_size,
-                         sizeof(T)));
+  return lie(
+      fmt::format("its {} says struct_size {} instead of {}", what, said.struct_size, sizeof(T)));
 }
 
 Result<void> in_range(std::uint32_t value, std::uint32_t low, std::uint32_t high,
@@ -50,9 +50,10 @@ bool is_aead(Cipher cipher) {
 
 Result<void> check_pairing(const espalier_capability& said) {
   if (is_aead(Cipher(said.cipher)) == (said.integrity == ESPALIER_INTEGRITY_NONE)) return {};
-  return lie(fmt::format("it pairs cipher {} with integrity {}: AEAD ciphers have none, all others "
-                         "need one",
-                         said.cipher, said.integrity));
+  return lie(
+      fmt::format("it pairs cipher {} with integrity {}: AEAD ciphers have none, all others "
+                  "need one",
+                  said.cipher, said.integrity));
 }
 
 }  // namespace
@@ -90,8 +91,8 @@ Result<Capability> believe(const espalier_capability& said) {
       in_range(said.integrity, ESPALIER_INTEGRITY_NONE, ESPALIER_INTEGRITY_HMAC_SHA512,
                "integrity"),
       check_pairing(said),
-      bits_of(said.key_bits, ESPALIER_KEY_128 | ESPALIER_KEY_192 | ESPALIER_KEY_256 |
-                                 ESPALIER_KEY_ANY,
+      bits_of(said.key_bits,
+              ESPALIER_KEY_128 | ESPALIER_KEY_192 | ESPALIER_KEY_256 | ESPALIER_KEY_ANY,
               "key_bits"),
       bits_of(said.icv_bytes, kIcvBits, "icv_bytes"),
       bits_of(said.directions, ESPALIER_OUTBOUND | ESPALIER_INBOUND, "directions"),

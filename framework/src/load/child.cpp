@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <load/child.hpp>
-#include <load/sealed_image.hpp>
 #include <spawn.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <load/child.hpp>
+#include <load/sealed_image.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,7 +20,7 @@ namespace {
 
 // Everything else stays here: the environment may hold keys.
 constexpr std::string_view kKeptVariables[] = {
-    "PATH",         "LANG",         "LC_ALL",       "TMPDIR",      "LD_LIBRARY_PATH",
+    "PATH",         "LANG",         "LC_ALL",       "TMPDIR",        "LD_LIBRARY_PATH",
     "OPENSSL_CONF", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
 
 constexpr auto kReapLimit = std::chrono::seconds(1);
@@ -73,8 +73,8 @@ class SpawnPlan {
     posix_spawnattr_setsigmask(&attributes_, &none);
     posix_spawnattr_setsigdefault(&attributes_, &all);
     posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                               POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   }
   ~SpawnPlan() {
     posix_spawn_file_actions_destroy(&actions_);

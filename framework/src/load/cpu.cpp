@@ -41,8 +41,9 @@ Result<void> check_cpu(std::span<const std::string> needed, const CpuFeatures& p
   std::ranges::copy_if(needed, std::back_inserter(missing),
                        [&](const std::string& name) { return !present.contains(name); });
   if (missing.empty()) return {};
-  return fail(ErrorCode::unsupported, fmt::format("it needs CPU features that this machine has not: {}",
-                                                  fmt::join(missing, ", ")));
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("it needs CPU features that this machine has not: {}", fmt::join(missing, ", ")));
 }
 
 }  // namespace espalier::load

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <load/describe.hpp>
 #include <load/believe.hpp>
+#include <load/describe.hpp>
 #include <load/status.hpp>
 #include <load/table_check.hpp>
 
@@ -27,8 +27,8 @@ Result<std::vector<T>> read_list(std::string_view what, std::uint32_t limit, Cal
       return std::unexpected(refused(status, fmt::format("list its {}", what), words));
     if (count > limit)
       return fail(ErrorCode::invalid,
-                  fmt::format("it says that it has {} {}, more than the {} that are believed", count,
-                              what, limit));
+                  fmt::format("it says that it has {} {}, more than the {} that are believed",
+                              count, what, limit));
     if (count <= capacity) {
       list.resize(count);
       return list;
@@ -44,8 +44,7 @@ Result<void> read_health(const espalier_backend& table, Device& device) {
   const espalier_status status = table.health(table.self, device.id, &said);
   if (status == ESPALIER_OK) return believe(said, device);
   device.state = DeviceState::lost;
-  device.state_reason =
-      error_from(status, "its health could not be read").message;
+  device.state_reason = error_from(status, "its health could not be read").message;
   return {};
 }
 

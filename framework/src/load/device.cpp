@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <espalier/device.hpp>
 #include <fmt/format.h>
+#include <espalier/device.hpp>
 #include <load/host_services.hpp>
 #include <load/status.hpp>
 
@@ -141,8 +141,8 @@ Result<std::uint64_t> OpenDevice::attach(std::span<std::uint8_t> memory) {
       table_->mem_attach(handle_, memory.data(), memory.size(), &iova, words.message());
   if (status == ESPALIER_OK) return iova;
   return std::unexpected(load::refused(
-      status, fmt::format("make {} bytes of packet memory known to {}", memory.size(),
-                          label(*this)),
+      status,
+      fmt::format("make {} bytes of packet memory known to {}", memory.size(), label(*this)),
       words));
 }
 

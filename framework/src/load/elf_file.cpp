@@ -66,8 +66,9 @@ Result<ElfFile> ElfFile::parse(Bytes bytes) {
     return fail(ErrorCode::unsupported, "it was built for another kind of machine");
   if (header->e_type != ET_DYN) return invalid("it is not a shared object");
   if (header->e_shoff == 0 || header->e_shnum == 0)
-    return invalid("it has no section headers, in which its manifest would be found: do not strip "
-                   "them");
+    return invalid(
+        "it has no section headers, in which its manifest would be found: do not strip "
+        "them");
   if (header->e_shentsize != sizeof(Elf64_Shdr))
     return invalid("it is damaged: its section headers have an unknown size");
   const auto headers =

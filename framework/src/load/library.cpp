@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <boost/dll/shared_library.hpp>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <boost/dll/shared_library.hpp>
 #include <load/library.hpp>
 
 #include <exception>
@@ -58,9 +58,8 @@ Result<const espalier_plugin_entry*> load_library(Descriptor image, const Manife
   try {
     entry = &library.get<const espalier_plugin_entry>(ESPALIER_PLUGIN_SYMBOL);
   } catch (const std::exception& e) {
-    return fail(ErrorCode::invalid,
-                fmt::format("it exports no " ESPALIER_PLUGIN_SYMBOL ": {}",
-                            loader_words(e.what(), path)));
+    return fail(ErrorCode::invalid, fmt::format("it exports no " ESPALIER_PLUGIN_SYMBOL ": {}",
+                                                loader_words(e.what(), path)));
   }
   if (auto ok = check_entry(*entry); !ok) return std::unexpected(ok.error());
   if (entry->abi_major != manifest.abi_major || entry->abi_minor != manifest.abi_minor)

@@ -10,9 +10,8 @@ bool Mailbox::post(DeviceEvent event) {
   const std::scoped_lock lock(mutex_);
   // The order of a device's events matters (lost, then added), so only its last one is compared.
   const auto last = std::ranges::find_if(
-      waiting_.rbegin(), waiting_.rend(), [&](const DeviceEvent& e) {
-        return e.device == event.device && e.backend == event.backend;
-      });
+      waiting_.rbegin(), waiting_.rend(),
+      [&](const DeviceEvent& e) { return e.device == event.device && e.backend == event.backend; });
   if (last != waiting_.rend() && last->event == event.event) return true;
   if (waiting_.size() == kCapacity) return false;
   waiting_.push_back(std::move(event));

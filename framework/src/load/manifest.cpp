@@ -25,10 +25,9 @@ bool printable(std::string_view text) {
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxNameBytes &&
-         std::ranges::all_of(text, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-         });
+  return !text.empty() && text.size() <= kMaxNameBytes && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
 }
 
 // The text up to its end, which is the first NUL; after that only padding may follow.
@@ -71,7 +70,8 @@ Result<void> read_abi(std::string_view text, Manifest& manifest) {
   const auto dot = std::min(text.find('.'), text.size());
   const auto major = number(text.substr(0, dot));
   const auto minor = number(text.substr(std::min(dot + 1, text.size())));
-  if (!major || !minor) return invalid(fmt::format("abi={} in its manifest is not MAJOR.MINOR", text));
+  if (!major || !minor)
+    return invalid(fmt::format("abi={} in its manifest is not MAJOR.MINOR", text));
   manifest.abi_major = *major;
   manifest.abi_minor = *minor;
   return {};
@@ -99,12 +99,14 @@ Result<Manifest> parse_manifest(std::string_view text) {
   if (auto abi = read_abi(values->at("abi"), manifest); !abi) return std::unexpected(abi.error());
   manifest.name = values->at("name");
   if (!is_name(manifest.name))
-    return invalid(fmt::format("name={} in its manifest is not of a to z, 0 to 9, _ and -, 1 to {} "
-                               "long",
-                               manifest.name, kMaxNameBytes));
+    return invalid(
+        fmt::format("name={} in its manifest is not of a to z, 0 to 9, _ and -, 1 to {} "
+                    "long",
+                    manifest.name, kMaxNameBytes));
   manifest.vendor = values->at("vendor");
   manifest.version = values->at("version");
-  if (const auto cpu = values->find("cpu"); cpu != values->end()) manifest.cpu = words_of(cpu->second);
+  if (const auto cpu = values->find("cpu"); cpu != values->end())
+    manifest.cpu = words_of(cpu->second);
   return manifest;
 }
 
@@ -129,11 +131,11 @@ Result<Manifest> read_manifest(std::span<const std::uint8_t> file) {
 
 Result<void> check_abi(const Manifest& manifest) {
   if (manifest.abi_major == ESPALIER_ABI_MAJOR) return {};
-  return fail(ErrorCode::unsupported,
-              fmt::format("it speaks plugin ABI {}.{}, this program {}.{}: get a build of it for "
-                          "this version",
-                          manifest.abi_major, manifest.abi_minor, ESPALIER_ABI_MAJOR,
-                          ESPALIER_ABI_MINOR));
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("it speaks plugin ABI {}.{}, this program {}.{}: get a build of it for "
+                  "this version",
+                  manifest.abi_major, manifest.abi_minor, ESPALIER_ABI_MAJOR, ESPALIER_ABI_MINOR));
 }
 
 }  // namespace espalier::load

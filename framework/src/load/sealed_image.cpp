@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <load/sealed_image.hpp>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <load/sealed_image.hpp>
 
 #include <array>
 #include <cerrno>
@@ -52,8 +52,7 @@ Result<Descriptor> closed(Descriptor image) {
 Result<Descriptor> seal(std::span<const std::uint8_t> bytes, const std::string& name) {
   auto image = create(name);
   if (!image) return image;
-  if (auto written = append(image->get(), bytes); !written)
-    return std::unexpected(written.error());
+  if (auto written = append(image->get(), bytes); !written) return std::unexpected(written.error());
   return closed(std::move(*image));
 }
 

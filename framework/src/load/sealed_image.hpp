@@ -12,8 +12,8 @@ namespace espalier::load {
 
 inline constexpr std::uint64_t kMaxImageBytes = 256ull << 20;
 
-// Copies a file into memory that has a descriptor and that nobody, not even this process, can change
-// any more. `name` is what /proc/PID/maps shows.
+// Copies a file into memory that has a descriptor and that nobody, not even this process, can
+// change any more. `name` is what /proc/PID/maps shows.
 Result<Descriptor> seal(int file, const std::string& name);
 Result<Descriptor> seal(std::span<const std::uint8_t> bytes, const std::string& name);
 

@@ -9,9 +9,8 @@
 namespace espalier {
 namespace {
 
-constexpr ErrorCode kCodes[] = {ErrorCode::unsupported, ErrorCode::capacity,
-                                ErrorCode::transient,   ErrorCode::lost,
-                                ErrorCode::permission,  ErrorCode::invalid};
+constexpr ErrorCode kCodes[] = {ErrorCode::unsupported, ErrorCode::capacity,   ErrorCode::transient,
+                                ErrorCode::lost,        ErrorCode::permission, ErrorCode::invalid};
 
 }  // namespace
 

@@ -29,8 +29,9 @@ Result<void> check_entries(std::initializer_list<Entry> entries, std::string_vie
 
 Result<void> check_userspace(const espalier_userspace* table, const Device& device) {
   if (table == nullptr)
-    return fail(ErrorCode::invalid,
-                fmt::format("it has a userspace device, '{}', but no userspace table", device.name));
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("it has a userspace device, '{}', but no userspace table", device.name));
   if (auto size = check_size(*table, "userspace table"); !size) return size;
   const auto& t = *table;
   return check_entries({{t.device_open != nullptr, "device_open"},

@@ -44,9 +44,10 @@ Result<Descriptor> open_step(int folder, const fs::path& name, const fs::path& w
 std::string distrust(const struct stat& found, PathRole role, uid_t user) {
   if (role == PathRole::file && !S_ISREG(found.st_mode)) return "is not a regular file";
   if (found.st_uid != 0 && found.st_uid != user)
-    return fmt::format("belongs to user {}, neither to root nor to the user {} of this process: "
-                       "chown it",
-                       found.st_uid, user);
+    return fmt::format(
+        "belongs to user {}, neither to root nor to the user {} of this process: "
+        "chown it",
+        found.st_uid, user);
   const bool shielded = role == PathRole::ancestor && (found.st_mode & S_ISVTX) != 0;
   if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !shielded)
     return fmt::format("can be changed by its {} (mode {:04o}): chmod go-w",

@@ -74,9 +74,7 @@ class Backend {
   virtual Result<std::vector<espalier_pool>> pools(uint64_t) {
     return std::vector<espalier_pool>{};
   }
-  virtual espalier_health health(uint64_t) {
-    return {sizeof(espalier_health), ESPALIER_UP, ""};
-  }
+  virtual espalier_health health(uint64_t) { return {sizeof(espalier_health), ESPALIER_UP, ""}; }
   virtual Result<std::unique_ptr<Device>> open(uint64_t) {
     return Refusal{ESPALIER_UNSUPPORTED, "this backend has no userspace devices"};
   }

@@ -226,7 +226,8 @@ espalier_status negotiate(const espalier_host* host, const char* options,
 #define ESPALIER_PLUGIN_NAME espalier_plugin
 #endif
 
-static_assert(ESPALIER_ABI_MAJOR == 1 && ESPALIER_ABI_MINOR == 0, "the manifest below says abi=1.0");
+static_assert(ESPALIER_ABI_MAJOR == 1 && ESPALIER_ABI_MINOR == 0,
+              "the manifest below says abi=1.0");
 
 #define ESPALIER_PLUGIN(Type, manifest)                                                          \
   extern "C" __attribute__((visibility("default"), used))                                        \

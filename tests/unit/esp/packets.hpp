@@ -6,6 +6,7 @@
 #include <espalier/address.hpp>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,18 +24,23 @@ inline Bytes udp_packet(std::string_view source, std::string_view destination, s
     bytes.push_back(static_cast<std::uint8_t>(value >> 8));
     bytes.push_back(static_cast<std::uint8_t>(value));
   };
+  const auto put_all = [](Bytes& bytes, std::span<const std::uint8_t> more) {
+    for (const std::uint8_t byte : more) bytes.push_back(byte);
+  };
   Bytes packet;
   if (from.family == Family::ipv4) {
     packet = {0x45, 0};
     put16(packet, 28 + payload);
-    packet.insert(packet.end(), {0, 0, 0x40, 0, 64, 17, 0, 0});
+    for (const int byte : {0, 0, 0x40, 0, 64, 17, 0, 0})
+      packet.push_back(static_cast<std::uint8_t>(byte));
   } else {
     packet = {0x60, 0, 0, 0};
     put16(packet, 8 + payload);
-    packet.insert(packet.end(), {17, 64});
+    packet.push_back(17);
+    packet.push_back(64);
   }
-  packet.insert(packet.end(), from.view().begin(), from.view().end());
-  packet.insert(packet.end(), to.view().begin(), to.view().end());
+  put_all(packet, from.view());
+  put_all(packet, to.view());
   put16(packet, source_port);
   put16(packet, destination_port);
   put16(packet, 8 + payload);
