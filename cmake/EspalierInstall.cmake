@@ -21,10 +21,14 @@ set_target_properties(libespalier PROPERTIES OUTPUT_NAME espalier EXPORT_NAME es
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib
   LINK_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/libespalier.map)
-list(JOIN folders "," joined)
-set_target_properties(libespalier PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${joined}")
-target_link_libraries(libespalier PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${folders}>"
-  espalier_build_flags INTERFACE espalier_sdk)
+# Their objects themselves, with the libraries that they use: no archive is linked twice.
+foreach(folder IN LISTS folders)
+  target_sources(libespalier PRIVATE $<TARGET_OBJECTS:${folder}>)
+  get_target_property(used ${folder} LINK_LIBRARIES)
+  list(FILTER used EXCLUDE REGEX "^espalier_")
+  target_link_libraries(libespalier PRIVATE ${used})
+endforeach()
+target_link_libraries(libespalier PRIVATE espalier_build_flags INTERFACE espalier_sdk)
 # Only what the public headers declare is exported: no symbol of a library that we use.
 target_link_options(libespalier PRIVATE
   -Wl,--version-script=${CMAKE_CURRENT_LIST_DIR}/libespalier.map -Wl,-z,defs -Wl,-z,now)

@@ -92,7 +92,6 @@ Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys) {
   auto placed = choose_and_open(sa, keys);
   if (placed) {
     enter(sa.name, {{placed->backend, placed->device}, sa.direction});
-    if (old) refusals.room_freed(old->device, static_cast<std::uint32_t>(old->direction));
   } else if (old) {
     enter(sa.name, *old);
   }
