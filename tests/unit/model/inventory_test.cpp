@@ -209,6 +209,26 @@ TEST(InventoryJson, SurvivesWhatIsNoJson) {
   EXPECT_THAT(complaint("{\n  \"a\": ,"), HasSubstr("line 2"));
 }
 
+TEST(InventoryJson, RefusesAKeyThatStandsTwice) {
+  EXPECT_EQ(complaint(with(R"("backends": [], "dataplane": "userspace")")),
+            "inventory: the key \"dataplane\" stands twice in one object");
+  EXPECT_EQ(complaint(with(R"("backends": [{"name": "a", "devices": []},
+                                           {"name": "b", "devices": []}])")),
+            "");
+}
+
+TEST(InventoryJson, RefusesWhatIsNestedTooDeep) {
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  EXPECT_THAT(complaint(with("\"backends\": " + deep)), HasSubstr("nested deeper than"));
+}
+
+TEST(InventoryJson, KeepsItsComplaintsShort) {
+  const std::string name(100000, 'x');
+  EXPECT_LT(complaint(with("\"backends\": [], \"" + name + "\": 1")).size(), 300U);
+  EXPECT_LT(complaint(with("\"backends\": \"" + name + "\"")).size(), 300U);
+  EXPECT_LT(complaint("{\"" + name).size(), 500U);
+}
+
 TEST(InventoryFiles, OfTheRepositoryAreAllRead) {
   int files = 0;
   for (const auto& entry :
