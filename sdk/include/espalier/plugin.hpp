@@ -14,7 +14,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <optional>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,7 +23,8 @@
 
 namespace espalier::sdk {
 
-// Why a device refused: the class that the framework acts on, and one sentence for people.
+// Why a device refused: the class that the framework acts on, and one sentence for people. Returned
+// in a Result; where there is none (a backend's constructor), thrown.
 struct Refusal {
   espalier_status status = ESPALIER_INVALID;
   std::string reason;
@@ -73,9 +74,7 @@ class Backend {
   virtual Result<std::vector<espalier_pool>> pools(uint64_t) {
     return std::vector<espalier_pool>{};
   }
-  virtual espalier_health health(uint64_t) noexcept {
-    return {sizeof(espalier_health), ESPALIER_UP, ""};
-  }
+  virtual espalier_health health(uint64_t) { return {sizeof(espalier_health), ESPALIER_UP, ""}; }
   virtual Result<std::unique_ptr<Device>> open(uint64_t) {
     return Refusal{ESPALIER_UNSUPPORTED, "this backend has no userspace devices"};
   }
