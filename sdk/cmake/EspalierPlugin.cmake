@@ -4,8 +4,6 @@
 # not set. BUILTIN also gives the static library espalier_backend_NAME, whose entry is named
 # espalier_plugin_NAME, to be linked into a program and given to Registry::add_builtin.
 # Works inside Espalier's own build and, installed, from a vendor's: find_package(espalier).
-set(ESPALIER_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
-
 function(espalier_add_plugin name)
   cmake_parse_arguments(arg "BUILTIN" "" "SOURCES;LIBRARIES" ${ARGN})
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -20,6 +18,7 @@ function(espalier_add_plugin name)
   if(NOT ESPALIER_PLUGIN_DIRECTORY)
     set(ESPALIER_PLUGIN_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   endif()
+  set(exports ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   set(plugin espalier_plugin_${name})
   add_library(${plugin} MODULE ${arg_SOURCES})
   target_link_libraries(${plugin} PRIVATE ${sdk} ${arg_LIBRARIES})
@@ -27,9 +26,9 @@ function(espalier_add_plugin name)
     PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name}
     CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LIBRARY_OUTPUT_DIRECTORY ${ESPALIER_PLUGIN_DIRECTORY}
-    LINK_DEPENDS ${ESPALIER_PLUGIN_MAP})
+    LINK_DEPENDS ${exports})
   target_link_options(${plugin} PRIVATE
-    -Wl,--version-script=${ESPALIER_PLUGIN_MAP} -Wl,-z,now)
+    -Wl,--version-script=${exports} -Wl,-z,now)
   if(arg_BUILTIN)
     set(backend espalier_backend_${name})
     add_library(${backend} STATIC ${arg_SOURCES})
