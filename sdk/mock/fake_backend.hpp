@@ -143,7 +143,7 @@ class FakePlugin final : public sdk::Backend {
     return pools;
   }
 
-  espalier_health health(std::uint64_t id) noexcept override {
+  espalier_health health(std::uint64_t id) override {
     auto health = sdk::sized<espalier_health>();
     const auto* device = find(id);
     if (device == nullptr) {

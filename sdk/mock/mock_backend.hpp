@@ -38,7 +38,7 @@ class MockBackend : public sdk::Backend {
   MOCK_METHOD(sdk::Result<std::vector<espalier_capability>>, caps, (std::uint64_t device),
               (override));
   MOCK_METHOD(sdk::Result<std::vector<espalier_pool>>, pools, (std::uint64_t device), (override));
-  MOCK_METHOD(espalier_health, health, (std::uint64_t device), (noexcept, override));
+  MOCK_METHOD(espalier_health, health, (std::uint64_t device), (override));
   MOCK_METHOD(sdk::Result<std::unique_ptr<sdk::Device>>, open, (std::uint64_t device), (override));
   MOCK_METHOD(sdk::Result<espalier_recipe>, recipe, (std::uint64_t device, const espalier_sa& sa),
               (override));

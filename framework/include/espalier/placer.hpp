@@ -46,14 +46,16 @@ class Placer {
   Placer& operator=(const Placer&) = delete;
 
   // Fails, with the whole decision in the sentence, only when no backend took the SA: `capacity` if
-  // one may take it later, `unsupported` if none can. An SA that is placed already moves: its old
-  // room counts as free at once; if this fails, it stays where it is.
+  // one may take it later, `unsupported` if none can, `invalid` if it was the request's fault. An
+  // SA that is placed already moves: in the counts its old room is free at once (but see
+  // room_freed); if this fails, it stays where it is.
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
 
   // The SA has left (its session is destroyed by the caller): its room counts as free.
   void release(std::string_view sa);
 
-  // A session that an SA left behind when it moved is closed now: a full table may be asked again.
+  // A session that an SA left behind when it moved is closed now: if the device refused others for
+  // want of room, it may be asked again. release() says this itself.
   void room_freed(std::string_view backend, std::string_view device);
 
   // The device stopped working: quarantined (first 1 s, doubling to 5 min), its SAs to be placed

@@ -22,6 +22,7 @@ class Descriptor {
   }
 
   int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }  // the caller's from here on
   explicit operator bool() const noexcept { return fd_ >= 0; }
 
  private:

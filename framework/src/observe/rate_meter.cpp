@@ -8,9 +8,10 @@
 namespace espalier {
 
 void RateMeter::sample(const std::string& name, std::uint64_t bytes, Time now) {
-  const auto [place, first] = counters_.try_emplace(name, Counter{bytes, now, {}});
-  if (first) return;
+  const auto [place, first] = counters_.try_emplace(name, Counter{bytes, now, {}, 0});
   Counter& counter = place->second;
+  counter.round = round_;
+  if (first) return;
   const std::chrono::duration<double> elapsed = now - counter.at;
   if (elapsed.count() <= 0) return;
   const std::uint64_t grown = bytes >= counter.bytes ? bytes - counter.bytes : 0;
@@ -22,7 +23,9 @@ void RateMeter::sample(const std::string& name, std::uint64_t bytes, Time now) {
   counter.at = now;
 }
 
-void RateMeter::forget(const std::string& name) { counters_.erase(name); }
+void RateMeter::end_round() {
+  std::erase_if(counters_, [this](const auto& entry) { return entry.second.round != round_; });
+}
 
 Rate RateMeter::rate(const std::string& name) const {
   const auto found = counters_.find(name);

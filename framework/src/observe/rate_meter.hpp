@@ -22,7 +22,9 @@ class RateMeter {
   // The counter `name` stands at `bytes`. A first sample gives no rate; nor does one that is taken
   // at the same moment as that before it.
   void sample(const std::string& name, std::uint64_t bytes, Time now);
-  void forget(const std::string& name);
+  // Around the samples of all counters: those that were not sampled within are forgotten.
+  void begin_round() { ++round_; }
+  void end_round();
   Rate rate(const std::string& name) const;
 
  private:
@@ -30,7 +32,9 @@ class RateMeter {
     std::uint64_t bytes = 0;
     Time at;
     Rate rate;
+    std::uint64_t round = 0;
   };
+  std::uint64_t round_ = 0;
   std::map<std::string, Counter> counters_;
 };
 

@@ -35,12 +35,20 @@ bool may_change(Reason reason) {
 }
 
 Error nobody_took_it(const Decision& decision) {
-  const bool later = std::ranges::any_of(decision.candidates,
-                                         [](const Candidate& c) { return may_change(c.reason); });
-  return {later ? ErrorCode::capacity : ErrorCode::unsupported,
-          fmt::format("no backend takes SA '{}'{}:\n{}", decision.sa,
-                      later ? " now" : "; change its transform, or the policy's backends",
-                      to_text(decision))};
+  const auto any = [&](auto&& is) {
+    return std::ranges::any_of(decision.candidates, is, &Candidate::reason);
+  };
+  ErrorCode code = ErrorCode::unsupported;
+  const char* advice = "change its transform, or the policy's backends";
+  if (any(may_change)) {
+    code = ErrorCode::capacity;
+    advice = "try again when something has changed";
+  } else if (any([](Reason reason) { return reason == Reason::refused_invalid; })) {
+    code = ErrorCode::invalid;
+    advice = "look at its keys";
+  }
+  return {code,
+          fmt::format("no backend takes SA '{}'; {}:\n{}", decision.sa, advice, to_text(decision))};
 }
 
 }  // namespace
@@ -84,7 +92,6 @@ Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys) {
   auto placed = choose_and_open(sa, keys);
   if (placed) {
     enter(sa.name, {{placed->backend, placed->device}, sa.direction});
-    if (old) refusals.room_freed(old->device, static_cast<std::uint32_t>(old->direction));
   } else if (old) {
     enter(sa.name, *old);
   }

@@ -323,7 +323,7 @@ TEST_F(FakeBackendTest, DiesInTheMiddleOfASynchronousBurst) {
   EXPECT_EQ(table().process(queue, ops.data(), 4), ESPALIER_LOST);
   EXPECT_EQ(four[1].op.status, ESPALIER_OP_DONE);
   EXPECT_EQ(four[2].op.status, ESPALIER_OP_PENDING);
-  espalier_health health{};
+  auto health = sdk::sized<espalier_health>();
   backend->health(backend->self, info.id, &health);
   EXPECT_EQ(health.state, std::uint32_t{ESPALIER_GONE});
   EXPECT_STREQ(health.reason, "the card fell out");
@@ -437,14 +437,14 @@ TEST(FakeBackend, HasAsManyDevicesAsWereNamed) {
   const espalier_backend* backend = nullptr;
   ASSERT_EQ(fake.entry().negotiate(&host.table, fake.options().c_str(), &backend, nullptr),
             ESPALIER_OK);
-  espalier_device_info infos[4];
+  std::vector<espalier_device_info> infos(4, sdk::sized<espalier_device_info>());
   std::uint32_t count = 0;
-  backend->enumerate(backend->self, infos, 4, &count, nullptr);
+  backend->enumerate(backend->self, infos.data(), 4, &count, nullptr);
   ASSERT_EQ(count, 2u);
   EXPECT_STREQ(infos[0].name, "a");
   EXPECT_STREQ(infos[1].name, "b");
   EXPECT_EQ(infos[1].flags, std::uint32_t{ESPALIER_DEVICE_ASYNC});
-  espalier_capability capability{};
+  auto capability = sdk::sized<espalier_capability>();
   backend->caps(backend->self, infos[0].id, &capability, 1, &count, nullptr);
   EXPECT_EQ(capability.score, 300u);
   backend->close(backend->self);
@@ -463,7 +463,7 @@ TEST(MockBackend, StandsInForABackendBehindTheTable) {
         return sdk::Refusal{ESPALIER_PERMISSION, "locked"};
       });
   const auto* table = sdk::table::expose(std::move(mock));
-  espalier_device_info seen{};
+  auto seen = sdk::sized<espalier_device_info>();
   std::uint32_t count = 0;
   EXPECT_EQ(table->enumerate(table->self, &seen, 1, &count, nullptr), ESPALIER_OK);
   EXPECT_EQ(seen.id, 42u);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 namespace espalier::test {
 namespace {
@@ -291,11 +292,19 @@ std::vector<espalier_capability> OpenBackend::caps() {
 std::size_t OpenBackend::secrets_held() const { return host_->secrets; }
 
 std::vector<Candidate> candidates() {
-  return {{"openssl", &espalier_plugin_openssl, "{}"},
-          {"aesni", &espalier_plugin_aesni, "{}"},
-          {"aesni_sse", &espalier_plugin_aesni, R"({"path": "sse"})"},
-          {"aesni_avx2", &espalier_plugin_aesni, R"({"path": "avx2"})"},
-          {"aesni_avx512", &espalier_plugin_aesni, R"({"path": "avx512"})"}};
+  std::vector<Candidate> all = {{"openssl", &espalier_plugin_openssl, "{}"}};
+  std::string reason;
+  const auto by_itself = OpenBackend::open(espalier_plugin_aesni, "{}", reason);
+  if (!by_itself) return all;
+  all.push_back({"aesni", &espalier_plugin_aesni, "{}"});
+  for (const std::string path : {"sse", "avx2", "avx512"}) {
+    const auto options = R"({"path": ")" + path + R"("})";
+    const auto forced = OpenBackend::open(espalier_plugin_aesni, options, reason);
+    const bool another =
+        forced && std::string_view(forced->info().description) != by_itself->info().description;
+    if (another) all.push_back({"aesni_" + path, &espalier_plugin_aesni, options});
+  }
+  return all;
 }
 
 Buffer::Buffer(std::size_t size, std::size_t alignment_offset)

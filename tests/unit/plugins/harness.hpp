@@ -95,7 +95,7 @@ class OpenBackend {
   void* queue_ = nullptr;
 };
 
-// The backends under test: openssl, and aesni on every code path.
+// The backends under test: openssl, aesni, and aesni on the other code paths that this CPU has.
 struct Candidate {
   std::string name;  // "openssl", "aesni", "aesni_sse", ...
   const espalier_plugin_entry* entry;
