@@ -119,7 +119,7 @@ TEST_F(Damaged, FilesGiveFindingsAndNoCrash) {
                                 "[[tunnel]]\n",
                                 "[site.left]\n"};
   const std::string good = static_base();
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = 0; round < 1000; ++round) {
     std::string text = good;
     for (unsigned edits = random() % 4 + 1; edits > 0; --edits) {
       const std::size_t at = random() % text.size();
