@@ -1,22 +1,39 @@
 # espalier_add_plugin(NAME SOURCES file... [LIBRARIES target...] [BUILTIN])
-# The plugin NAME.so, exporting the one symbol of the boundary. Goes to ESPALIER_PLUGIN_DIRECTORY.
-# BUILTIN also gives the static library espalier_backend_NAME, whose entry is named
+# The plugin NAME.so, exporting the one symbol of the boundary and nothing else, as the target
+# espalier_plugin_NAME. It goes to ESPALIER_PLUGIN_DIRECTORY, or to the build directory if that is
+# not set. BUILTIN also gives the static library espalier_backend_NAME, whose entry is named
 # espalier_plugin_NAME, to be linked into a program and given to Registry::add_builtin.
+# Works inside Espalier's own build and, installed, from a vendor's: find_package(espalier).
 function(espalier_add_plugin name)
   cmake_parse_arguments(arg "BUILTIN" "" "SOURCES;LIBRARIES" ${ARGN})
-  add_library(espalier_plugin_${name} MODULE ${arg_SOURCES})
-  target_link_libraries(espalier_plugin_${name} PRIVATE espalier_sdk ${arg_LIBRARIES})
-  set_target_properties(espalier_plugin_${name} PROPERTIES
-    PREFIX "" OUTPUT_NAME ${name}
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
+    message(FATAL_ERROR "espalier_add_plugin(${name}): SOURCES is missing, or an argument is not "
+                        "known: '${arg_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(TARGET espalier_sdk)
+    set(sdk espalier_sdk)
+  else()
+    set(sdk espalier::espalier_sdk)
+  endif()
+  if(NOT ESPALIER_PLUGIN_DIRECTORY)
+    set(ESPALIER_PLUGIN_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  endif()
+  set(exports ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
+  set(plugin espalier_plugin_${name})
+  add_library(${plugin} MODULE ${arg_SOURCES})
+  target_link_libraries(${plugin} PRIVATE ${sdk} ${arg_LIBRARIES})
+  set_target_properties(${plugin} PROPERTIES
+    PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name}
     CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    LIBRARY_OUTPUT_DIRECTORY ${ESPALIER_PLUGIN_DIRECTORY})
-  target_link_options(espalier_plugin_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,now)
+    LIBRARY_OUTPUT_DIRECTORY ${ESPALIER_PLUGIN_DIRECTORY}
+    LINK_DEPENDS ${exports})
+  target_link_options(${plugin} PRIVATE
+    -Wl,--version-script=${exports} -Wl,-z,now)
   if(arg_BUILTIN)
-    add_library(espalier_backend_${name} STATIC ${arg_SOURCES})
-    target_link_libraries(espalier_backend_${name} PUBLIC espalier_sdk
-      PRIVATE ${arg_LIBRARIES})
-    target_include_directories(espalier_backend_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-    target_compile_definitions(espalier_backend_${name} PRIVATE
-      ESPALIER_PLUGIN_NAME=espalier_plugin_${name})
+    set(backend espalier_backend_${name})
+    add_library(${backend} STATIC ${arg_SOURCES})
+    target_link_libraries(${backend} PUBLIC ${sdk} PRIVATE ${arg_LIBRARIES})
+    target_include_directories(${backend} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+    target_compile_definitions(${backend} PRIVATE ESPALIER_PLUGIN_NAME=espalier_plugin_${name})
   endif()
 endfunction()

@@ -13,6 +13,11 @@
 namespace espalier {
 
 // Why a candidate was chosen or passed over. The text form is stable: "unsupported.key_length".
+// Where several would fit, the first in the order of the checks is given: policy.excluded, plugin,
+// device state, dataplane, path, transform, key length, ICV, direction, mode, encapsulation,
+// family, ESN, replay window, earlier refusals, policy.limit, pools. Today select() has nothing to
+// look at for selector, mark, lifetime, capacity.queue and capacity.throughput; those are for the
+// kernel dataplane and for rebalancing.
 enum class Reason : std::uint8_t {
   chosen,
   not_needed,  // could take the SA, but one before it did
@@ -61,7 +66,7 @@ struct Candidate {
   std::uint32_t order = 0;  // place in the policy's list, from 1; 0: only by fallback
   std::uint32_t score = 0;
   Reason reason = Reason::device_absent;
-  std::string sentence;
+  std::string sentence;  // its subject is the candidate: "is the first that can take it"
   std::vector<Comparison> numbers;
 
   friend bool operator==(const Candidate&, const Candidate&) = default;
@@ -78,8 +83,15 @@ struct Decision {
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 
-// The pure choice: same inputs, same answer, byte for byte (law 5). Integers only, no I/O. Order:
-// the policy's, then score (high first), then backend and device name.
+// The pure choice: same inputs, same answer, byte for byte (law 5). Integers only, no I/O; its time
+// depends on devices, rules and refusals, never on how many SAs there are.
+//
+// Candidates: every device of the backends of the rule's list (or the policy's, if no rule
+// matches), in its order; then, with order 0, what the fallback adds: `next` all other backends,
+// those of the policy's list first, `software` the backend `openssl`, `fail` none. Within a place:
+// score (high first), then backend and device name. A backend without a device, set aside or
+// excluded is one candidate with device ""; an excluded one is listed only where it would have been
+// considered.
 Decision select(const SaSpec& sa, const Inventory& inventory, const Policy& policy);
 
 std::string_view to_string(Reason reason) noexcept;

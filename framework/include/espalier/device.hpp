@@ -47,13 +47,16 @@ class Queue {
   bool asynchronous() const noexcept { return asynchronous_; }
   const std::shared_ptr<OpenDevice>& device() const noexcept { return device_; }
 
-  // Synchronous devices: completes all ops, or says ESPALIER_LOST.
+  // Synchronous devices: ESPALIER_OK with all ops completed, or ESPALIER_LOST. Ops that still pend
+  // after OK were not done (law 9).
   espalier_status process(std::span<espalier_op* const> ops) noexcept {
-    return table_->process(handle_, ops.data(), static_cast<std::uint32_t>(ops.size()));
+    const auto n = static_cast<std::uint32_t>(ops.size());
+    return table_->process(handle_, ops.data(), n) == ESPALIER_OK ? ESPALIER_OK : ESPALIER_LOST;
   }
   // Asynchronous devices: as in abi.h. The answer of a lying device is cut to ops.size().
   std::uint32_t submit(std::span<espalier_op* const> ops) noexcept;
   std::uint32_t poll(std::span<espalier_op*> ops) noexcept;
+  // After success the device touches no buffer of this queue. Synchronous devices never do.
   Result<void> quiesce(std::chrono::milliseconds limit) noexcept;
 
  private:
@@ -76,6 +79,7 @@ class OpenDevice : public std::enable_shared_from_this<OpenDevice> {
   const std::string& backend() const noexcept { return backend_; }
   const Device& info() const noexcept { return info_; }
   const espalier_userspace& table() const noexcept { return *table_; }
+  void* handle() const noexcept { return handle_; }  // first argument of the table's functions
 
   // Errors carry the device's own words and its class of refusal.
   Result<Session> open_session(const SaSpec& sa, const SaKeys& keys);
@@ -92,7 +96,8 @@ class OpenDevice : public std::enable_shared_from_this<OpenDevice> {
   std::shared_ptr<void> keeper_;
 };
 
-// An ABI status as the error of a call that did not succeed.
+// An ABI status as the error of a call that did not succeed. One that the ABI does not know is
+// ErrorCode::lost.
 Error error_from(espalier_status status, std::string words);
 
 }  // namespace espalier

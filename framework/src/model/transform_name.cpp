@@ -138,9 +138,9 @@ std::unexpected<Error> unknown(std::string_view name) {
 std::unexpected<Error> refuse_des(std::string_view name) {
   return fail(
       ErrorCode::unsupported,
-      fmt::format("'{}' is refused: ENCR_DES MUST NOT be implemented (RFC 8221, section 5), "
-                  "its 56-bit key is found in hours; use aes256gcm16, or 3des-sha1 for a "
-                  "peer that has nothing better",
+      fmt::format("'{}' is refused: ENCR_DES is a MUST NOT (RFC 8221, section 5), its 56-bit "
+                  "key can be searched; use aes256gcm16, or 3des-sha1 for a peer that has "
+                  "nothing better",
                   name));
 }
 
@@ -151,11 +151,12 @@ std::unexpected<Error> refuse_unauthenticated(std::string_view name, std::string
                 fmt::format("'{}' is refused: NULL without integrity protects nothing; add one, "
                             "like null-sha256",
                             name));
-  return fail(ErrorCode::unsupported,
-              fmt::format("'{}' is refused: encryption without authentication MUST NOT be used "
-                          "(RFC 8221, section 4); add an integrity, like {}-sha256, or use "
-                          "aes256gcm16",
-                          name, word));
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("'{}' is refused: encryption without authentication is not effective and MUST "
+                  "NOT be used (RFC 8221, section 4); add an integrity, like {}-sha256, or use "
+                  "aes256gcm16",
+                  name, word));
 }
 
 std::string lower(std::string_view text) {

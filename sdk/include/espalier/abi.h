@@ -3,8 +3,8 @@
  * The plugin boundary of Espalier: the only thing that crosses between framework and backend.
  * C11 (and C++17), self-contained, no dependency. Vendors normally write C++ over it: plugin.hpp.
  * Rules that hold for every function below
- *  - Structs start with struct_size, set by whoever allocates them; read no member beyond it.
- *    New members are only ever appended; espalier_op alone is frozen for an ABI major.
+ *  - Structs start with struct_size, set by their allocator (in a list it is also the stride); touch
+ *    no member beyond it. Members are only ever appended; espalier_op is frozen for an ABI major.
  *  - Whoever allocates frees. Pointers given to a call are valid during that call only, unless said.
  *  - A failing call returns a status and writes one sentence into `message`: what failed, where,
  *    what to do. It never prints, exits, throws, or keeps a lock.

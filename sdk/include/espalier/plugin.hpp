@@ -14,16 +14,18 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <optional>
+#include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
 namespace espalier::sdk {
 
-// Why a device refused: the class that the framework acts on, and one sentence for people.
+// Why a device refused: the class that the framework acts on, and one sentence for people. Returned
+// in a Result; where there is none (a backend's constructor), thrown.
 struct Refusal {
   espalier_status status = ESPALIER_INVALID;
   std::string reason;
@@ -32,7 +34,9 @@ struct Refusal {
 template <class T>
 class Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT
+  // From a T, or what converts to one: a unique_ptr of a derived class.
+  template <class U = T, class = std::enable_if_t<std::is_convertible_v<U&&, T>>>
+  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}    // NOLINT
   Result(Refusal refusal) : state_(std::in_place_index<1>, std::move(refusal)) {}  // NOLINT
   explicit operator bool() const noexcept { return state_.index() == 0; }
   T& operator*() { return std::get<0>(state_); }
@@ -73,9 +77,7 @@ class Backend {
   virtual Result<std::vector<espalier_pool>> pools(uint64_t) {
     return std::vector<espalier_pool>{};
   }
-  virtual espalier_health health(uint64_t) noexcept {
-    return {sizeof(espalier_health), ESPALIER_UP, ""};
-  }
+  virtual espalier_health health(uint64_t) { return {sizeof(espalier_health), ESPALIER_UP, ""}; }
   virtual Result<std::unique_ptr<Device>> open(uint64_t) {
     return Refusal{ESPALIER_UNSUPPORTED, "this backend has no userspace devices"};
   }

@@ -16,11 +16,22 @@ inline void say(espalier_message* message, std::string_view text) noexcept {
   message->text[n] = '\0';
 }
 
-// Runs body(), which gives a status; what it throws becomes ESPALIER_LOST and a sentence.
+inline espalier_status refuse(espalier_message* message, const Refusal& refusal) noexcept {
+  say(message, refusal.reason);
+  return refusal.status == ESPALIER_OK ? ESPALIER_INVALID : refusal.status;
+}
+
+// Runs body(), which gives a status. What it throws becomes a status and a sentence: a Refusal its
+// own, want of memory ESPALIER_TRANSIENT, everything else ESPALIER_LOST.
 template <class Body>
 espalier_status guarded(espalier_message* message, Body&& body) noexcept {
   try {
     return body();
+  } catch (const Refusal& refusal) {
+    return refuse(message, refusal);
+  } catch (const std::bad_alloc&) {
+    say(message, "out of memory");
+    return ESPALIER_TRANSIENT;
   } catch (const std::exception& e) {
     say(message, e.what());
   } catch (...) {
@@ -29,9 +40,22 @@ espalier_status guarded(espalier_message* message, Body&& body) noexcept {
   return ESPALIER_LOST;
 }
 
-inline espalier_status refuse(espalier_message* message, const Refusal& refusal) noexcept {
-  say(message, refusal.reason);
-  return refusal.status == ESPALIER_OK ? ESPALIER_INVALID : refusal.status;
+// Host and plugin may be of different minor versions, so that their structs differ in length. What
+// goes in or out is cut to the shorter one: give() writes nothing beyond the host's struct_size,
+// take() reads nothing beyond it.
+template <class T>
+void give(T* out, const T& value) noexcept {
+  const uint32_t size = out->struct_size;
+  std::memcpy(out, &value, size < sizeof(T) ? size : sizeof(T));
+  out->struct_size = size;
+}
+
+template <class T>
+T take(const T* in) noexcept {
+  T value{};
+  std::memcpy(&value, in, in->struct_size < sizeof(T) ? in->struct_size : sizeof(T));
+  value.struct_size = sizeof(T);
+  return value;
 }
 
 // What the C table sees: the backend's object, with the tables that point back to it.
@@ -44,12 +68,16 @@ struct Instance {
 
 inline Backend& backend_of(void* self) noexcept { return *static_cast<Instance*>(self)->backend; }
 
+// The host's entries are struct_size of the first one apart, not sizeof(T).
 template <class T>
 espalier_status fill(Result<std::vector<T>> list, T* out, uint32_t capacity, uint32_t* count,
                      espalier_message* message) {
   if (!list) return refuse(message, list.refusal());
   *count = static_cast<uint32_t>((*list).size());
-  for (uint32_t i = 0; i < *count && i < capacity; ++i) out[i] = (*list)[i];
+  auto* entry = reinterpret_cast<char*>(out);
+  const uint32_t stride = capacity == 0 ? 0 : out->struct_size;
+  for (uint32_t i = 0; i < *count && i < capacity; ++i, entry += stride)
+    give(reinterpret_cast<T*>(entry), (*list)[i]);
   return ESPALIER_OK;
 }
 
@@ -84,7 +112,7 @@ inline espalier_userspace userspace_table() noexcept {
   t.session_open = [](void* device, const espalier_session_params* params, uint64_t* session,
                       espalier_message* m) {
     return guarded(m, [&]() -> espalier_status {
-      auto opened = static_cast<Device*>(device)->session_open(*params);
+      auto opened = static_cast<Device*>(device)->session_open(take(params));
       if (!opened) return refuse(m, opened.refusal());
       *session = *opened;
       return ESPALIER_OK;
@@ -107,8 +135,10 @@ inline espalier_userspace userspace_table() noexcept {
   t.process = [](void* queue, espalier_op* const* ops, uint32_t n) {
     return guarded(nullptr, [&] { return static_cast<Queue*>(queue)->process(ops, n); });
   };
+  // An exception leaves open which ops the device has taken. All count as taken: they then get lost
+  // with the device, whereas an op sent again elsewhere could reuse its sequence number.
   t.submit = [](void* queue, espalier_op* const* ops, uint32_t n) {
-    uint32_t accepted = 0;
+    uint32_t accepted = n;
     guarded(nullptr, [&] {
       accepted = static_cast<Queue*>(queue)->submit(ops, n);
       return ESPALIER_OK;
@@ -131,9 +161,9 @@ inline espalier_kernel kernel_table() noexcept {
   t.recipe = [](void* self, uint64_t device, const espalier_sa* sa, espalier_recipe* out,
                 espalier_message* m) {
     return guarded(m, [&]() -> espalier_status {
-      auto recipe = backend_of(self).recipe(device, *sa);
+      auto recipe = backend_of(self).recipe(device, take(sa));
       if (!recipe) return refuse(m, recipe.refusal());
-      *out = *recipe;
+      give(out, *recipe);
       return ESPALIER_OK;
     });
   };
@@ -157,8 +187,10 @@ inline espalier_backend backend_table(Instance& instance) noexcept {
     return guarded(m, [&] { return fill(backend_of(self).pools(id), out, capacity, count, m); });
   };
   t.health = [](void* self, uint64_t id, espalier_health* out) {
-    *out = backend_of(self).health(id);
-    return espalier_status{ESPALIER_OK};
+    return guarded(nullptr, [&]() -> espalier_status {
+      give(out, backend_of(self).health(id));
+      return ESPALIER_OK;
+    });
   };
   t.userspace = &instance.userspace;
   t.kernel = &instance.kernel;
@@ -176,7 +208,8 @@ inline const espalier_backend* expose(std::unique_ptr<Backend> backend) {
   return &instance.release()->table;
 }
 
-// B is constructed from (const espalier_host*, std::string_view options).
+// B is constructed from (const espalier_host*, std::string_view options); to refuse, it throws a
+// Refusal.
 template <class B>
 espalier_status negotiate(const espalier_host* host, const char* options,
                           const espalier_backend** out, espalier_message* message) noexcept {
@@ -192,6 +225,9 @@ espalier_status negotiate(const espalier_host* host, const char* options,
 #ifndef ESPALIER_PLUGIN_NAME
 #define ESPALIER_PLUGIN_NAME espalier_plugin
 #endif
+
+static_assert(ESPALIER_ABI_MAJOR == 1 && ESPALIER_ABI_MINOR == 0,
+              "the manifest below says abi=1.0");
 
 #define ESPALIER_PLUGIN(Type, manifest)                                                          \
   extern "C" __attribute__((visibility("default"), used))                                        \

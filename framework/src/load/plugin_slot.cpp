@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <load/library.hpp>
+#include <load/plugin_slot.hpp>
+
+#include <filesystem>
+#include <utility>
+
+namespace espalier::load {
+
+PluginSlot PluginSlot::of_file(const std::filesystem::path& path, Result<CheckedPlugin> checked,
+                               std::string options) {
+  PluginSlot slot;
+  slot.info_.path = path.string();
+  slot.options_ = std::move(options);
+  if (checked) {
+    slot.info_.name = checked->manifest.name;
+    slot.info_.vendor = checked->manifest.vendor;
+    slot.info_.version = checked->manifest.version;
+    slot.checked_ = std::move(*checked);
+  } else {
+    slot.info_.name = path.stem().string();
+    slot.reject(checked.error().message);
+  }
+  return slot;
+}
+
+PluginSlot PluginSlot::built_in(std::string name, const espalier_plugin_entry& entry,
+                                std::string options) {
+  PluginSlot slot;
+  slot.info_.name = std::move(name);
+  slot.info_.path = "built in";
+  slot.options_ = std::move(options);
+  slot.entry_ = &entry;
+  return slot;
+}
+
+std::string PluginSlot::label() const {
+  if (info_.path == "built in") return fmt::format("backend {}", info_.name);
+  return fmt::format("plugin {}", std::filesystem::path(info_.path).filename().string());
+}
+
+void PluginSlot::reject(const std::string& reason) {
+  info_.rejected = fmt::format("{}: {}", label(), reason);
+  checked_.reset();
+}
+
+BackendInfo PluginSlot::describe(const SlotServices& services) {
+  const auto backend = running(services);
+  BackendInfo now = info_;
+  if (!backend) return now;
+  auto devices = (*backend)->devices();
+  if (devices)
+    now.devices = std::move(*devices);
+  else
+    now.rejected = fmt::format("{}: {}", label(), devices.error().message);
+  return now;
+}
+
+Result<std::shared_ptr<OpenDevice>> PluginSlot::open(std::string_view device,
+                                                     const SlotServices& services) {
+  if (const auto found = open_.find(device); found != open_.end()) return found->second;
+  const auto backend = running(services);
+  if (!backend) return std::unexpected(backend.error());
+  auto opened = (*backend)->open(device);
+  if (opened) open_.emplace(device, *opened);
+  return opened;
+}
+
+void PluginSlot::forget(std::string_view device) {
+  if (const auto found = open_.find(device); found != open_.end()) open_.erase(found);
+}
+
+Result<RunningBackend*> PluginSlot::running(const SlotServices& services) {
+  if (!info_.rejected.empty()) return fail(ErrorCode::unsupported, info_.rejected);
+  if (!backend_) {
+    auto started = start(services);
+    if (!started) {
+      reject(started.error().message);
+      return fail(started.error().code, info_.rejected);
+    }
+    backend_ = std::move(*started);
+  }
+  return backend_.get();
+}
+
+Result<std::shared_ptr<RunningBackend>> PluginSlot::start(const SlotServices& services) {
+  if (entry_ == nullptr) {
+    const auto entry = load_library(std::move(checked_->image), checked_->manifest);
+    if (!entry) return std::unexpected(entry.error());
+    entry_ = *entry;
+    checked_.reset();
+  }
+  auto host =
+      std::make_unique<HostServices>(info_.name, services.log, services.secrets, services.mailbox);
+  return RunningBackend::start(info_.name, *entry_, std::move(host), options_);
+}
+
+}  // namespace espalier::load

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <load/probe.hpp>
+#include <load/text.hpp>
+#include <load/try_plugin.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace espalier::load {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kAtOnce = 8;
+constexpr std::string_view kHelperName = "espalier-probe";
+
+std::string seconds(std::chrono::milliseconds limit) {
+  return fmt::format("{:.4g} s", static_cast<double>(limit.count()) / 1000);
+}
+
+// Waits until one of the children may have something new, or the time of one is over.
+void wait_for_any(std::span<const std::pair<std::size_t, Child>> children) {
+  std::vector<pollfd> watched;
+  auto first = Child::Clock::time_point::max();
+  for (const auto& [index, child] : children) {
+    const auto own = child.watched();
+    watched.insert(watched.end(), own.begin(), own.end());
+    first = std::min(first, child.deadline());
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(first - Child::Clock::now());
+  const auto timeout = std::clamp<std::int64_t>(left.count(), 0, 60'000);
+  ::poll(watched.data(), watched.size(), static_cast<int>(timeout));
+}
+
+// The last line of what was printed is where a dying program says why.
+std::string last_words(const std::string& output) {
+  const std::string_view text =
+      std::string_view(output).substr(0, output.find_last_not_of(" \r\n") + 1);
+  const auto start = text.rfind('\n');
+  return printable(start == std::string_view::npos ? text : text.substr(start + 1));
+}
+
+std::string with_last_words(std::string sentence, const std::string& output) {
+  const std::string words = last_words(output);
+  return words.empty() ? sentence : fmt::format("{}; its last words: {}", sentence, words);
+}
+
+std::string killed_by(int number) {
+  const char* const name = sigabbrev_np(number);
+  return fmt::format("its probe was killed by signal {}{}", number,
+                     name == nullptr ? "" : fmt::format(" (SIG{})", name));
+}
+
+ProbeAnswer answer_of(const ChildEnd& end, const ProbeRequest& request,
+                      std::chrono::milliseconds limit) {
+  return {verdict(end, *request.manifest, limit), last_words(end.output)};
+}
+
+}  // namespace
+
+std::string verdict(const ChildEnd& end, const Manifest& manifest,
+                    std::chrono::milliseconds limit) {
+  switch (end.how) {
+    case ChildEnd::How::timed_out:
+      return with_last_words(fmt::format("its probe did not end within {}", seconds(limit)),
+                             end.output);
+    case ChildEnd::How::too_much:
+      return fmt::format("its probe gave more than {} MiB of answer", Child::kReportLimit >> 20);
+    case ChildEnd::How::killed:
+      return with_last_words(killed_by(end.number), end.output);
+    case ChildEnd::How::exited:
+      break;
+  }
+  if (end.number != 0 || end.report.empty())
+    return with_last_words(
+        fmt::format("its probe exited with status {} before it was done", end.number), end.output);
+  const auto found = from_report(end.report);
+  if (!found)
+    return fmt::format("its probe gave an answer that cannot be read: {}", found.error().message);
+  if (found->rejected.empty() && found->name != manifest.name)
+    return fmt::format("its probe answered for a backend named '{}'", printable(found->name));
+  return found->rejected;
+}
+
+std::vector<ProbeAnswer> probe_all(const fs::path& helper, std::span<const ProbeRequest> requests,
+                                   std::chrono::milliseconds limit) {
+  std::vector<ProbeAnswer> answers(requests.size());
+  std::vector<std::pair<std::size_t, Child>> running;
+  std::size_t next = 0;
+  const auto start_next = [&] {
+    const ProbeRequest& request = requests[next];
+    auto child = Child::start({.path = helper,
+                               .arguments = {request.manifest->name},
+                               .image = request.image,
+                               .input = request.options,
+                               .limit = limit});
+    if (child)
+      running.emplace_back(next, std::move(*child));
+    else
+      answers[next].rejected = fmt::format("it cannot be probed: {}", child.error().message);
+    ++next;
+  };
+  while (next < requests.size() || !running.empty()) {
+    while (next < requests.size() && running.size() < kAtOnce) start_next();
+    wait_for_any(running);
+    std::vector<std::pair<std::size_t, Child>> still;
+    for (auto& [index, child] : running) {
+      if (const auto end = child.advance())
+        answers[index] = answer_of(*end, requests[index], limit);
+      else
+        still.emplace_back(index, std::move(child));
+    }
+    running = std::move(still);
+  }
+  return answers;
+}
+
+Result<fs::path> find_helper(const fs::path& wanted) {
+  std::vector<fs::path> places;
+  if (!wanted.empty()) {
+    places = {wanted};
+  } else {
+    std::error_code error;
+    const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+    places = {here / kHelperName,
+              (here / ".." / "libexec" / "espalier" / kHelperName).lexically_normal()};
+  }
+  for (const fs::path& place : places)
+    if (access(place.c_str(), X_OK) == 0) return place;
+  std::string looked;
+  for (const fs::path& place : places) looked += (looked.empty() ? "" : " and ") + place.string();
+  return fail(ErrorCode::not_found,
+              fmt::format("the program {}, in which plugins are tried before they are loaded, was "
+                          "not found at {}: install it there",
+                          kHelperName, looked));
+}
+
+}  // namespace espalier::load

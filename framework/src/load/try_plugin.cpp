@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <load/library.hpp>
+#include <load/running_backend.hpp>
+#include <load/sealed_image.hpp>
+#include <load/try_plugin.hpp>
+
+#include <utility>
+
+namespace espalier::load {
+namespace {
+
+Result<Manifest> manifest_of(int image) {
+  const auto view = ImageView::map(image);
+  if (!view) return std::unexpected(view.error());
+  return read_manifest(view->bytes());
+}
+
+Result<std::vector<Device>> ask(const Manifest& manifest, Descriptor image,
+                                const std::string& options) {
+  const auto entry = load_library(std::move(image), manifest);
+  if (!entry) return std::unexpected(entry.error());
+  const auto secrets = SecretPool::create();
+  auto host = std::make_unique<HostServices>(
+      manifest.name, Log{}, secrets ? secrets->get() : nullptr, std::make_shared<Mailbox>());
+  const auto backend = RunningBackend::start(manifest.name, **entry, std::move(host), options);
+  if (!backend) return std::unexpected(backend.error());
+  return (*backend)->devices();
+}
+
+}  // namespace
+
+BackendInfo try_plugin(Descriptor image, const std::string& options) {
+  BackendInfo found;
+  const auto manifest = manifest_of(image.get());
+  if (!manifest) {
+    found.rejected = manifest.error().message;
+    return found;
+  }
+  found.name = manifest->name;
+  found.vendor = manifest->vendor;
+  found.version = manifest->version;
+  auto devices = ask(*manifest, std::move(image), options);
+  if (devices)
+    found.devices = std::move(*devices);
+  else
+    found.rejected = devices.error().message;
+  return found;
+}
+
+std::string to_report(const BackendInfo& backend) {
+  Inventory inventory;
+  inventory.backends.push_back(backend);
+  return to_json(inventory);
+}
+
+Result<BackendInfo> from_report(std::string_view report) {
+  auto inventory = inventory_from_json(report);
+  if (!inventory) return std::unexpected(inventory.error());
+  if (inventory->backends.size() != 1)
+    return fail(ErrorCode::invalid, "a report is of one backend");
+  return std::move(inventory->backends.front());
+}
+
+}  // namespace espalier::load
