@@ -55,17 +55,19 @@ struct TunnelConfig {
   std::uint32_t replay_window = 1024;
   std::string traffic_class;
   std::optional<StaticKeys> static_keys;
-  std::filesystem::path key_file;  // one-time key file ("{site}" replaced), or "": by socket
+  std::string key_file_name;       // as written: "{site}.keys"; or "": static or by socket
+  std::filesystem::path key_file;  // that file of GatewayConfig::site, in its key folder; or ""
 };
 
 struct GatewayConfig {
   std::filesystem::path file;
-  std::string site;  // which of `sites` this machine is; --site overrides
+  std::string site;  // which of `sites` this machine is, or ""
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
-  std::filesystem::path control_socket;   // "{site}" replaced
-  std::filesystem::path state_directory;  // claims of one-time keys
-  std::vector<std::filesystem::path> plugin_folders;
+  std::filesystem::path control_socket;                // "{site}" replaced
+  std::filesystem::path state_directory;               // claims of one-time keys; "{site}" replaced
+  std::filesystem::path key_folder;                    // of one-time key files
+  std::vector<std::filesystem::path> plugin_folders;   // empty: the installed one
   std::map<std::string, std::string> backend_options;  // backend name to JSON text
   Policy policy;
   std::map<std::string, SiteConfig> sites;
@@ -78,8 +80,17 @@ struct ConfigReading {
   std::vector<Diagnostic> findings;
 };
 
+// What the command line says against the file; "" where it says nothing.
+struct ConfigOverrides {
+  std::string site{};
+  std::filesystem::path key_folder{};
+  std::filesystem::path state_directory{};
+  std::filesystem::path control_socket{};
+};
+
 // Reads a file with its includes. Relative paths in it are relative to the file that holds them.
-ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets);
+ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets,
+                          const ConfigOverrides& overrides = {});
 
 // The SAs of one site, outbound and inbound for each of its tunnels, without SPIs where these come
 // with the keys (spi 0). Named "TUNNEL/out" and "TUNNEL/in". Site "" takes config.site.

@@ -44,8 +44,9 @@ struct SaStatus {
 struct EngineEvent {
   enum class Kind : std::uint8_t { device_lost, sequence_ended, session_closed };
   Kind kind = Kind::device_lost;
-  std::string backend;  // device_lost
-  std::string device;   // device_lost
+  std::string backend;  // device_lost, session_closed
+  std::string device;   // device_lost, session_closed
+  std::string words;    // device_lost: what was seen, for a person
   std::string sa;       // sequence_ended
 };
 
@@ -80,8 +81,8 @@ class Engine {
   int event_descriptor() const noexcept;  // readable when take_events() has something
 
  private:
-  Engine();
   struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -5,6 +5,7 @@
 #include <espalier/engine.hpp>
 #include <espalier/placer.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>

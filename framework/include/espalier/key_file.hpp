@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier {
@@ -19,8 +20,9 @@ struct OneTimeKeys {
 };
 
 // Makes fresh keys and SPIs for every tunnel of the configuration that takes its keys from a
-// one-time key file, and writes one file for each site, mode 0600, into `folder`. Existing files
-// are not overwritten. Gives the files written.
+// one-time key file, and writes one file for each site, mode 0600, into `folder` (made if missing).
+// What a site sends with is what the other receives with. Existing files are not overwritten; all
+// files are written, or none. Gives the files written, by name.
 Result<std::vector<std::filesystem::path>> generate_key_files(const GatewayConfig& config,
                                                               const std::filesystem::path& folder,
                                                               SecretPool& secrets);
@@ -28,9 +30,10 @@ Result<std::vector<std::filesystem::path>> generate_key_files(const GatewayConfi
 // Claims a key file for this run, durably, and reads it (law 1): its id is recorded in
 // `state_directory` and the file renamed to "NAME.used", both synced to disk, before the keys are
 // given. A file that was claimed before, here or as a copy, is refused, as is one that others can
-// read or that is not the caller's.
+// read or that is not the caller's, and one of another site than `site` (both ends with one file
+// would use the same keys for different traffic); "": any site.
 Result<std::vector<OneTimeKeys>> claim_key_file(const std::filesystem::path& file,
                                                 const std::filesystem::path& state_directory,
-                                                SecretPool& secrets);
+                                                SecretPool& secrets, std::string_view site = {});
 
 }  // namespace espalier

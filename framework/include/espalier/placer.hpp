@@ -4,10 +4,12 @@
 #include <espalier/decision.hpp>
 #include <espalier/registry.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace espalier {
 
@@ -19,9 +21,21 @@ struct Placement {
   Session session;
 };
 
+struct LostDevice {
+  std::string backend;
+  std::string device;
+  std::string why;
+
+  friend bool operator==(const LostDevice&, const LostDevice&) = default;
+};
+
 // Carries decisions out: select, open the session, and on a refusal enter it into the snapshot and
 // select again. Counts the SAs of each backend and pool, remembers refusals, quarantines lost
 // devices with backoff. A full table is not asked again until something has left it. [control]
+//
+// The snapshot is read from the registry at construction, and anew when a backend reported an
+// event, when a quarantine is over and once a second; between these, place() and release() keep its
+// numbers up to date. All of that happens inside place() and refresh().
 class Placer {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
@@ -31,19 +45,37 @@ class Placer {
   Placer(const Placer&) = delete;
   Placer& operator=(const Placer&) = delete;
 
-  // Fails, with the whole decision in the sentence, only when no backend took the SA.
+  // Fails, with the whole decision in the sentence, only when no backend took the SA: `capacity` if
+  // one may take it later, `unsupported` if none can, `invalid` if it was the request's fault. An
+  // SA that is placed already moves: in the counts its old room is free at once (but see
+  // room_freed); if this fails, it stays where it is.
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
 
   // The SA has left (its session is destroyed by the caller): its room counts as free.
   void release(std::string_view sa);
 
+  // A session that an SA left behind when it moved is closed now: if the device refused others for
+  // want of room, it may be asked again. release() says this itself.
+  void room_freed(std::string_view backend, std::string_view device);
+
   // The device stopped working: quarantined (first 1 s, doubling to 5 min), its SAs to be placed
   // again by the caller. A second report of the same loss changes nothing.
   void report_lost(std::string_view backend, std::string_view device, std::string_view why);
 
+  // Takes up events, reads health and pools, probes devices whose quarantine is over. To be called
+  // now and then (once a second) where no SA is placed for long.
+  void refresh();
+
+  // Devices that were found lost since the last call by other ways than report_lost (by their
+  // health, their mailbox, or a session that could not be opened): their SAs are to be placed
+  // again.
+  std::vector<LostDevice> take_lost();
+
   // The snapshot that the next select() would see.
   Inventory inventory() const;
   const Policy& policy() const noexcept;
+  // For SAs placed from now on.
+  void set_policy(Policy policy);
 
  private:
   struct Impl;

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Espalier from a fresh Debian 12, in one command. Run again, it installs and rebuilds nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source scripts/common.sh
+
+usage() {
+  cat <<'TEXT'
+usage: ./bootstrap.sh COMMAND
+  demo      two gateways in network namespaces carry real traffic through ESP (60 s)
+  test      builds and runs every test that this machine can run
+  sanitize  the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  build     installs what is missing and builds, no more
+  lint      clang-format and clang-tidy over what differs from main
+Root is needed for apt-get alone, and asked for when a package is missing.
+TEXT
+}
+
+prepare() {
+  local preset=$1
+  require_debian_12
+  mapfile -t packages < <(package_list)
+  install_packages "${packages[@]}"
+  build "$preset"
+}
+
+case ${1:-} in
+  demo)
+    prepare release
+    shift
+    exec scripts/demo --build build/release "$@"
+    ;;
+  test)
+    rm -f build/release/tests.xml
+    prepare release
+    run_tests release
+    exec scripts/tally build/release/tests.xml
+    ;;
+  sanitize)
+    rm -f build/asan/tests.xml
+    prepare asan
+    run_tests asan
+    exec scripts/tally build/asan/tests.xml
+    ;;
+  build) prepare release ;;
+  lint)
+    require_debian_12
+    install_packages clang-format-19 clang-tidy-19
+    prepare debug
+    exec scripts/lint
+    ;;
+  -h | --help | help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/key_file_claim.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "config/durable.hpp"
+#include "config/key_file_text.hpp"
+
+namespace espalier {
+namespace config {
+namespace {
+
+constexpr std::string_view kAgain =
+    "one-time keys serve one run, because numbers used twice under one key lay the traffic open; "
+    "make new ones with 'espalier keygen' and bring them to all ends";
+
+std::filesystem::path used_name(const std::filesystem::path& file) {
+  return file.parent_path() / (file.filename().string() + ".used");
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : ".";
+}
+
+// The file is not there: was it used, or never made?
+std::unexpected<Error> absent(const Descriptor& folder, const std::filesystem::path& file) {
+  struct stat status{};
+  const std::filesystem::path used = used_name(file);
+  if (::fstatat(folder.get(), used.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+    return fail(ErrorCode::conflict,
+                fmt::format("the keys of {} were used on {} (the file is now {}): {}",
+                            file.string(), utc(status.st_ctim.tv_sec), used.string(), kAgain));
+  return fail(ErrorCode::not_found,
+              fmt::format("there is no key file {}: make it with 'espalier keygen', or say where "
+                          "it is with --keys FOLDER",
+                          file.string()));
+}
+
+// Opens the key file and locks it, so that no other process claims it in the same moment. The lock
+// ends with the descriptor.
+Result<Descriptor> open_locked(const Descriptor& folder, const std::filesystem::path& file) {
+  auto opened = open_secret_file(folder, file, Owner::caller);
+  if (!opened && opened.error().code == ErrorCode::not_found) return absent(folder, file);
+  if (!opened) return opened;
+  if (::flock(opened->get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(ErrorCode::conflict, fmt::format("another process is claiming the keys of {} right "
+                                                 "now: {}",
+                                                 file.string(), kAgain));
+  // Renamed by another claim before the lock: what has the name now is another file.
+  struct stat mine{}, named{};
+  if (::fstat(opened->get(), &mine) != 0) return system_failure("read", file, errno);
+  if (::fstatat(folder.get(), file.filename().c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      mine.st_ino != named.st_ino || mine.st_dev != named.st_dev)
+    return absent(folder, file);
+  return opened;
+}
+
+Result<KeyFile> read_keys(const Descriptor& opened, const std::filesystem::path& file,
+                          std::string_view site, SecretPool& secrets) {
+  auto text = read_all(opened, file);
+  if (!text) return std::unexpected(std::move(text.error()));
+  auto keys = read_key_file(*text, file, secrets);
+  if (keys && !site.empty() && keys->site != site)
+    return fail(ErrorCode::invalid,
+                fmt::format("{} has the keys of site '{}', but this is site '{}': each site has a "
+                            "file of its own, and both ends with one file would use the same keys "
+                            "for different traffic",
+                            file.string(), keys->site, site));
+  return keys;
+}
+
+// Where claims are recorded: only its owner may be able to take a record out.
+Result<Descriptor> open_state(const std::filesystem::path& state_directory) {
+  if (auto made = make_folder(state_directory); !made) return std::unexpected(made.error());
+  auto state = open_folder(state_directory);
+  if (!state) return state;
+  struct stat status{};
+  if (::fstat(state->get(), &status) != 0) return system_failure("read", state_directory, errno);
+  if (status.st_uid != ::geteuid() || (status.st_mode & 022) != 0)
+    return fail(
+        ErrorCode::permission,
+        fmt::format("others can write to the state directory {} (owner {}, mode {:04o}): "
+                    "chown it to user {} and chmod 700",
+                    state_directory.string(), status.st_uid, status.st_mode & 07777, ::geteuid()));
+  return state;
+}
+
+// A claim in the state directory: the one place where two runs meet. Exactly one makes the record.
+Result<Descriptor> record(const Descriptor& state, const std::filesystem::path& record_file,
+                          const std::filesystem::path& file, const KeyFile& keys) {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  auto made = create_file(state, record_file,
+                          fmt::format("{} site {} claimed {} by process {}\n", file.string(),
+                                      keys.site, utc(now), ::getpid()));
+  if (made || made.error().code != ErrorCode::conflict) return made;
+  struct stat status{};
+  const bool known =
+      ::fstatat(state.get(), record_file.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  return fail(
+      ErrorCode::conflict,
+      fmt::format("the keys of {} were claimed{} already (recorded in {}): {}", file.string(),
+                  known ? " on " + utc(status.st_mtim.tv_sec) : "", record_file.string(), kAgain));
+}
+
+// Before anything is recorded: a folder in which the file cannot be renamed would burn the keys.
+Result<void> check_writable(const Descriptor& folder, const std::filesystem::path& file) {
+  if (::faccessat(folder.get(), ".", W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return system_failure("rename files in", folder_of(file), errno);
+}
+
+}  // namespace
+
+Result<std::vector<OneTimeKeys>> claim_in_steps(const std::filesystem::path& file,
+                                                const std::filesystem::path& state_directory,
+                                                SecretPool& secrets, std::string_view site,
+                                                const std::function<void(ClaimStep)>& after) {
+  const auto folder = open_folder(folder_of(file));
+  if (!folder) return std::unexpected(folder.error());
+  const auto opened = open_locked(*folder, file);
+  if (!opened) return std::unexpected(opened.error());
+  auto keys = read_keys(*opened, file, site, secrets);
+  if (!keys) return std::unexpected(std::move(keys.error()));
+  if (auto writable = check_writable(*folder, file); !writable)
+    return std::unexpected(writable.error());
+  const auto state = open_state(state_directory);
+  if (!state) return std::unexpected(state.error());
+  after(ClaimStep::read);
+
+  const std::filesystem::path record_file = state_directory / ("claimed-" + keys->id);
+  const auto recorded = record(*state, record_file, file, *keys);
+  if (!recorded) return std::unexpected(recorded.error());
+  after(ClaimStep::recorded);
+  if (auto synced = sync(*recorded, record_file); !synced) return std::unexpected(synced.error());
+  after(ClaimStep::record_synced);
+  if (auto synced = sync(*state, state_directory); !synced) return std::unexpected(synced.error());
+  after(ClaimStep::state_synced);
+
+  if (::renameat(folder->get(), file.filename().c_str(), folder->get(),
+                 used_name(file).filename().c_str()) != 0)
+    return system_failure("rename", file, errno);
+  after(ClaimStep::renamed);
+  if (auto synced = sync(*folder, folder_of(file)); !synced) return std::unexpected(synced.error());
+  after(ClaimStep::folder_synced);
+  return std::move(keys->sas);
+}
+
+}  // namespace config
+
+Result<std::vector<OneTimeKeys>> claim_key_file(const std::filesystem::path& file,
+                                                const std::filesystem::path& state_directory,
+                                                SecretPool& secrets, std::string_view site) {
+  return config::claim_in_steps(file, state_directory, secrets, site, [](config::ClaimStep) {});
+}
+
+}  // namespace espalier

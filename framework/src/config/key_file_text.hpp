@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/key_file.hpp>
+
+#include "config/source_text.hpp"
+
+#include <string>
+#include <vector>
+
+namespace espalier::config {
+
+// What a one-time key file says.
+struct KeyFile {
+  std::string id;    // 32 hex digits; each file has its own
+  std::string site;  // whose file it is
+  std::vector<OneTimeKeys> sas;
+};
+
+// One SA to be written; refers to keys of another owner.
+struct KeyFileEntry {
+  const std::string* tunnel;
+  Direction direction;
+  std::uint32_t spi;
+  Transform transform;
+  const SaKeys* keys;
+};
+
+SourceText write_key_file(const std::string& id, const std::string& site,
+                          const std::vector<KeyFileEntry>& sas);
+
+// Takes the secrets out of `text`. `file` is for sentences.
+Result<KeyFile> read_key_file(SourceText& text, const std::filesystem::path& file,
+                              SecretPool& secrets);
+
+}  // namespace espalier::config

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "esp/device_queue.hpp"
+#include "esp/sa_state.hpp"
+
+namespace espalier::esp {
+
+// From the control thread to a worker, taken up between two bursts. What the pointers lead to
+// belongs to the control thread and lives until the reply that returns it.
+struct Command {
+  enum class Kind : std::uint8_t { none, add, move, remove, drop_queue };
+  Kind kind = Kind::none;
+  SaState* sa = nullptr;
+  Binding* binding = nullptr;    // add, move: nullptr on a worker that does not own the SA
+  DeviceQueue* queue = nullptr;  // add, move: of the binding; drop_queue
+};
+
+// From a worker to the control thread.
+struct Reply {
+  enum class Kind : std::uint8_t {
+    none,
+    sa_removed,      // this worker no longer knows the SA
+    binding_closed,  // nothing of it is in flight
+    queue_dropped,   // the device holds no buffer and the worker no pointer
+    device_lost,
+    sequence_ended,
+  };
+  Kind kind = Kind::none;
+  SaState* sa = nullptr;
+  Binding* binding = nullptr;
+  DeviceQueue* queue = nullptr;
+};
+
+}  // namespace espalier::esp

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "esp/device_queue.hpp"
+
+#include "esp/sa_state.hpp"
+
+#include <algorithm>
+
+namespace espalier::esp {
+
+namespace {
+
+Slot& slot_holding(espalier_op* op) noexcept { return *reinterpret_cast<Slot*>(op); }
+
+}  // namespace
+
+DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova)
+    : queue_(std::move(queue)), pool_(&pool), iova_(iova) {
+  waiting_.reserve(kMaxWaiting);
+  polled_.resize(64);
+}
+
+void DeviceQueue::enqueue(Slot& slot) noexcept {
+  slot.op.session = slot.binding->session.handle();
+  slot.op.iova = iova_ + static_cast<std::uint64_t>(slot.op.esp - pool_->memory().data());
+  slot.op.dst = nullptr;
+  slot.op.dst_iova = 0;
+  slot.op.status = ESPALIER_OP_PENDING;
+  slot.op.flags = 0;
+  slot.op.cookie = slot.generation;
+  slot.state = Slot::State::queued;
+  ++slot.binding->in_flight;
+  waiting_.push_back(&slot.op);
+}
+
+std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
+  const std::size_t before = completed.size();
+  if (lost_) return 0;
+  if (!queue_->asynchronous()) {
+    if (!waiting_.empty()) run_synchronous(completed);
+  } else {
+    if (!waiting_.empty()) submit();
+    if (in_flight_ > 0) poll(completed);
+    if (in_flight_ > 0) watch(completed);
+  }
+  if (failures_in_row_ >= kMaxFailuresInRow && !lost_) {
+    lose("it failed " + std::to_string(failures_in_row_) + " operations in a row", completed);
+  }
+  return completed.size() - before;
+}
+
+void DeviceQueue::run_synchronous(std::vector<Slot*>& completed) noexcept {
+  for (espalier_op* op : waiting_) slot_holding(op).state = Slot::State::in_flight;
+  in_flight_ = static_cast<std::uint32_t>(waiting_.size());
+  const espalier_status status = queue_->process(waiting_);
+  if (status != ESPALIER_OK) {
+    lose("process() answered that the device is lost", completed);
+    return;
+  }
+  for (espalier_op* op : waiting_) complete(slot_holding(op), completed);
+  waiting_.clear();
+}
+
+void DeviceQueue::submit() noexcept {
+  // Marked before the call: the device may complete an op, and another core see it, at once.
+  for (espalier_op* op : waiting_) slot_holding(op).state = Slot::State::in_flight;
+  const std::uint32_t accepted = queue_->submit(waiting_);
+  for (std::size_t i = accepted; i < waiting_.size(); ++i) {
+    slot_holding(waiting_[i]).state = Slot::State::queued;
+  }
+  if (in_flight_ == 0) progress_ = Clock::now();
+  in_flight_ += accepted;
+  waiting_.erase(waiting_.begin(), waiting_.begin() + accepted);
+}
+
+void DeviceQueue::poll(std::vector<Slot*>& completed) noexcept {
+  for (;;) {
+    const std::uint32_t n = queue_->poll(polled_);
+    for (std::uint32_t i = 0; i < n; ++i) {
+      Slot* slot = pool_->slot_of(polled_[i]);
+      const bool ours = slot != nullptr && slot->state == Slot::State::in_flight &&
+                        slot->binding->queue == this && slot->op.cookie == slot->generation;
+      if (!ours) {
+        lose("it completed an operation that it did not have", completed);
+        return;
+      }
+      if (slot->op.status == ESPALIER_OP_PENDING) {  // it may still be working on the buffer
+        lose("it completed an operation without setting its status", completed);
+        return;
+      }
+      complete(*slot, completed);
+    }
+    if (n < polled_.size()) return;
+  }
+}
+
+void DeviceQueue::watch(std::vector<Slot*>& completed) noexcept {
+  if (Clock::now() - progress_ > kStall) {
+    lose("it has " + std::to_string(in_flight_) + " operations and completed none for " +
+             std::to_string(kStall.count()) + " ms",
+         completed);
+  }
+}
+
+void DeviceQueue::complete(Slot& slot, std::vector<Slot*>& completed) noexcept {
+  --in_flight_;
+  if (queue_->asynchronous()) progress_ = Clock::now();
+  --slot.binding->in_flight;
+  slot.state = Slot::State::done;
+  slot.outcome = slot.op.status;
+  if (slot.outcome != ESPALIER_OP_DONE && slot.outcome != ESPALIER_OP_BAD_ICV) {
+    ++failures_in_row_;
+    slot.outcome = ESPALIER_OP_FAILED;
+  } else {
+    failures_in_row_ = 0;
+  }
+  completed.push_back(&slot);
+}
+
+void DeviceQueue::lose(std::string why, std::vector<Slot*>& completed) noexcept {
+  if (lost_) return;
+  lost_ = true;
+  why_ = std::move(why);
+  in_flight_ = 0;
+  waiting_.clear();
+  for (Slot& slot : pool_->all()) {
+    const bool accepted = slot.state == Slot::State::in_flight;
+    if (!accepted && slot.state != Slot::State::queued) continue;
+    if (slot.binding->queue != this) continue;
+    slot.state = accepted ? Slot::State::stranded : Slot::State::done;
+    slot.outcome = ESPALIER_OP_LOST;
+    if (!accepted) --slot.binding->in_flight;
+    completed.push_back(&slot);
+  }
+}
+
+bool DeviceQueue::quiesce(std::chrono::milliseconds limit) noexcept {
+  if (!quiesced_) quiesced_ = queue_->quiesce(limit).has_value();
+  return quiesced_;
+}
+
+}  // namespace espalier::esp

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/engine.hpp>
+
+#include "esp/worker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <list>
+#include <thread>
+#include <unordered_map>
+
+namespace espalier {
+
+using namespace esp;
+
+namespace {
+
+// A queue to a device, for one worker. `bindings` of it are open.
+struct QueueEntry {
+  std::unique_ptr<DeviceQueue> queue;
+  std::shared_ptr<OpenDevice> device;
+  std::uint32_t worker = 0;
+  std::uint32_t bindings = 0;
+  bool lost = false;
+  bool attached = false;
+};
+
+struct SaEntry {
+  std::unique_ptr<SaState> state;
+  const Binding* binding = nullptr;
+};
+
+// An SA that was removed and that workers still have to let go of.
+struct LeavingSa {
+  std::unique_ptr<SaState> state;
+  std::uint32_t waiting_for = 0;
+};
+
+std::uint32_t longest_packet(const OpenDevice& device, const Transform& transform) {
+  std::uint32_t longest = kMaxEspPacket;
+  for (const Capability& capability : device.info().capabilities) {
+    if (capability.cipher == transform.cipher && capability.integrity == transform.integrity &&
+        capability.max_length != 0) {
+      longest = std::min(longest, capability.max_length);
+    }
+  }
+  return longest;
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  EngineOptions options;
+  Wakeup control;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<HandoffMatrix> handoff;
+  std::list<QueueEntry> queues;
+  std::unordered_map<const Binding*, std::unique_ptr<Binding>> bindings;
+  std::unordered_map<std::string, SaEntry> sas;
+  std::unordered_map<const SaState*, LeavingSa> leaving;
+  std::unordered_map<std::uint32_t, std::string> inbound_spis;  // to the SA's name
+  std::vector<EngineEvent> events;
+  std::vector<std::thread> threads;
+  std::atomic<bool> stopping{false};
+
+  Impl(const EngineOptions& given, Wakeup wakeup) : options(given), control(std::move(wakeup)) {}
+  ~Impl();
+  void send(std::uint32_t worker, Command command);
+  void reap();
+  void take(const Reply& reply);
+  void drop_if_unused(QueueEntry& entry);
+  Result<QueueEntry*> queue_for(const std::shared_ptr<OpenDevice>& device, std::uint32_t worker);
+  Result<Binding*> bind(const Transform& transform, Session session, std::uint32_t worker);
+  Result<void> check_new(const SaSpec& sa, const Session& session) const;
+  QueueEntry& entry_of(const DeviceQueue* queue);
+  void stop();
+};
+
+Engine::Impl::~Impl() {
+  stop();
+  for (auto& worker : workers) worker->drain();
+  reap();
+  sas.clear();
+  leaving.clear();
+  bindings.clear();
+  for (QueueEntry& entry : queues) {
+    entry.queue.reset();
+    if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
+  }
+  queues.clear();
+  workers.clear();
+}
+
+void Engine::Impl::stop() {
+  stopping.store(true, std::memory_order_relaxed);
+  for (auto& worker : workers) worker->wake();
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+  stopping.store(false, std::memory_order_relaxed);
+}
+
+// ---- replies ------------------------------------------------------------------------------------
+
+void Engine::Impl::reap() {
+  for (auto& worker : workers) {
+    while (Reply* reply = worker->replies().front()) {
+      take(*reply);
+      worker->replies().release();
+    }
+  }
+}
+
+void Engine::Impl::take(const Reply& reply) {
+  switch (reply.kind) {
+    case Reply::Kind::none: break;
+    case Reply::Kind::sa_removed: {
+      const auto found = leaving.find(reply.sa);
+      if (found != leaving.end() && --found->second.waiting_for == 0) leaving.erase(found);
+      break;
+    }
+    case Reply::Kind::binding_closed: {
+      QueueEntry& entry = entry_of(reply.binding->queue);
+      bindings.erase(reply.binding);
+      events.push_back({EngineEvent::Kind::session_closed, entry.device->backend(),
+                        entry.device->info().name, "", ""});
+      --entry.bindings;
+      drop_if_unused(entry);
+      break;
+    }
+    case Reply::Kind::queue_dropped: {
+      QueueEntry& entry = entry_of(reply.queue);
+      entry.queue.reset();
+      if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
+      queues.remove_if([&](const QueueEntry& e) { return &e == &entry; });
+      break;
+    }
+    case Reply::Kind::device_lost: {
+      QueueEntry& entry = entry_of(reply.queue);
+      entry.lost = true;
+      events.push_back({EngineEvent::Kind::device_lost, entry.device->backend(),
+                        entry.device->info().name, reply.queue->why_lost(), ""});
+      drop_if_unused(entry);
+      break;
+    }
+    case Reply::Kind::sequence_ended:
+      events.push_back({EngineEvent::Kind::sequence_ended, "", "", "", reply.sa->name});
+      break;
+  }
+}
+
+// The queue of a lost device goes once its sessions have; others stay open for the next SA.
+void Engine::Impl::drop_if_unused(QueueEntry& entry) {
+  if (entry.lost && entry.bindings == 0) {
+    send(entry.worker, {Command::Kind::drop_queue, nullptr, nullptr, entry.queue.get()});
+  }
+}
+
+QueueEntry& Engine::Impl::entry_of(const DeviceQueue* queue) {
+  return *std::ranges::find_if(queues, [&](const auto& e) { return e.queue.get() == queue; });
+}
+
+// ---- commands -----------------------------------------------------------------------------------
+
+void Engine::Impl::send(std::uint32_t index, Command command) {
+  Worker& worker = *workers[index];
+  while (!worker.commands().push(std::move(command))) {
+    if (threads.empty()) {
+      worker.take_commands();  // nobody else runs the worker
+    } else {
+      worker.wake();
+      std::this_thread::yield();
+    }
+  }
+  worker.wake();
+}
+
+Result<QueueEntry*> Engine::Impl::queue_for(const std::shared_ptr<OpenDevice>& device,
+                                            std::uint32_t worker) {
+  for (QueueEntry& entry : queues) {
+    if (entry.device == device && entry.worker == worker && !entry.lost) return &entry;
+  }
+  auto queue = device->open_queue();
+  if (!queue) return std::unexpected(queue.error());
+  SlotPool& pool = workers[worker]->pool();
+  std::uint64_t iova = 0;
+  if (device->info().needs_dma) {
+    const auto attached = device->attach(pool.memory());
+    if (!attached) return std::unexpected(attached.error());
+    iova = *attached;
+  }
+  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova), device, worker,
+                    0, false, device->info().needs_dma});
+  return &queues.back();
+}
+
+Result<Binding*> Engine::Impl::bind(const Transform& transform, Session session, std::uint32_t worker) {
+  auto entry = queue_for(session.device(), worker);
+  if (!entry) return std::unexpected(entry.error());
+  auto binding = std::make_unique<Binding>();
+  binding->max_length = longest_packet(*session.device(), transform);
+  binding->session = std::move(session);
+  binding->queue = (*entry)->queue.get();
+  ++(*entry)->bindings;
+  Binding* made = binding.get();
+  bindings.emplace(made, std::move(binding));
+  return made;
+}
+
+Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) const {
+  if (auto valid = validate(sa); !valid) return valid;
+  if (!session) return fail(ErrorCode::invalid, fmt::format("SA {} has no session", sa.name));
+  if (sa.mode != Mode::tunnel) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("SA {} asks for transport mode, which the userspace engine does not "
+                            "carry; use tunnel mode",
+                            sa.name));
+  }
+  if (sas.contains(sa.name)) {
+    return fail(ErrorCode::conflict,
+                fmt::format("there is an SA named {} already; delete it first, or rekey it",
+                            sa.name));
+  }
+  const auto spi = inbound_spis.find(sa.spi);
+  if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
+    return fail(ErrorCode::conflict,
+                fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
+                            sa.spi, sa.name, spi->second));
+  }
+  return {};
+}
+
+// ---- the public side ----------------------------------------------------------------------------
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options,
+                                               std::vector<WorkerPorts> ports) {
+  if (ports.empty()) return fail(ErrorCode::invalid, "an engine needs at least one worker");
+  auto control = Wakeup::create();
+  if (!control) return std::unexpected(control.error());
+  auto impl = std::make_unique<Impl>(options, std::move(*control));
+  for (WorkerPorts& pair : ports) {
+    auto worker = Worker::create(options, static_cast<std::uint32_t>(impl->workers.size()),
+                                 std::move(pair), impl->control);
+    if (!worker) return std::unexpected(worker.error());
+    impl->workers.push_back(std::move(*worker));
+  }
+  impl->handoff =
+      std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl->workers.size()));
+  for (auto& worker : impl->workers) worker->connect(*impl->handoff, impl->workers);
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+void Engine::start() {
+  for (auto& worker : impl_->workers) {
+    impl_->threads.emplace_back([&, w = worker.get()] { w->run(impl_->stopping); });
+  }
+}
+
+void Engine::stop() { impl_->stop(); }
+
+std::size_t Engine::turn(std::uint32_t worker) { return impl_->workers[worker]->turn(); }
+
+Result<void> Engine::add(const SaSpec& sa, Session session) {
+  impl_->reap();
+  if (auto checked = impl_->check_new(sa, session); !checked) return checked;
+  const auto layout = layout_of(sa.transform);
+  if (!layout) return std::unexpected(layout.error());
+  const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
+  const std::uint32_t owner = sa.spi % workers;
+  auto binding = impl_->bind(sa.transform, std::move(session), owner);
+  if (!binding) return std::unexpected(binding.error());
+
+  SaEntry entry;
+  if (sa.direction == Direction::outbound) {
+    entry.state = std::make_unique<OutboundSa>(sa, *layout, owner);
+  } else {
+    entry.state = std::make_unique<InboundSa>(sa, *layout, owner);
+    impl_->inbound_spis.emplace(sa.spi, sa.name);
+  }
+  entry.binding = *binding;
+  SaState* state = entry.state.get();
+  impl_->sas.emplace(sa.name, std::move(entry));
+  impl_->send(owner, {Command::Kind::add, state, *binding, (*binding)->queue});
+  for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
+    if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
+  }
+  return {};
+}
+
+Result<void> Engine::move(std::string_view sa, Session session) {
+  impl_->reap();
+  const auto found = impl_->sas.find(std::string(sa));
+  if (found == impl_->sas.end()) {
+    return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to move", sa));
+  }
+  SaState& state = *found->second.state;
+  auto binding = impl_->bind(state.transform, std::move(session), state.worker);
+  if (!binding) return std::unexpected(binding.error());
+  found->second.binding = *binding;
+  impl_->send(state.worker, {Command::Kind::move, &state, *binding, (*binding)->queue});
+  return {};
+}
+
+Result<void> Engine::remove(std::string_view sa) {
+  impl_->reap();
+  const auto found = impl_->sas.find(std::string(sa));
+  if (found == impl_->sas.end()) {
+    return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to delete", sa));
+  }
+  SaState* state = found->second.state.get();
+  const bool outbound = state->direction == Direction::outbound;
+  if (!outbound) impl_->inbound_spis.erase(state->spi);
+  const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
+  impl_->leaving.emplace(state,
+                         LeavingSa{std::move(found->second.state), outbound ? workers : 1});
+  impl_->sas.erase(found);
+  for (std::uint32_t i = 0; i < workers; ++i) {
+    if (outbound || i == state->worker) {
+      impl_->send(i, {Command::Kind::remove, state, nullptr, nullptr});
+    }
+  }
+  return {};
+}
+
+std::vector<SaStatus> Engine::status() const {
+  std::vector<SaStatus> all;
+  all.reserve(impl_->sas.size());
+  for (const auto& [name, entry] : impl_->sas) {
+    const SaState& sa = *entry.state;
+    const OpenDevice& device = *entry.binding->session.device();
+    all.push_back({name, sa.direction, sa.spi, sa.worker, device.backend(), device.info().name,
+                   sa.sequence.get(), sa.packets.get(), sa.bytes.get(), sa.errors.get(),
+                   sa.moves.get()});
+  }
+  std::ranges::sort(all, {}, &SaStatus::name);
+  return all;
+}
+
+DropCounts Engine::drops() const {
+  DropCounts counts{};
+  for (const auto& worker : impl_->workers) {
+    for (std::size_t i = 0; i < kDropKinds; ++i) counts[i] += worker->drops().get(Drop(i));
+  }
+  return counts;
+}
+
+std::vector<EngineEvent> Engine::take_events() {
+  impl_->control.clear();
+  impl_->reap();
+  return std::exchange(impl_->events, {});
+}
+
+int Engine::event_descriptor() const noexcept { return impl_->control.descriptor(); }
+
+}  // namespace espalier

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "esp/inbound.hpp"
+
+#include "esp/bytes.hpp"
+
+#include <algorithm>
+
+namespace espalier::esp {
+
+namespace {
+
+// The length of the payload before padding, or nothing if the padding is not 1, 2, 3, …
+std::optional<std::uint32_t> strip_padding(std::span<const std::uint8_t> body) noexcept {
+  const std::uint32_t padding = body[body.size() - 2];
+  if (padding + kEspTrailer > body.size()) return std::nullopt;
+  const std::size_t payload = body.size() - kEspTrailer - padding;
+  for (std::uint32_t i = 0; i < padding; ++i) {
+    if (body[payload + i] != i + 1) return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(payload);
+}
+
+bool covered(const InboundSa& sa, const FlowKey& flow) noexcept {
+  return std::ranges::any_of(sa.selectors,
+                             [&](const SelectorMatch& s) { return s.matches(flow); });
+}
+
+}  // namespace
+
+std::optional<Drop> prepare_inbound(Slot& slot, InboundSa& sa) noexcept {
+  const Packet& packet = slot.packet;
+  const EspLayout& layout = sa.layout;
+  if (packet.length < layout.min_length() || packet.length > sa.binding->max_length) {
+    return Drop::in_malformed;
+  }
+  const std::uint32_t body = packet.length - layout.header_bytes() - layout.icv_bytes;
+  if ((body & (layout.block_bytes - 1u)) != 0) return Drop::in_malformed;
+
+  std::uint8_t* esp = packet.data();
+  const std::uint32_t low = load_be32(esp + 4);
+  std::uint64_t sequence = low;
+  if (sa.esn) {
+    const auto inferred = infer_sequence(low, sa.window.top(), sa.window.size());
+    if (!inferred) return Drop::in_replay;
+    sequence = *inferred;
+  }
+  if (sequence == 0) return Drop::in_sequence_zero;
+  if (!sa.window.acceptable(sequence)) return Drop::in_replay;
+
+  slot.sa = &sa;
+  slot.sequence = sequence;
+  slot.op.esp = esp;
+  slot.op.length = packet.length;
+  slot.op.icv_offset = packet.length - layout.icv_bytes;
+  slot.op.seq_hi = sa.esn ? static_cast<std::uint32_t>(sequence >> 32) : 0;
+  return std::nullopt;
+}
+
+std::optional<Drop> finish_inbound(Slot& slot, InboundSa& sa) noexcept {
+  if (!sa.window.accept(slot.sequence)) return Drop::in_replay;
+  sa.sequence.set(sa.window.top());
+
+  Packet& packet = slot.packet;
+  const std::uint32_t header = sa.layout.header_bytes();
+  const auto body = packet.view().subspan(header, slot.op.icv_offset - header);
+  const std::uint8_t next_header = body.back();
+  const auto payload = strip_padding(body);
+  if (!payload) return Drop::in_bad_padding;
+  if (next_header == kNextHeaderNone) return Drop::in_dummy;
+  if (next_header != kNextHeaderIpv4 && next_header != kNextHeaderIpv6) {
+    return Drop::in_bad_padding;
+  }
+  const auto inner = parse_inner(body.first(*payload));
+  const auto family = next_header == kNextHeaderIpv4 ? Family::ipv4 : Family::ipv6;
+  if (!inner || inner->flow.family != family) return Drop::in_bad_inner;
+  if (!covered(sa, inner->flow)) return Drop::in_selector;
+
+  packet.offset += header;
+  packet.length = inner->length;
+  return std::nullopt;
+}
+
+}  // namespace espalier::esp

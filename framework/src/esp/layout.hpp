@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/transform.hpp>
+
+#include <cstdint>
+
+namespace espalier::esp {
+
+inline constexpr std::uint32_t kEspHeader = 8;    // SPI and low sequence bits (RFC 4303 2)
+inline constexpr std::uint32_t kEspTrailer = 2;   // pad length and next header
+inline constexpr std::uint32_t kMaxEspPacket = 65507;  // what one UDP datagram over IPv4 carries
+
+// Where things are in the ESP packets of a transform, in bytes.
+struct EspLayout {
+  std::uint8_t iv_bytes = 0;
+  std::uint8_t block_bytes = 4;
+  std::uint8_t icv_bytes = 0;
+  bool counter_iv = false;  // the IV is the sequence number; else it is random
+
+  std::uint32_t header_bytes() const noexcept { return kEspHeader + iv_bytes; }
+  std::uint32_t min_length() const noexcept { return header_bytes() + block_bytes + icv_bytes; }
+  // Padding after `payload` bytes, so that payload, padding and trailer fill whole blocks.
+  std::uint32_t padding(std::uint32_t payload) const noexcept {
+    return (0u - (payload + kEspTrailer)) & (block_bytes - 1u);
+  }
+};
+
+Result<EspLayout> layout_of(const Transform& transform);
+
+}  // namespace espalier::esp

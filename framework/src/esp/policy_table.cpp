@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "esp/policy_table.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace espalier::esp {
+
+namespace {
+
+// The multiply-and-fold step of wyhash: mixes two words well for the price of one multiplication.
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+  __extension__ using Wide = unsigned __int128;
+  const auto product = static_cast<Wide>(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+void mask_address(const std::uint8_t* address, std::uint8_t length, std::uint64_t* out) noexcept {
+  std::uint64_t words[2];
+  std::memcpy(words, address, 16);
+  for (int i = 0; i < 2; ++i) {
+    const int bits = std::clamp(length - 64 * i, 0, 64);
+    const std::uint64_t mask = bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits);
+    out[i] = words[i] & __builtin_bswap64(mask);
+  }
+}
+
+}  // namespace
+
+PolicyTable::PolicyTable() : cache_(std::make_unique<CacheLine[]>(kCacheLines)) {}
+
+std::size_t PolicyTable::PrefixesHash::operator()(const Prefixes& prefixes) const noexcept {
+  const auto& w = prefixes.words;
+  return mix(mix(w[0], w[1]), mix(w[2], w[3]));
+}
+
+std::uint64_t PolicyTable::hash(const FlowKey& flow) noexcept {
+  std::uint64_t w[5];
+  std::memcpy(w, &flow, sizeof(w));
+  return mix(mix(w[0], w[1]) ^ w[4], mix(w[2], w[3]));
+}
+
+PolicyTable::Prefixes PolicyTable::masked(const std::uint8_t* source,
+                                          const std::uint8_t* destination,
+                                          const Group& group) noexcept {
+  Prefixes prefixes{};
+  mask_address(source, group.source_length, prefixes.words);
+  mask_address(destination, group.destination_length, prefixes.words + 2);
+  return prefixes;
+}
+
+PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
+  const auto rank = [](const Group& g) {
+    return std::tuple(g.family, 255 - g.destination_length, 255 - g.source_length);
+  };
+  Group wanted{selector.source.address.family, selector.source.length,
+               selector.destination.length, {}};
+  auto place = std::ranges::lower_bound(groups_, rank(wanted), {}, rank);
+  if (place == groups_.end() || rank(*place) != rank(wanted)) {
+    place = groups_.insert(place, std::move(wanted));
+  }
+  return *place;
+}
+
+void PolicyTable::add(OutboundSa& sa) {
+  for (const TrafficSelector& selector : sa.selectors) {
+    Group& group = group_for(selector);
+    const Prefixes key = masked(selector.source.address.bytes.data(),
+                                selector.destination.address.bytes.data(), group);
+    group.entries[key].push_back({SelectorMatch(selector), &sa});
+  }
+  ++version_;
+}
+
+void PolicyTable::remove(const OutboundSa& sa) {
+  ++version_;
+  for (const TrafficSelector& selector : sa.selectors) {
+    Group& group = group_for(selector);
+    const auto found = group.entries.find(masked(selector.source.address.bytes.data(),
+                                                 selector.destination.address.bytes.data(), group));
+    if (found == group.entries.end()) continue;
+    std::erase_if(found->second, [&](const Entry& entry) { return entry.sa == &sa; });
+    if (found->second.empty()) group.entries.erase(found);
+  }
+  std::erase_if(groups_, [](const Group& group) { return group.entries.empty(); });
+}
+
+OutboundSa* PolicyTable::find_slowly(const FlowKey& flow, CacheLine& line) noexcept {
+  line.flow = flow;
+  line.version = version_;
+  line.sa = nullptr;
+  for (const Group& group : groups_) {
+    if (group.family != flow.family) continue;
+    const auto found = group.entries.find(masked(flow.source, flow.destination, group));
+    if (found == group.entries.end()) continue;
+    const auto& entries = found->second;
+    const auto newest = std::find_if(entries.rbegin(), entries.rend(),
+                                     [&](const Entry& e) { return e.match.matches(flow); });
+    if (newest != entries.rend()) {
+      line.sa = newest->sa;
+      break;
+    }
+  }
+  return line.sa;
+}
+
+}  // namespace espalier::esp

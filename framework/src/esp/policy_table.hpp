@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "esp/sa_state.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace espalier::esp {
+
+// Which outbound SA protects a flow. Selectors are grouped by their pair of prefix lengths, each
+// group a hash table (tuple space search), so that a lookup costs a few probes however many SAs
+// there are; a small cache of recent flows stands before it. The most specific selector wins:
+// longest destination, then longest source; among equals the newest SA. One worker's own.
+class PolicyTable {
+ public:
+  PolicyTable();
+
+  void add(OutboundSa& sa);
+  void remove(const OutboundSa& sa);
+
+  // nullptr: no SA protects this flow.
+  OutboundSa* find(const FlowKey& flow) noexcept {
+    CacheLine& line = cache_[hash(flow) & (kCacheLines - 1)];
+    if (line.version == version_ && line.flow == flow) return line.sa;
+    return find_slowly(flow, line);
+  }
+
+ private:
+  static constexpr std::size_t kCacheLines = 2048;
+
+  struct alignas(64) CacheLine {
+    FlowKey flow;
+    std::uint64_t version = 0;
+    OutboundSa* sa = nullptr;
+  };
+  struct Entry {
+    SelectorMatch match;
+    OutboundSa* sa;
+  };
+  struct Prefixes {  // masked to a group's lengths
+    std::uint64_t words[4];
+    friend bool operator==(const Prefixes&, const Prefixes&) = default;
+  };
+  struct PrefixesHash {
+    std::size_t operator()(const Prefixes& prefixes) const noexcept;
+  };
+  struct Group {
+    Family family;
+    std::uint8_t source_length;
+    std::uint8_t destination_length;
+    std::unordered_map<Prefixes, std::vector<Entry>, PrefixesHash> entries;  // newest last
+  };
+
+  static std::uint64_t hash(const FlowKey& flow) noexcept;
+  static Prefixes masked(const std::uint8_t* source, const std::uint8_t* destination,
+                         const Group& group) noexcept;
+  Group& group_for(const TrafficSelector& selector);
+  OutboundSa* find_slowly(const FlowKey& flow, CacheLine& line) noexcept;
+
+  std::vector<Group> groups_;  // most specific first
+  std::unique_ptr<CacheLine[]> cache_;
+  std::uint64_t version_ = 1;  // of the table; cache lines of an older one are stale
+};
+
+}  // namespace espalier::esp

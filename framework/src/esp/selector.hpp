@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "esp/inner_packet.hpp"
+
+#include <espalier/sa.hpp>
+
+#include <array>
+#include <cstdint>
+
+namespace espalier::esp {
+
+// An address prefix as two masked words.
+class PrefixMask {
+ public:
+  explicit PrefixMask(const IpPrefix& prefix) noexcept;
+  bool contains(const std::uint8_t (&address)[16]) const noexcept {
+    std::uint64_t words[2];
+    std::memcpy(words, address, 16);
+    return ((words[0] ^ value_[0]) & mask_[0]) == 0 && ((words[1] ^ value_[1]) & mask_[1]) == 0;
+  }
+
+ private:
+  std::array<std::uint64_t, 2> value_{};
+  std::array<std::uint64_t, 2> mask_{};
+};
+
+// A traffic selector made ready for the packet path.
+class SelectorMatch {
+ public:
+  explicit SelectorMatch(const TrafficSelector& selector) noexcept;
+  bool matches(const FlowKey& flow) const noexcept {
+    return flow.family == family_ && (protocol_ == 0 || protocol_ == flow.protocol) &&
+           source_.contains(flow.source) && destination_.contains(flow.destination) &&
+           flow.source_port >= source_low_ && flow.source_port <= source_high_ &&
+           flow.destination_port >= destination_low_ && flow.destination_port <= destination_high_;
+  }
+
+ private:
+  PrefixMask source_;
+  PrefixMask destination_;
+  std::uint16_t source_low_, source_high_, destination_low_, destination_high_;
+  std::uint8_t protocol_;
+  Family family_;
+};
+
+}  // namespace espalier::esp

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/abi.h>
+#include <espalier/packet.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace espalier::esp {
+
+struct SaState;
+struct Binding;
+
+// One packet in the hands of a worker: its op, its buffer, and its place in its SA's order.
+struct alignas(64) Slot {
+  enum class State : std::uint8_t {
+    free,      // in the pool, or being prepared
+    queued,    // has its sequence number; waits for the device to accept it
+    in_flight, // accepted by a device, which owns the buffer
+    done,      // completed; retired when all before it in its SA are
+    stranded,  // its device was lost; the buffer may be used again only after quiesce (law 9)
+  };
+
+  espalier_op op{};
+  SaState* sa = nullptr;
+  Binding* binding = nullptr;  // the session that it was given to
+  Slot* next = nullptr;        // the SA's next packet in order
+  std::uint64_t sequence = 0;
+  State state = State::free;
+  std::uint16_t outcome = ESPALIER_OP_PENDING;  // of the op, read once when it completed
+  std::uint32_t generation = 0;    // of op.cookie, against completions that come late or twice
+  std::uint32_t inner_length = 0;  // outbound: bytes of the inner packet
+  Packet packet;
+};
+
+// The slots of one worker, with their buffers. Not thread-safe. Last in, first out, so that few
+// packets at a time stay in the cache.
+class SlotPool {
+ public:
+  explicit SlotPool(std::uint32_t count);
+
+  Slot* take() noexcept {
+    if (free_.empty()) return nullptr;
+    Slot* slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  void give_back(Slot* slot) noexcept {
+    slot->state = Slot::State::free;
+    ++slot->generation;
+    free_.push_back(slot);
+  }
+  std::size_t available() const noexcept { return free_.size(); }
+  std::span<std::uint8_t> memory() noexcept { return {memory_.get(), size_}; }
+
+  // The slot of an op that a device claims to have completed: nothing if the pointer is not that
+  // of an op of this pool. Reads no memory through the pointer.
+  Slot* slot_of(const espalier_op* op) noexcept;
+  std::span<Slot> all() noexcept { return {slots_.get(), count_}; }
+  // For a device that never let go of its buffers: they stay mapped until the process ends.
+  void abandon() noexcept {
+    static_cast<void>(memory_.release());
+    static_cast<void>(slots_.release());
+  }
+
+ private:
+  struct Unmap {
+    std::size_t size;
+    void operator()(std::uint8_t* memory) const noexcept;
+  };
+  std::uint32_t count_;
+  std::size_t size_;
+  std::unique_ptr<std::uint8_t[], Unmap> memory_;
+  std::unique_ptr<Slot[]> slots_;
+  std::vector<Slot*> free_;
+};
+
+}  // namespace espalier::esp

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "esp/worker.hpp"
+
+#include "esp/bytes.hpp"
+#include "esp/inbound.hpp"
+#include "esp/outbound.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace espalier::esp {
+
+Result<std::unique_ptr<Worker>> Worker::create(const EngineOptions& options, std::uint32_t index,
+                                               WorkerPorts ports, const Wakeup& control) {
+  auto ivs = IvSource::create();
+  if (!ivs) return std::unexpected(ivs.error());
+  auto own = Wakeup::create();
+  if (!own) return std::unexpected(own.error());
+  return std::unique_ptr<Worker>(
+      new Worker(options, index, std::move(ports), std::move(*ivs), control, std::move(*own)));
+}
+
+Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
+               const Wakeup& control, Wakeup own)
+    : index_(index),
+      burst_(std::clamp(options.burst, 1u, 64u)),
+      pool_(std::max(options.slots, burst_)),
+      ports_(std::move(ports)),
+      ivs_(std::move(ivs)),
+      control_(control),
+      own_(std::move(own)) {
+  const std::size_t slots = pool_.all().size();
+  for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_, &fresh_}) {
+    list->reserve(slots);
+  }
+  packets_.reserve(slots);
+}
+
+std::size_t Worker::turn() noexcept {
+  take_commands();
+  std::size_t moved = receive(*ports_.wire, true);
+  moved += receive(*ports_.clear, false);
+  moved += receive_handed_over();
+  run_queues();
+  reclaim_stranded();
+  transmit();
+  send_replies();
+  return moved;
+}
+
+// ---- packets in ---------------------------------------------------------------------------------
+
+std::size_t Worker::receive(PacketPort& port, bool from_wire) noexcept {
+  const std::size_t room = std::min<std::size_t>(burst_, pool_.available());
+  if (room == 0) return 0;
+  fresh_.clear();
+  packets_.clear();
+  for (std::size_t i = 0; i < room; ++i) {
+    Slot* slot = pool_.take();
+    slot->packet.offset = kHeadroom;
+    slot->packet.length = 0;
+    fresh_.push_back(slot);
+    packets_.push_back(&slot->packet);
+  }
+  const std::size_t received = port.receive(packets_);
+  for (std::size_t i = room; i-- > received;) pool_.give_back(fresh_[i]);
+  for (std::size_t i = 0; i < received; ++i) {
+    from_wire ? inbound(*fresh_[i]) : outbound(*fresh_[i]);
+  }
+  return received;
+}
+
+void Worker::outbound(Slot& slot) noexcept {
+  const auto inner = parse_inner(slot.packet.view());
+  if (!inner) return drop(slot, Drop::out_not_ip);
+  OutboundSa* sa = policies_.find(inner->flow);
+  if (sa == nullptr) return drop(slot, Drop::out_no_policy);
+  if (!mine(sa->spi)) return hand_over(slot, sa->worker, false);
+  if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
+  if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
+  if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
+    if (*reason == Drop::out_sequence_end && !sa->end_reported) {
+      sa->end_reported = true;
+      reply({Reply::Kind::sequence_ended, sa, nullptr, nullptr});
+    }
+    return drop(slot, *reason, sa);
+  }
+  dispatch(slot);
+}
+
+void Worker::inbound(Slot& slot) noexcept {
+  if (slot.packet.length < kEspHeader) return drop(slot, Drop::in_malformed);
+  const std::uint32_t spi = load_be32(slot.packet.data());
+  if (!mine(spi)) return hand_over(slot, spi % handoff_->workers(), true);
+  InboundSa* sa = spis_.find(spi);
+  if (sa == nullptr) return drop(slot, Drop::in_no_state);
+  if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
+  if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
+  if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
+  dispatch(slot);
+}
+
+void Worker::dispatch(Slot& slot) noexcept {
+  SaState& sa = *slot.sa;
+  slot.binding = sa.binding;
+  slot.next = nullptr;
+  (sa.head == nullptr ? sa.head : sa.tail->next) = &slot;
+  sa.tail = &slot;
+  sa.binding->queue->enqueue(slot);
+}
+
+void Worker::hand_over(Slot& slot, std::uint32_t owner, bool from_wire) noexcept {
+  auto& ring = handoff_->ring(index_, owner);
+  HandedOver* place = ring.vacant();
+  if (place == nullptr) return drop(slot, Drop::queue_full);
+  place->inbound = from_wire;
+  place->length = slot.packet.length;
+  place->wire = slot.packet.wire;
+  std::memcpy(place->data.data(), slot.packet.data(), slot.packet.length);
+  ring.publish();
+  Worker& peer = *peers_[owner];
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (peer.asleep_.load(std::memory_order_relaxed)) peer.wake();
+  release(slot);
+}
+
+std::size_t Worker::receive_handed_over() noexcept {
+  std::size_t taken = 0;
+  for (std::uint32_t from = 0; from < handoff_->workers(); ++from) {
+    if (from == index_) continue;
+    auto& ring = handoff_->ring(from, index_);
+    for (HandedOver* given = ring.front(); given != nullptr && taken < burst_;
+         given = ring.front()) {
+      Slot* slot = pool_.take();
+      if (slot == nullptr) return taken;
+      slot->packet.offset = kHeadroom;
+      slot->packet.length = given->length;
+      slot->packet.wire = given->wire;
+      std::memcpy(slot->packet.data(), given->data.data(), given->length);
+      const bool from_wire = given->inbound;
+      ring.release();
+      from_wire ? inbound(*slot) : outbound(*slot);
+      ++taken;
+    }
+  }
+  return taken;
+}
+
+void Worker::drop(Slot& slot, Drop reason, SaState* sa) noexcept {
+  drops_.count(reason);
+  if (sa != nullptr) sa->errors.add(1);
+  release(slot);
+}
+
+// ---- devices ------------------------------------------------------------------------------------
+
+void Worker::run_queues() noexcept {
+  completed_.clear();
+  for (DeviceQueue* queue : queues_) {
+    if (queue->lost()) continue;
+    queue->run(completed_);
+    if (queue->lost()) reply({Reply::Kind::device_lost, nullptr, nullptr, queue});
+  }
+  for (Slot* slot : completed_) {
+    settle(*slot->binding);
+    retire(*slot->sa);
+  }
+}
+
+void Worker::retire(SaState& sa) noexcept {
+  while (sa.head != nullptr &&
+         (sa.head->state == Slot::State::done || sa.head->state == Slot::State::stranded)) {
+    Slot& slot = *sa.head;
+    sa.head = slot.next;
+    finish(slot, sa);
+  }
+  if (sa.head == nullptr && sa.removed) {
+    sa.removed = false;
+    reply({Reply::Kind::sa_removed, &sa, nullptr, nullptr});
+  }
+}
+
+void Worker::finish(Slot& slot, SaState& sa) noexcept {
+  const bool outbound_packet = sa.direction == Direction::outbound;
+  if (slot.outcome == ESPALIER_OP_LOST) return drop(slot, Drop::device_lost, &sa);
+  if (slot.outcome == ESPALIER_OP_BAD_ICV && !outbound_packet) {
+    return drop(slot, Drop::in_bad_icv, &sa);
+  }
+  if (slot.outcome != ESPALIER_OP_DONE) return drop(slot, Drop::device_failed, &sa);
+  if (outbound_packet) {
+    sa.bytes.add(slot.inner_length);
+    to_wire_.push_back(&slot);
+  } else {
+    if (const auto reason = finish_inbound(slot, static_cast<InboundSa&>(sa))) {
+      return drop(slot, *reason, &sa);
+    }
+    sa.bytes.add(slot.packet.length);
+    to_clear_.push_back(&slot);
+  }
+  sa.packets.add(1);
+}
+
+void Worker::release(Slot& slot) noexcept {
+  if (slot.state == Slot::State::stranded) {
+    stranded_.push_back(&slot);
+  } else {
+    pool_.give_back(&slot);
+  }
+}
+
+// Buffers of lost devices come back once the device has been quiesced (law 9).
+void Worker::reclaim_stranded() noexcept {
+  if (stranded_.empty() && leaving_.empty()) return;
+  const auto now = DeviceQueue::Clock::now();
+  if (now < next_reclaim_) return;
+  next_reclaim_ = now + std::chrono::milliseconds(1);
+  std::erase_if(stranded_, [&](Slot* slot) {
+    if (!slot->binding->queue->quiesce(std::chrono::milliseconds(0))) return false;
+    --slot->binding->in_flight;
+    settle(*slot->binding);
+    pool_.give_back(slot);
+    return true;
+  });
+  std::erase_if(leaving_, [&](DeviceQueue* queue) {
+    if (!queue->quiesce(std::chrono::milliseconds(0))) return false;
+    std::erase(queues_, queue);
+    reply({Reply::Kind::queue_dropped, nullptr, nullptr, queue});
+    return true;
+  });
+}
+
+void Worker::settle(Binding& binding) noexcept {
+  if (!binding.retired || binding.in_flight > 0) return;
+  binding.retired = false;
+  reply({Reply::Kind::binding_closed, nullptr, &binding, nullptr});
+}
+
+// ---- packets out --------------------------------------------------------------------------------
+
+void Worker::transmit() noexcept {
+  if (!to_wire_.empty()) send(*ports_.wire, to_wire_);
+  if (!to_clear_.empty()) send(*ports_.clear, to_clear_);
+}
+
+void Worker::send(PacketPort& port, std::vector<Slot*>& slots) noexcept {
+  packets_.clear();
+  for (Slot* slot : slots) packets_.push_back(&slot->packet);
+  const std::size_t sent = port.send(packets_);
+  for (std::size_t i = sent; i < slots.size(); ++i) drops_.count(Drop::send_failed);
+  for (Slot* slot : slots) pool_.give_back(slot);
+  slots.clear();
+}
+
+}  // namespace espalier::esp

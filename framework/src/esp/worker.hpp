@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "esp/command.hpp"
+#include "esp/handoff.hpp"
+#include "esp/iv_source.hpp"
+#include "esp/policy_table.hpp"
+#include "esp/spi_table.hpp"
+#include "esp/spsc_ring.hpp"
+#include "esp/wakeup.hpp"
+
+#include <espalier/engine.hpp>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+namespace espalier::esp {
+
+// Runs packets of the SAs that it owns to completion: one burst in each direction a turn. An SA
+// belongs to worker SPI modulo workers; a packet that arrives at another one is handed over.
+// Everything here is for one thread, but for commands(), replies(), wake() and the counters.
+class Worker {
+ public:
+  // `control` is signalled when a reply was posted; it outlives the worker.
+  static Result<std::unique_ptr<Worker>> create(const EngineOptions& options, std::uint32_t index,
+                                                WorkerPorts ports, const Wakeup& control);
+
+  // All workers of the engine, this one included, and the rings between them.
+  void connect(HandoffMatrix& handoff, std::span<const std::unique_ptr<Worker>> peers) noexcept {
+    handoff_ = &handoff;
+    peers_ = peers;
+  }
+  void take_commands() noexcept;
+  std::size_t turn() noexcept;
+  void run(const std::atomic<bool>& stop) noexcept;  // turns until told to stop, sleeps when idle
+  // Waits for what is in flight, or gives it up. After the last turn.
+  void drain() noexcept;
+
+  SpscRing<Command>& commands() noexcept { return commands_; }
+  SpscRing<Reply>& replies() noexcept { return replies_; }
+  void wake() noexcept { own_.signal(); }
+  SlotPool& pool() noexcept { return pool_; }
+  const DropCounters& drops() const noexcept { return drops_; }
+
+ private:
+  Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
+         const Wakeup& control, Wakeup own);
+
+  bool mine(std::uint32_t spi) const noexcept { return spi % handoff_->workers() == index_; }
+
+  void take_up(const Command& command);
+  void add(const Command& command);
+  void move(const Command& command);
+  void remove(SaState& sa);
+  void reply(const Reply& reply) noexcept;
+  void send_replies() noexcept;
+
+  std::size_t receive(PacketPort& port, bool inbound) noexcept;
+  std::size_t receive_handed_over() noexcept;
+  void outbound(Slot& slot) noexcept;
+  void inbound(Slot& slot) noexcept;
+  void dispatch(Slot& slot) noexcept;
+  void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
+  void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+
+  void run_queues() noexcept;
+  void reclaim_stranded() noexcept;
+  void retire(SaState& sa) noexcept;
+  void finish(Slot& slot, SaState& sa) noexcept;
+  void release(Slot& slot) noexcept;
+  void settle(Binding& binding) noexcept;
+  void transmit() noexcept;
+  void send(PacketPort& port, std::vector<Slot*>& slots) noexcept;
+  bool busy() const noexcept;
+  void sleep() noexcept;
+
+  const std::uint32_t index_;
+  const std::uint32_t burst_;
+  SlotPool pool_;
+  WorkerPorts ports_;
+  IvSource ivs_;
+  PolicyTable policies_;
+  SpiTable spis_;
+  std::vector<DeviceQueue*> queues_;
+  std::vector<DeviceQueue*> leaving_;  // to be dropped once quiesced
+  HandoffMatrix* handoff_ = nullptr;
+  std::span<const std::unique_ptr<Worker>> peers_;
+
+  std::vector<Slot*> completed_;
+  std::vector<Slot*> stranded_;
+  DeviceQueue::Clock::time_point next_reclaim_{};
+  std::vector<Slot*> to_wire_;
+  std::vector<Slot*> to_clear_;
+  std::vector<Slot*> fresh_;      // a burst's slots, and their packets for the port
+  std::vector<Packet*> packets_;
+
+  SpscRing<Command> commands_{4096};
+  SpscRing<Reply> replies_{4096};
+  std::vector<Reply> unsent_;  // of this turn; posted at its end, when no pointer is in use
+  DropCounters drops_;
+  const Wakeup& control_;
+  const Wakeup own_;
+  std::atomic<bool> asleep_{false};
+};
+
+}  // namespace espalier::esp

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The worker's side of the control thread: commands, replies, sleeping and stopping.
+#include "esp/worker.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+namespace espalier::esp {
+
+void Worker::take_commands() noexcept {
+  while (Command* command = commands_.front()) {
+    take_up(*command);
+    commands_.release();
+  }
+}
+
+void Worker::take_up(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::none: return;
+    case Command::Kind::add: return add(command);
+    case Command::Kind::move: return move(command);
+    case Command::Kind::remove: return remove(*command.sa);
+    case Command::Kind::drop_queue: leaving_.push_back(command.queue); return;
+  }
+}
+
+void Worker::add(const Command& command) {
+  SaState& sa = *command.sa;
+  if (command.binding != nullptr) {
+    sa.binding = command.binding;
+    if (std::ranges::find(queues_, command.queue) == queues_.end()) {
+      queues_.push_back(command.queue);
+    }
+  }
+  if (sa.direction == Direction::outbound) {
+    policies_.add(static_cast<OutboundSa&>(sa));
+  } else {
+    spis_.insert(sa.spi, static_cast<InboundSa&>(sa));
+  }
+}
+
+void Worker::move(const Command& command) {
+  SaState& sa = *command.sa;
+  Binding& old = *sa.binding;
+  sa.binding = command.binding;
+  if (std::ranges::find(queues_, command.queue) == queues_.end()) {
+    queues_.push_back(command.queue);
+  }
+  sa.moves.add(1);
+  old.retired = true;
+  settle(old);
+}
+
+void Worker::remove(SaState& sa) {
+  if (sa.direction == Direction::outbound) {
+    policies_.remove(static_cast<OutboundSa&>(sa));
+  } else {
+    spis_.erase(sa.spi);
+  }
+  if (sa.worker != index_) {
+    reply({Reply::Kind::sa_removed, &sa, nullptr, nullptr});
+    return;
+  }
+  sa.binding->retired = true;
+  settle(*sa.binding);
+  sa.removed = true;
+  retire(sa);
+}
+
+void Worker::reply(const Reply& reply) noexcept { unsent_.push_back(reply); }
+
+void Worker::send_replies() noexcept {
+  if (unsent_.empty()) return;
+  std::size_t sent = 0;
+  while (sent < unsent_.size() && replies_.push(Reply(unsent_[sent]))) ++sent;
+  unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent));
+  control_.signal();
+}
+
+// Whether there is something to look after that no descriptor will tell of.
+bool Worker::busy() const noexcept {
+  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() ||
+         std::ranges::any_of(queues_, [](const DeviceQueue* queue) {
+           return !queue->lost() && !queue->idle();
+         });
+}
+
+void Worker::run(const std::atomic<bool>& stop) noexcept {
+  constexpr int kTurnsBeforeSleep = 8;
+  int idle = 0;
+  while (!stop.load(std::memory_order_relaxed)) {
+    idle = turn() > 0 ? 0 : idle + 1;
+    if (idle < kTurnsBeforeSleep) continue;
+    if (busy()) {
+      std::this_thread::yield();
+    } else {
+      sleep();
+    }
+  }
+  drain();
+}
+
+void Worker::sleep() noexcept {
+  std::array<pollfd, 3> waits{{{own_.descriptor(), POLLIN, 0},
+                               {ports_.wire->descriptor(), POLLIN, 0},
+                               {ports_.clear->descriptor(), POLLIN, 0}}};
+  if (waits[1].fd < 0 || waits[2].fd < 0) {
+    std::this_thread::yield();
+    return;
+  }
+  asleep_.store(true, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  bool work = commands_.front() != nullptr;
+  for (std::uint32_t from = 0; from < handoff_->workers() && !work; ++from) {
+    work = from != index_ && handoff_->ring(from, index_).front() != nullptr;
+  }
+  if (!work) static_cast<void>(poll(waits.data(), waits.size(), -1));
+  asleep_.store(false, std::memory_order_relaxed);
+  if ((waits[0].revents & POLLIN) != 0) own_.clear();
+}
+
+void Worker::drain() noexcept {
+  using std::chrono::milliseconds;
+  const auto limit = DeviceQueue::Clock::now() + DeviceQueue::kStall + milliseconds(100);
+  while (busy() && DeviceQueue::Clock::now() < limit) {
+    take_commands();
+    run_queues();
+    reclaim_stranded();
+    transmit();
+    send_replies();
+  }
+  bool quiet = true;
+  for (DeviceQueue* queue : queues_) quiet = queue->quiesce(milliseconds(100)) && quiet;
+  next_reclaim_ = {};
+  reclaim_stranded();
+  if (!quiet || !stranded_.empty()) pool_.abandon();
+  send_replies();
+}
+
+}  // namespace espalier::esp

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/control_sa.hpp"
+
+#include "model/nearest_name.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace espalier {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint16_t kNatTraversalPort = 4500;
+
+std::unexpected<Error> wrong(std::string_view member, std::string_view expected) {
+  return fail(ErrorCode::invalid, fmt::format("'{}' of the SA must be {}.", member, expected));
+}
+
+Result<std::string> text_of(const json& value, std::string_view member) {
+  if (!value.is_string()) return wrong(member, "a string");
+  return value.get<std::string>();
+}
+
+// A number, or a string such as "0x1000".
+Result<std::uint64_t> number_of(const json& value, std::string_view member, std::uint64_t limit) {
+  const auto expected = fmt::format("a number from 0 to {}", limit);
+  std::uint64_t number = 0;
+  if (value.is_number_unsigned()) {
+    number = value.get<std::uint64_t>();
+  } else if (value.is_string()) {
+    std::string_view text = value.get_ref<const std::string&>();
+    const bool hex = text.starts_with("0x");
+    if (hex) text.remove_prefix(2);
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, hex ? 16 : 10);
+    if (error != std::errc{} || end != text.data() + text.size()) return wrong(member, expected);
+  } else {
+    return wrong(member, expected);
+  }
+  if (number > limit) return wrong(member, expected);
+  return number;
+}
+
+template <class Number>
+Result<void> read_number(const json& value, std::string_view member, Number& out) {
+  const auto number = number_of(value, member, std::numeric_limits<Number>::max());
+  if (!number) return std::unexpected(number.error());
+  out = static_cast<Number>(*number);
+  return {};
+}
+
+template <class Enum>
+Result<void> read_enum(const json& value, std::string_view member, Enum first, Enum second,
+                       Enum& out) {
+  if (value == to_string(first))
+    out = first;
+  else if (value == to_string(second))
+    out = second;
+  else
+    return wrong(member, fmt::format("'{}' or '{}'", to_string(first), to_string(second)));
+  return {};
+}
+
+template <class T>
+Result<void> take(Result<T> made, T& out) {
+  if (!made) return std::unexpected(made.error());
+  out = std::move(*made);
+  return {};
+}
+
+Result<void> read_endpoint(const json& value, std::string_view member, Endpoint& out) {
+  const auto text = text_of(value, member);
+  if (!text) return std::unexpected(text.error());
+  return take(parse_endpoint(*text, kNatTraversalPort), out);
+}
+
+Result<void> read_prefix(const json& value, std::string_view member, IpPrefix& out) {
+  const auto text = text_of(value, member);
+  if (!text) return std::unexpected(text.error());
+  return take(IpPrefix::parse(*text), out);
+}
+
+Result<void> read_ports(const json& value, std::string_view member, std::uint16_t& low,
+                        std::uint16_t& high) {
+  if (!value.is_array() || value.size() != 2) return wrong(member, "a list of two port numbers");
+  if (auto read = read_number(value[0], member, low); !read) return read;
+  if (auto read = read_number(value[1], member, high); !read) return read;
+  if (low > high) return wrong(member, "a list of two port numbers, the lower one first");
+  return {};
+}
+
+using Reader = std::function<Result<void>(const json&)>;
+
+// Gives each member of the object to its reader; the first that fails, or has none, ends it.
+Result<void> read_object(const json& object, std::string_view what,
+                         const std::map<std::string_view, Reader>& readers) {
+  if (!object.is_object())
+    return fail(ErrorCode::invalid, fmt::format("The {} must be an object.", what));
+  for (const auto& [member, value] : object.items()) {
+    const auto reader = readers.find(member);
+    if (reader == readers.end()) {
+      std::vector<std::string_view> known;
+      for (const auto& entry : readers) known.push_back(entry.first);
+      return fail(ErrorCode::invalid, fmt::format("The {} has no member '{}'{}.", what, member,
+                                                  did_you_mean(known, member)));
+    }
+    if (auto read = reader->second(value); !read) return read;
+  }
+  return {};
+}
+
+Result<TrafficSelector> read_selector(const json& value) {
+  TrafficSelector out;
+  std::map<std::string_view, Reader> readers;
+  readers["source"] = [&](const json& v) { return read_prefix(v, "source", out.source); };
+  readers["destination"] = [&](const json& v) {
+    return read_prefix(v, "destination", out.destination);
+  };
+  readers["protocol"] = [&](const json& v) { return read_number(v, "protocol", out.protocol); };
+  readers["source_ports"] = [&](const json& v) {
+    return read_ports(v, "source_ports", out.source_port_low, out.source_port_high);
+  };
+  readers["destination_ports"] = [&](const json& v) {
+    return read_ports(v, "destination_ports", out.destination_port_low, out.destination_port_high);
+  };
+  if (auto read = read_object(value, "selector", readers); !read)
+    return std::unexpected(read.error());
+  if (!value.contains("source") || !value.contains("destination"))
+    return fail(ErrorCode::invalid, "A selector needs a 'source' and a 'destination'.");
+  return out;
+}
+
+Result<void> read_selectors(const json& value, std::vector<TrafficSelector>& out) {
+  if (!value.is_array()) return wrong("selectors", "a list");
+  out.clear();
+  for (const json& element : value) {
+    auto selector = read_selector(element);
+    if (!selector) return std::unexpected(selector.error());
+    out.push_back(*selector);
+  }
+  return {};
+}
+
+Result<void> read_transform(const json& value, Transform& out) {
+  const auto name = text_of(value, "transform");
+  if (!name) return std::unexpected(name.error());
+  const auto found = find_transform(*name);
+  if (!found) return std::unexpected(found.error());
+  out = (*found)->transform;
+  return {};
+}
+
+std::map<std::string_view, Reader> sa_readers(SaSpec& sa) {
+  std::map<std::string_view, Reader> readers;
+  const auto text = [&readers](const char* member, std::string& out) {
+    readers[member] = [member, &out](const json& v) { return take(text_of(v, member), out); };
+  };
+  text("name", sa.name);
+  text("class", sa.traffic_class);
+  text("interface", sa.interface);
+  readers["spi"] = [&sa](const json& v) { return read_number(v, "spi", sa.spi); };
+  readers["replay_window"] = [&sa](const json& v) {
+    return read_number(v, "replay_window", sa.replay_window);
+  };
+  readers["transform"] = [&sa](const json& v) { return read_transform(v, sa.transform); };
+  readers["direction"] = [&sa](const json& v) {
+    return read_enum(v, "direction", Direction::outbound, Direction::inbound, sa.direction);
+  };
+  readers["mode"] = [&sa](const json& v) {
+    return read_enum(v, "mode", Mode::tunnel, Mode::transport, sa.mode);
+  };
+  readers["encapsulation"] = [&sa](const json& v) {
+    return read_enum(v, "encapsulation", Encapsulation::udp, Encapsulation::none, sa.encapsulation);
+  };
+  readers["esn"] = [&sa](const json& v) -> Result<void> {
+    if (!v.is_boolean()) return wrong("esn", "true or false");
+    sa.esn = v.get<bool>();
+    return {};
+  };
+  readers["local"] = [&sa](const json& v) { return read_endpoint(v, "local", sa.local); };
+  readers["peer"] = [&sa](const json& v) { return read_endpoint(v, "peer", sa.peer); };
+  readers["selectors"] = [&sa](const json& v) { return read_selectors(v, sa.selectors); };
+  return readers;
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
+  std::string_view host = text, port;
+  if (text.starts_with('[')) {
+    const auto close = text.find(']');
+    host = text.substr(1, close == text.npos ? text.npos : close - 1);
+    if (close != text.npos && text.substr(close + 1).starts_with(':'))
+      port = text.substr(close + 2);
+    else if (close == text.npos || close + 1 != text.size())
+      host = {};
+  } else if (const auto colon = text.find(':'); colon != text.npos && colon == text.rfind(':')) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+  }
+  Endpoint endpoint{{}, default_port};
+  const auto address = IpAddress::parse(host);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
+  const bool port_good =
+      (port.empty() && !text.ends_with(':')) || text.ends_with("::") ||
+      (error == std::errc{} && end == port.data() + port.size() && endpoint.port != 0);
+  if (!address || !port_good)
+    return fail(ErrorCode::invalid,
+                fmt::format("'{}' is no endpoint; write an address with or without a port, such as "
+                            "192.0.2.1:4500 or [2001:db8::1]:4500.",
+                            text));
+  endpoint.address = *address;
+  return endpoint;
+}
+
+Result<SaSpec> sa_from_json(const json& value, SaSpec base) {
+  if (auto read = read_object(value, "SA", sa_readers(base)); !read)
+    return std::unexpected(read.error());
+  return base;
+}
+
+}  // namespace espalier

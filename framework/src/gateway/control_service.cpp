@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/control_service.hpp"
+
+#include "gateway/control_keys.hpp"
+#include "gateway/control_sa.hpp"
+#include "model/nearest_name.hpp"
+#include "observe/render.hpp"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace espalier {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::chrono::milliseconds kDefaultGrace{5000};
+constexpr std::uint64_t kMaxGraceMs = 3'600'000;
+
+struct Verb {
+  std::string_view name;
+  std::array<std::string_view, 4> members;  // that a request may have beside "verb"
+};
+constexpr std::array kVerbs = {
+    Verb{"sa.add", {"sa", "keys"}},
+    Verb{"sa.rekey", {"name", "sa", "keys", "grace_ms"}},
+    Verb{"sa.delete", {"name"}},
+    Verb{"sa.list", {}},
+    Verb{"explain", {"name"}},
+    Verb{"drops", {}},
+    Verb{"status", {}},
+    Verb{"stop", {}},
+};
+
+ordered_json error_json(const Error& error) {
+  return {{"ok", false}, {"error", {{"code", to_string(error.code)}, {"message", error.message}}}};
+}
+
+std::string line_of(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// nlohmann's own words quote the text, which may hold a key.
+Result<json> parse(std::span<const char> line) {
+  try {
+    return json::parse(line.begin(), line.end());
+  } catch (const json::parse_error& error) {
+    return fail(ErrorCode::invalid,
+                fmt::format("The request is not JSON: byte {} of the line is not what belongs "
+                            "there. A request is one line, such as {{\"verb\":\"sa.list\"}}.",
+                            error.byte));
+  }
+}
+
+Result<const Verb*> find_verb(const json& request) {
+  if (!request.is_object() || !request.contains("verb") || !request["verb"].is_string())
+    return fail(ErrorCode::invalid,
+                "A request is an object with a \"verb\", such as {\"verb\":\"sa.list\"}.");
+  const auto& name = request["verb"].get_ref<const std::string&>();
+  const auto verb = std::ranges::find(kVerbs, name, &Verb::name);
+  if (verb != kVerbs.end()) return &*verb;
+  std::array<std::string_view, kVerbs.size()> known;
+  std::ranges::transform(kVerbs, known.begin(), &Verb::name);
+  return fail(ErrorCode::invalid,
+              fmt::format("There is no verb '{}'{}.", name, did_you_mean(known, name)));
+}
+
+Result<void> check_members(const json& request, const Verb& verb) {
+  for (const auto& [member, value] : request.items())
+    if (member != "verb" &&
+        (member.empty() || std::ranges::find(verb.members, member) == verb.members.end()))
+      return fail(ErrorCode::invalid,
+                  fmt::format("The verb '{}' takes no '{}'.", verb.name, member));
+  return {};
+}
+
+// What is left of the keys after lift_keys(): names it took, with nothing but '*'. Anything else
+// was not understood as a key, and must not pass for one.
+Result<void> check_lifted(const json& request) {
+  const auto keys = request.find("keys");
+  if (keys == request.end() || !keys->is_object())
+    return fail(ErrorCode::invalid,
+                "The request needs \"keys\": an object with \"cipher\" and, as the transform asks, "
+                "\"salt\" and \"integrity\", each in hex.");
+  constexpr std::array<std::string_view, 3> known = {"cipher", "salt", "integrity"};
+  for (const auto& [member, value] : keys->items()) {
+    const bool lifted = value.is_string() && value.get_ref<const std::string&>().find_first_not_of(
+                                                 '*') == std::string::npos;
+    if (std::ranges::find(known, member) == known.end() || !lifted)
+      return fail(ErrorCode::invalid,
+                  "\"keys\" may hold \"cipher\", \"salt\" and \"integrity\", each a string of hex "
+                  "digits.");
+  }
+  return {};
+}
+
+Result<std::string> name_in(const json& request) {
+  const auto name = request.find("name");
+  if (name == request.end() || !name->is_string())
+    return fail(ErrorCode::invalid, "The request needs the \"name\" of an SA, a string.");
+  return name->get<std::string>();
+}
+
+Result<std::chrono::milliseconds> grace_in(const json& request) {
+  const auto grace = request.find("grace_ms");
+  if (grace == request.end()) return kDefaultGrace;
+  if (!grace->is_number_unsigned() || grace->get<std::uint64_t>() > kMaxGraceMs)
+    return fail(ErrorCode::invalid,
+                fmt::format("'grace_ms' must be a number from 0 to {}.", kMaxGraceMs));
+  return std::chrono::milliseconds(grace->get<std::uint64_t>());
+}
+
+// The SA of a request with its keys, checked as far as they can be without the gateway.
+Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base) {
+  if (!request.contains("sa")) return fail(ErrorCode::invalid, "The request needs an \"sa\".");
+  if (auto lifted = check_lifted(request); !lifted) return std::unexpected(lifted.error());
+  auto sa = sa_from_json(request["sa"], std::move(base));
+  if (!sa) return sa;
+  if (auto valid = validate(*sa); !valid) return std::unexpected(valid.error());
+  if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
+  return sa;
+}
+
+ordered_json decision_json(const Decision& decision) {
+  return {{"decision", ordered_json::parse(to_json(decision))}};
+}
+
+ordered_json sas_json(const std::vector<SaReport>& reports) {
+  auto list = ordered_json::array();
+  for (const SaReport& report : reports) list.push_back(to_json(report));
+  return list;
+}
+
+}  // namespace
+
+ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
+                               Identity identity)
+    : gateway_(gateway), monitor_(monitor), secrets_(secrets), identity_(std::move(identity)) {}
+
+ControlReply ControlService::answer(std::span<char> line) noexcept try {
+  std::string verb;
+  const auto reply = [&]() -> Result<Json> {
+    auto keys = lift_keys(line, secrets_);
+    if (!keys) return std::unexpected(keys.error());
+    const auto request = parse(line);
+    if (!request) return std::unexpected(request.error());
+    const auto found = find_verb(*request);
+    if (!found) return std::unexpected(found.error());
+    if (auto members = check_members(*request, **found); !members)
+      return std::unexpected(members.error());
+    verb = (*found)->name;
+    return run(verb, *request, std::move(*keys));
+  }();
+  wipe(line.data(), line.size());
+  if (!reply) return {line_of(error_json(reply.error())), false};
+  Json whole = {{"ok", true}};
+  whole.update(*reply);
+  return {line_of(whole), verb == "stop"};
+} catch (const std::exception&) {
+  wipe(line.data(), line.size());
+  return {R"({"ok":false,"error":{"code":"io","message":"The gateway is out of memory."}})", false};
+}
+
+Result<ControlService::Json> ControlService::run(const std::string& verb, const json& request,
+                                                 SaKeys keys) {
+  if (verb == "sa.add") return add(request, std::move(keys));
+  if (verb == "sa.rekey") return rekey(request, std::move(keys));
+  if (verb == "sa.delete") return remove(request);
+  if (verb == "sa.list") return Json{{"sas", sas_json(monitor_.reports())}};
+  if (verb == "explain") return explain(request);
+  if (verb == "drops")
+    return Json{{"drops", drops_json(gateway_.drops())}, {"wire", monitor_.port_counters()}};
+  if (verb == "status") return status();
+  return Json::object();  // stop
+}
+
+Result<ControlService::Json> ControlService::add(const json& request, SaKeys keys) {
+  const auto sa = sa_in(request, keys, {});
+  if (!sa) return std::unexpected(sa.error());
+  const auto decision = gateway_.add(*sa, std::move(keys));
+  if (!decision) return std::unexpected(decision.error());
+  return decision_json(**decision);
+}
+
+Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys keys) {
+  const auto old = find(request);
+  if (!old) return std::unexpected(old.error());
+  const auto grace = grace_in(request);
+  if (!grace) return std::unexpected(grace.error());
+  const auto sa = sa_in(request, keys, old->spec);
+  if (!sa) return std::unexpected(sa.error());
+  if (sa->name == old->spec.name || sa->spi == old->spec.spi)
+    return fail(ErrorCode::invalid,
+                fmt::format("The SA that replaces '{}' needs a name and an SPI of its own.",
+                            old->spec.name));
+  const auto decision = gateway_.rekey(old->spec.name, *sa, std::move(keys), *grace);
+  if (!decision) return std::unexpected(decision.error());
+  return decision_json(**decision);
+}
+
+Result<ControlService::Json> ControlService::remove(const json& request) {
+  const auto name = name_in(request);
+  if (!name) return std::unexpected(name.error());
+  if (auto removed = gateway_.remove(*name); !removed) return std::unexpected(removed.error());
+  return Json::object();
+}
+
+Result<GatewaySa> ControlService::find(const json& request) {
+  const auto name = name_in(request);
+  if (!name) return std::unexpected(name.error());
+  auto all = gateway_.list();
+  const auto found =
+      std::ranges::find(all, *name, [](const GatewaySa& sa) { return sa.spec.name; });
+  if (found != all.end()) return std::move(*found);
+  std::vector<std::string_view> known;
+  for (const GatewaySa& sa : all) known.push_back(sa.spec.name);
+  return fail(ErrorCode::not_found,
+              fmt::format("There is no SA '{}'{}.", *name, did_you_mean(known, *name)));
+}
+
+Result<ControlService::Json> ControlService::explain(const json& request) {
+  const auto sa = find(request);
+  if (!sa) return std::unexpected(sa.error());
+  Json reply = decision_json(*sa->decision);
+  reply["text"] = to_text(*sa->decision);
+  reply["backend"] = sa->status.backend;
+  reply["device"] = sa->status.device;
+  return reply;
+}
+
+ControlService::Json ControlService::status() {
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+  return {{"pid", ::getpid()},
+          {"site", identity_.site},
+          {"config", identity_.config},
+          {"dataplane", to_string(identity_.dataplane)},
+          {"workers", identity_.workers},
+          {"uptime_seconds", uptime.count()},
+          {"sas", sas_json(monitor_.reports())},
+          {"drops", drops_json(gateway_.drops())},
+          {"wire", monitor_.port_counters()}};
+}
+
+}  // namespace espalier

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/result.hpp>
+
+#include "io/descriptor.hpp"
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+
+namespace espalier {
+
+inline constexpr std::size_t kMaxControlLine = 64 * 1024;  // with its newline
+
+// A listening Unix socket at `path`, mode 0600. The socket file of a process that has died is
+// replaced; one that is served is refused with the pid of who does. Removed when destroyed, if it
+// is still this one.
+class ControlSocket {
+ public:
+  static Result<ControlSocket> listen(const std::filesystem::path& path);
+  ~ControlSocket();
+  ControlSocket(ControlSocket&& other) noexcept;
+  ControlSocket& operator=(ControlSocket&&) = delete;
+
+  // Gives the descriptor away, to be accepted on; the file stays this object's.
+  io::Descriptor take_descriptor() noexcept { return std::move(socket_); }
+
+ private:
+  ControlSocket() = default;
+
+  io::Descriptor socket_;
+  std::filesystem::path path_;  // "" once moved from
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+// Connects to a gateway; the error says when none is running.
+Result<io::Descriptor> connect_control(const std::filesystem::path& path);
+
+struct PeerCredentials {
+  pid_t pid = 0;
+  uid_t uid = 0;
+};
+std::optional<PeerCredentials> peer_credentials(int socket);
+
+}  // namespace espalier

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/gateway.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace espalier {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// An SA as the gateway keeps it. Its keys stay for as long as it may have to move.
+struct Entry {
+  SaSpec spec;
+  SaKeys keys;
+  std::shared_ptr<const Decision> decision;
+  std::string backend;
+  std::string device;
+  std::string engine_name;  // unique over rekeys, since old and new live side by side for a while
+  bool homeless = false;    // its device is lost: its packets are dropped until another takes it
+  bool told = false;        // that no other takes it
+};
+
+// A replaced inbound SA that still takes what is on its way.
+struct Retiring {
+  std::string name;
+  std::string engine_name;
+  Clock::time_point until;
+};
+
+std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:08x}", sa.name, sa.spi); }
+
+}  // namespace
+
+struct Gateway::Impl {
+  Registry& registry;
+  Placer& placer;
+  Engine& engine;
+  std::function<void(int, std::string_view)> log;
+  std::map<std::string, Entry> sas;
+  std::vector<Retiring> retiring;
+
+  Result<Entry> enter(const SaSpec& sa, SaKeys keys);
+  Result<void> leave(const std::string& engine_name);
+  void take_engine_events(std::vector<std::string>& done);
+  void note_lost(const LostDevice& lost, std::vector<std::string>& done);
+  void move_homeless(std::vector<std::string>& done);
+  void end_graces(std::vector<std::string>& done);
+  std::string move(Entry& entry);
+};
+
+Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
+                 std::function<void(int level, std::string_view text)> log)
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}}) {}
+Gateway::~Gateway() = default;
+
+// Places the SA and brings it into the engine; leaves nothing behind if either fails.
+Result<Entry> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
+  SaSpec unique = sa;
+  unique.name = engine_name_of(sa);
+  auto placement = placer.place(unique, keys);
+  if (!placement) return std::unexpected(placement.error());
+  if (auto added = engine.add(unique, std::move(placement->session)); !added) {
+    placer.release(unique.name);
+    return std::unexpected(added.error());
+  }
+  return Entry{sa, std::move(keys), placement->decision, placement->backend, placement->device,
+               unique.name};
+}
+
+Result<void> Gateway::Impl::leave(const std::string& engine_name) {
+  auto removed = engine.remove(engine_name);
+  placer.release(engine_name);
+  return removed;
+}
+
+Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys keys) {
+  if (impl_->sas.contains(sa.name)) {
+    return fail(ErrorCode::conflict,
+                fmt::format("there is an SA named {} already; delete it first, or rekey it",
+                            sa.name));
+  }
+  auto entry = impl_->enter(sa, std::move(keys));
+  if (!entry) return std::unexpected(entry.error());
+  auto decision = entry->decision;
+  impl_->sas.emplace(sa.name, std::move(*entry));
+  return decision;
+}
+
+Result<void> Gateway::remove(std::string_view sa) {
+  const auto found = impl_->sas.find(std::string(sa));
+  if (found == impl_->sas.end()) {
+    return fail(ErrorCode::not_found,
+                fmt::format("there is no SA named {}; `espalier sa list` shows what there is", sa));
+  }
+  const Entry entry = std::move(found->second);
+  impl_->sas.erase(found);
+  return impl_->leave(entry.engine_name);
+}
+
+Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name, const SaSpec& sa,
+                                                       SaKeys keys,
+                                                       std::chrono::milliseconds grace) {
+  const auto found = impl_->sas.find(std::string(old_name));
+  if (found == impl_->sas.end()) {
+    return fail(ErrorCode::not_found,
+                fmt::format("there is no SA named {} to rekey; `espalier sa list` shows what there "
+                            "is",
+                            old_name));
+  }
+  if (sa.direction != found->second.spec.direction) {
+    return fail(ErrorCode::invalid, fmt::format("SA {} is {}; its successor must be, too", old_name,
+                                                to_string(found->second.spec.direction)));
+  }
+  if (sa.spi == found->second.spec.spi) {
+    return fail(ErrorCode::conflict,
+                fmt::format("the new SPI {:#x} is that of SA {} itself; a rekey needs a new SPI",
+                            sa.spi, old_name));
+  }
+  if (sa.name != old_name && impl_->sas.contains(sa.name)) {
+    return fail(ErrorCode::conflict, fmt::format("there is an SA named {} already", sa.name));
+  }
+  auto entry = impl_->enter(sa, std::move(keys));
+  if (!entry) return std::unexpected(entry.error());
+  const Entry old = std::move(found->second);
+  impl_->sas.erase(found);
+  auto decision = entry->decision;
+  impl_->sas.emplace(sa.name, std::move(*entry));
+  if (old.spec.direction == Direction::inbound && grace.count() > 0) {
+    impl_->retiring.push_back({old.spec.name, old.engine_name, Clock::now() + grace});
+  } else {
+    static_cast<void>(impl_->leave(old.engine_name));
+  }
+  return decision;
+}
+
+std::vector<GatewaySa> Gateway::list() const {
+  std::map<std::string, SaStatus> running;
+  for (SaStatus& status : impl_->engine.status()) running.emplace(status.name, std::move(status));
+  std::vector<GatewaySa> all;
+  for (const auto& [name, entry] : impl_->sas) {
+    SaStatus status = running[entry.engine_name];
+    status.name = name;
+    all.push_back({entry.spec, entry.decision, std::move(status)});
+  }
+  return all;
+}
+
+DropCounts Gateway::drops() const { return impl_->engine.drops(); }
+Inventory Gateway::inventory() const { return impl_->placer.inventory(); }
+
+// ---- tending ------------------------------------------------------------------------------------
+
+std::vector<std::string> Gateway::tend() {
+  std::vector<std::string> done;
+  impl_->take_engine_events(done);
+  impl_->placer.refresh();
+  for (const LostDevice& lost : impl_->placer.take_lost()) impl_->note_lost(lost, done);
+  impl_->move_homeless(done);
+  impl_->end_graces(done);
+  for (const std::string& sentence : done) impl_->log(2, sentence);
+  return done;
+}
+
+void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
+  for (const EngineEvent& event : engine.take_events()) {
+    switch (event.kind) {
+      case EngineEvent::Kind::device_lost:
+        placer.report_lost(event.backend, event.device, event.words);
+        note_lost({event.backend, event.device, event.words}, done);
+        break;
+      case EngineEvent::Kind::session_closed:
+        placer.room_freed(event.backend, event.device);
+        break;
+      case EngineEvent::Kind::sequence_ended:
+        done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
+                                   event.sa.substr(0, event.sa.rfind('#'))));
+        break;
+    }
+  }
+}
+
+void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& done) {
+  registry.forget(lost.backend, lost.device);
+  done.push_back(
+      fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
+  for (auto& [name, entry] : sas) {
+    if (entry.backend == lost.backend && entry.device == lost.device) entry.homeless = true;
+  }
+}
+
+void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
+  for (auto& [name, entry] : sas) {
+    if (!entry.homeless) continue;
+    std::string sentence = move(entry);
+    if (!sentence.empty()) done.push_back(std::move(sentence));
+  }
+}
+
+// The SA's session is opened on the next device and swapped in by its worker. Where none takes it,
+// the SA stays where it was and its packets are dropped (law 3) until one does.
+std::string Gateway::Impl::move(Entry& entry) {
+  const bool known = std::exchange(entry.told, true);
+  SaSpec unique = entry.spec;
+  unique.name = entry.engine_name;
+  auto placement = placer.place(unique, entry.keys);
+  if (!placement) {
+    return known ? "" : fmt::format("SA {} lost its device and no other takes it; its packets are "
+                                    "dropped until one does: {}",
+                                    entry.spec.name, placement.error().message);
+  }
+  if (auto moved = engine.move(unique.name, std::move(placement->session)); !moved) {
+    return known ? "" : moved.error().message;
+  }
+  std::string sentence = fmt::format("SA {} moved from {} to {}", entry.spec.name, entry.backend,
+                                     placement->backend);
+  entry.homeless = entry.told = false;
+  entry.decision = placement->decision;
+  entry.backend = placement->backend;
+  entry.device = placement->device;
+  return sentence;
+}
+
+void Gateway::Impl::end_graces(std::vector<std::string>& done) {
+  const auto now = Clock::now();
+  std::erase_if(retiring, [&](const Retiring& old) {
+    if (now < old.until) return false;
+    static_cast<void>(leave(old.engine_name));
+    done.push_back(fmt::format("the replaced SA behind {} has ended its grace", old.name));
+    return true;
+  });
+}
+
+}  // namespace espalier

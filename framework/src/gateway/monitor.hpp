@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/gateway.hpp>
+#include <espalier/wire_port.hpp>
+
+#include "observe/rate_meter.hpp"
+#include "observe/sa_report.hpp"
+#include "observe/silence_watch.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace espalier {
+
+// Watches a running gateway: rates, silent peers, what the ports saw. [control]
+class Monitor {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports);
+
+  // To be called about every second. Gives warnings to be told, each once.
+  std::vector<std::string> sample(Time now);
+
+  std::vector<SaReport> reports() const;
+  nlohmann::ordered_json port_counters() const;  // sums over all ports
+
+ private:
+  Gateway& gateway_;
+  std::vector<std::shared_ptr<const PortCounters>> ports_;
+  RateMeter rates_;
+  SilenceWatch silence_;
+};
+
+}  // namespace espalier

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/tun_port.hpp>
+
+#include "io/descriptor.hpp"
+#include "io/os_error.hpp"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace espalier {
+namespace {
+
+using io::Descriptor;
+
+constexpr const char* kTunDevice = "/dev/net/tun";
+
+// One queue of a TUN device. The kernel moves one packet a system call here.
+class TunPort final : public PacketPort {
+ public:
+  explicit TunPort(Descriptor queue) : queue_(std::move(queue)) {}
+
+  std::size_t receive(std::span<Packet* const> packets) noexcept override {
+    std::size_t received = 0;
+    while (received < packets.size() && read_one(*packets[received])) ++received;
+    return received;
+  }
+
+  std::size_t send(std::span<Packet* const> packets) noexcept override {
+    std::size_t sent = 0;
+    for (const Packet* packet : packets) {
+      ssize_t wrote = 0;
+      do {
+        wrote = ::write(queue_.get(), packet->data(), packet->length);
+      } while (wrote < 0 && errno == EINTR);
+      if (wrote >= 0) ++sent;
+    }
+    return sent;
+  }
+
+  int descriptor() const noexcept override { return queue_.get(); }
+
+ private:
+  bool read_one(Packet& packet) noexcept {
+    ssize_t got = 0;
+    do {
+      got =
+          ::read(queue_.get(), packet.buffer + kHeadroom, packet.capacity - kHeadroom - kTailroom);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) return false;
+    packet.offset = kHeadroom;
+    packet.length = static_cast<std::uint32_t>(got);
+    packet.wire = {};
+    return true;
+  }
+
+  Descriptor queue_;
+};
+
+Error open_error(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return {ErrorCode::unsupported,
+              fmt::format("There is no {} on this machine, so that no TUN device can be made. Load "
+                          "the kernel module with 'modprobe tun'; in a container, pass the device "
+                          "in.",
+                          kTunDevice)};
+    case EACCES:
+    case EPERM:
+      return {ErrorCode::permission,
+              fmt::format("No permission to open {}. Run as root, or let this user open it "
+                          "('chmod 0666 {}', as Debian's udev does).",
+                          kTunDevice, kTunDevice)};
+    default:
+      return {ErrorCode::io,
+              fmt::format("{} cannot be opened: {}.", kTunDevice, io::words_of(error))};
+  }
+}
+
+Error attach_error(const std::string& name, int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return {ErrorCode::permission,
+              fmt::format("No permission to make the TUN device '{}'. Run as root or with "
+                          "CAP_NET_ADMIN, or try it out in namespaces of your own with "
+                          "'unshare -Urn'.",
+                          name)};
+    case EBUSY:
+    case EEXIST:
+      return {ErrorCode::conflict,
+              fmt::format("There is a network interface '{}' already, so that no TUN device of "
+                          "that name can be made. Is Espalier running? Otherwise give the site "
+                          "another TUN name, or remove it with 'ip link delete {}'.",
+                          name, name)};
+    default:
+      return {ErrorCode::io,
+              fmt::format("The TUN device '{}' cannot be made: {}.", name, io::words_of(error))};
+  }
+}
+
+Result<Descriptor> open_queue(const std::string& name, bool several, bool first) {
+  Descriptor fd(::open(kTunDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) return std::unexpected(open_error(errno));
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  unsigned flags = IFF_TUN | IFF_NO_PI;
+  if (several) flags |= IFF_MULTI_QUEUE;
+  if (first) flags |= IFF_TUN_EXCL;
+  request.ifr_flags = static_cast<short>(flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0)
+    return std::unexpected(attach_error(name, errno));
+  return fd;
+}
+
+}  // namespace
+
+Result<void> validate_interface_name(const std::string& name) {
+  const auto refused = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return c == '/' || c == '%' || c == ':' || byte <= ' ' || byte == 0x7f;
+  };
+  if (name.size() >= IFNAMSIZ)
+    return fail(ErrorCode::invalid,
+                fmt::format("The interface name '{}' is {} bytes long; Linux takes at most {}.",
+                            name, name.size(), IFNAMSIZ - 1));
+  if (name.empty() || name == "." || name == ".." || std::ranges::any_of(name, refused))
+    return fail(ErrorCode::invalid,
+                fmt::format("'{}' cannot be an interface name: use letters, digits, '-' and '_', "
+                            "such as 'esp0'.",
+                            name));
+  return {};
+}
+
+Result<std::vector<std::unique_ptr<PacketPort>>> open_tun(const std::string& name,
+                                                          std::uint32_t queues) {
+  if (auto valid = validate_interface_name(name); !valid) return std::unexpected(valid.error());
+  if (queues == 0) return fail(ErrorCode::invalid, "A TUN device needs at least 1 queue.");
+  std::vector<std::unique_ptr<PacketPort>> ports;
+  for (std::uint32_t i = 0; i < queues; ++i) {
+    auto queue = open_queue(name, queues > 1, i == 0);
+    if (!queue) return std::unexpected(queue.error());
+    ports.push_back(std::make_unique<TunPort>(std::move(*queue)));
+  }
+  return ports;
+}
+
+}  // namespace espalier

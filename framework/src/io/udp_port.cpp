@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/wire_port.hpp>
+
+#include "io/compact.hpp"
+#include "io/datagram_socket.hpp"
+#include "io/os_error.hpp"
+#include "io/socket_address.hpp"
+#include "io/spi_filter.hpp"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace espalier {
+namespace {
+
+using io::DatagramSocket;
+using io::Descriptor;
+
+constexpr std::uint32_t kEspHeader = 8;
+constexpr std::uint8_t kKeepalive = 0xff;
+constexpr int kRounds = 4;  // of bursts that hold no ESP packet, before the worker goes on
+
+class UdpPort final : public PacketPort {
+ public:
+  explicit UdpPort(DatagramSocket socket) : socket_(std::move(socket)) {}
+
+  std::size_t receive(std::span<Packet* const> packets) noexcept override {
+    for (int round = 0; round < kRounds; ++round) {
+      const std::size_t got = socket_.receive(packets, kHeadroom);
+      if (got == 0) return 0;
+      const std::size_t kept =
+          io::compact(packets.first(got), [this](const Packet& packet) { return is_esp(packet); });
+      if (kept > 0) return kept;
+    }
+    return 0;
+  }
+
+  std::size_t send(std::span<Packet* const> packets) noexcept override {
+    return socket_.send(packets);
+  }
+
+  int descriptor() const noexcept override { return socket_.descriptor(); }
+
+ private:
+  // Tells ESP from what else comes to its port (RFC 3948 2).
+  bool is_esp(const Packet& packet) noexcept {
+    PortCounters& counters = socket_.counters();
+    if (packet.length == 1 && *packet.data() == kKeepalive) {
+      counters.keepalives.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    std::uint32_t spi = 0;
+    if (packet.length >= sizeof spi) std::memcpy(&spi, packet.data(), sizeof spi);
+    if (packet.length >= sizeof spi && spi == 0) {
+      counters.ike.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (packet.length < kEspHeader) {
+      counters.runts.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    return true;
+  }
+
+  DatagramSocket socket_;
+};
+
+Error bind_error(const Endpoint& local, int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return {ErrorCode::conflict,
+              fmt::format("UDP port {} of {} is taken by another program. Find it with "
+                          "'ss -lunp sport = :{}', then stop it or give this site another port.",
+                          local.port, to_string(local.address), local.port)};
+    case EADDRNOTAVAIL:
+      return {ErrorCode::not_found,
+              fmt::format("No interface of this machine has the address {}, so that UDP port {} "
+                          "cannot be opened on it. Set the address up first ('ip address'), or "
+                          "correct the site's 'outer' address.",
+                          to_string(local.address), local.port)};
+    case EACCES:
+    case EPERM:
+      return {ErrorCode::permission,
+              fmt::format("No permission to open UDP port {} of {}. Ports below 1024 need root or "
+                          "CAP_NET_BIND_SERVICE.",
+                          local.port, to_string(local.address))};
+    default:
+      return {ErrorCode::io, fmt::format("UDP port {} of {} cannot be opened: {}.", local.port,
+                                         to_string(local.address), io::words_of(error))};
+  }
+}
+
+Result<void> set_udp_options(int fd, Family family) {
+  if (family == Family::ipv4)  // RFC 3948 2.1: sent with checksum 0
+    return io::set_option(fd, SOL_SOCKET, SO_NO_CHECK, 1, "SO_NO_CHECK");
+  return io::set_option(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1, "UDP_NO_CHECK6_RX");
+}
+
+// The first socket takes the port for itself, so that no other program shares it, and only then
+// opens the group to those that follow.
+Result<Descriptor> open_member(const WireOptions& options, const Endpoint& local, bool first) {
+  auto socket =
+      io::make_socket(local.address.family, SOCK_DGRAM, IPPROTO_UDP, options.socket_buffer);
+  if (!socket) return socket;
+  const auto share = [&] {
+    return io::set_option(socket->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+  };
+  if (auto set = set_udp_options(socket->get(), local.address.family); !set)
+    return std::unexpected(set.error());
+  if (!first)
+    if (auto shared = share(); !shared) return std::unexpected(shared.error());
+  sockaddr_storage address{};
+  const socklen_t size = io::to_sockaddr(local, address);
+  if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
+    return std::unexpected(bind_error(local, errno));
+  if (first && options.workers > 1)
+    if (auto shared = share(); !shared) return std::unexpected(shared.error());
+  return socket;
+}
+
+Endpoint bound_endpoint(int fd, const Endpoint& asked) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return asked;
+  return io::from_sockaddr(address);
+}
+
+}  // namespace
+
+Result<WirePorts> open_udp(const WireOptions& options) {
+  if (options.workers == 0) return fail(ErrorCode::invalid, "A gateway needs at least 1 worker.");
+  auto counters = std::make_shared<PortCounters>();
+  WirePorts made{{}, counters};
+  Endpoint local = options.local;
+  int first_fd = -1;
+  for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
+    auto socket = open_member(options, local, worker == 0);
+    if (!socket) return std::unexpected(socket.error());
+    if (worker == 0) {
+      local = bound_endpoint(socket->get(), local);  // port 0 takes any
+      first_fd = socket->get();
+    }
+    made.ports.push_back(
+        std::make_unique<UdpPort>(DatagramSocket(std::move(*socket), local, true, counters)));
+  }
+  if (options.workers > 1)
+    if (auto steered = io::steer_group_by_spi(first_fd, options.workers); !steered)
+      return std::unexpected(steered.error());
+  return made;
+}
+
+}  // namespace espalier

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace espalier {
+
+struct Rate {
+  std::uint64_t bits_per_second = 0;       // over the last interval
+  std::uint64_t peak_bits_per_second = 0;  // of the busiest interval
+};
+
+// Rates of named byte counters, from samples taken at about equal intervals.
+class RateMeter {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  // The counter `name` stands at `bytes`. A first sample gives no rate; nor does one that is taken
+  // at the same moment as that before it.
+  void sample(const std::string& name, std::uint64_t bytes, Time now);
+  // Around the samples of all counters: those that were not sampled within are forgotten.
+  void begin_round() { ++round_; }
+  void end_round();
+  Rate rate(const std::string& name) const;
+
+ private:
+  struct Counter {
+    std::uint64_t bytes = 0;
+    Time at;
+    Rate rate;
+    std::uint64_t round = 0;
+  };
+  std::uint64_t round_ = 0;
+  std::map<std::string, Counter> counters_;
+};
+
+// "0.94": in units of 10^9 bits, two digits.
+std::string gbits(std::uint64_t bits_per_second);
+
+}  // namespace espalier

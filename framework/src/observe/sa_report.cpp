@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "observe/sa_report.hpp"
+
+#include "observe/rate_meter.hpp"
+
+#include <fmt/format.h>
+
+namespace espalier {
+
+std::vector<PassedOver> passed_over(const Decision& decision, std::string_view backend,
+                                    std::string_view device) {
+  std::vector<PassedOver> others;
+  for (const Candidate& candidate : decision.candidates)
+    if (candidate.backend != backend || candidate.device != device)
+      others.push_back({candidate.backend, candidate.device,
+                        std::string(to_string(candidate.reason)), candidate.sentence});
+  return others;
+}
+
+SaReport make_report(const GatewaySa& sa) {
+  SaReport report;
+  report.name = sa.spec.name;
+  report.direction = to_string(sa.spec.direction);
+  report.spi = sa.spec.spi;
+  report.transform = to_string(sa.spec.transform);
+  report.encapsulation = to_string(sa.spec.encapsulation);
+  report.local = to_string(sa.spec.local);
+  report.peer = to_string(sa.spec.peer);
+  report.backend = sa.status.backend;
+  report.device = sa.status.device;
+  report.worker = sa.status.worker;
+  report.sequence = sa.status.sequence;
+  report.packets = sa.status.packets;
+  report.bytes = sa.status.bytes;
+  report.errors = sa.status.errors;
+  report.moves = sa.status.moves;
+  if (sa.decision) report.others = passed_over(*sa.decision, report.backend, report.device);
+  return report;
+}
+
+nlohmann::ordered_json to_json(const SaReport& report) {
+  nlohmann::ordered_json value = {
+      {"name", report.name},
+      {"direction", report.direction},
+      {"spi", report.spi},
+      {"transform", report.transform},
+      {"encapsulation", report.encapsulation},
+      {"local", report.local},
+      {"peer", report.peer},
+      {"backend", report.backend},
+      {"device", report.device},
+      {"worker", report.worker},
+      {"sequence", report.sequence},
+      {"packets", report.packets},
+      {"bytes", report.bytes},
+      {"errors", report.errors},
+      {"moves", report.moves},
+      {"bits_per_second", report.bits_per_second},
+      {"peak_bits_per_second", report.peak_bits_per_second},
+  };
+  value["others"] = nlohmann::ordered_json::array();
+  for (const PassedOver& other : report.others)
+    value["others"].push_back({{"backend", other.backend},
+                               {"device", other.device},
+                               {"reason", other.reason},
+                               {"sentence", other.sentence}});
+  return value;
+}
+
+SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
+  SaReport report;
+  value.at("name").get_to(report.name);
+  value.at("direction").get_to(report.direction);
+  value.at("spi").get_to(report.spi);
+  value.at("transform").get_to(report.transform);
+  value.at("encapsulation").get_to(report.encapsulation);
+  value.at("local").get_to(report.local);
+  value.at("peer").get_to(report.peer);
+  value.at("backend").get_to(report.backend);
+  value.at("device").get_to(report.device);
+  value.at("worker").get_to(report.worker);
+  value.at("sequence").get_to(report.sequence);
+  value.at("packets").get_to(report.packets);
+  value.at("bytes").get_to(report.bytes);
+  value.at("errors").get_to(report.errors);
+  value.at("moves").get_to(report.moves);
+  value.at("bits_per_second").get_to(report.bits_per_second);
+  value.at("peak_bits_per_second").get_to(report.peak_bits_per_second);
+  for (const auto& other : value.at("others"))
+    report.others.push_back(
+        {other.at("backend"), other.at("device"), other.at("reason"), other.at("sentence")});
+  return report;
+}
+
+std::string summary(std::span<const PassedOver> others) {
+  std::string text;
+  for (const PassedOver& other : others)
+    text += fmt::format("{}{}{}{}: {}", text.empty() ? "" : "; ", other.backend,
+                        other.device.empty() ? "" : "/", other.device, other.reason);
+  return text;
+}
+
+std::string render_sas(std::span<const SaReport> reports, const TextStyle& style) {
+  if (reports.empty()) return "There are no SAs.\n";
+  TextTable table({"SA", "SPI", "TRANSFORM", "PEER", "BACKEND", "DEVICE", ">PACKETS", ">ERRORS",
+                   ">GBIT/S", ">PEAK", "OTHERS"});
+  for (const SaReport& report : reports)
+    table.add({report.name, fmt::format("{:#010x}", report.spi), report.transform, report.peer,
+               report.backend, report.device, fmt::to_string(report.packets),
+               fmt::to_string(report.errors), gbits(report.bits_per_second),
+               gbits(report.peak_bits_per_second), summary(report.others)});
+  return table.render(style);
+}
+
+}  // namespace espalier

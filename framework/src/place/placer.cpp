@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/placer.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "place/health.hpp"
+#include "place/ledger.hpp"
+#include "place/refusal_memory.hpp"
+#include "place/snapshot.hpp"
+
+namespace espalier {
+namespace {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+constexpr std::chrono::seconds kReadEvery{1};
+
+// Whether a candidate that is passed over for this reason may take the SA at another time.
+bool may_change(Reason reason) {
+  switch (reason) {
+    case Reason::policy_limit:
+    case Reason::device_down:
+    case Reason::device_lost:
+    case Reason::device_quarantined:
+    case Reason::capacity_sas:
+    case Reason::capacity_queue:
+    case Reason::capacity_throughput:
+    case Reason::refused_transient:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Error nobody_took_it(const Decision& decision) {
+  const auto any = [&](auto&& is) {
+    return std::ranges::any_of(decision.candidates, is, &Candidate::reason);
+  };
+  ErrorCode code = ErrorCode::unsupported;
+  const char* advice = "change its transform, or the policy's backends";
+  if (any(may_change)) {
+    code = ErrorCode::capacity;
+    advice = "try again when something has changed";
+  } else if (any([](Reason reason) { return reason == Reason::refused_invalid; })) {
+    code = ErrorCode::invalid;
+    advice = "look at its keys";
+  }
+  return {code,
+          fmt::format("no backend takes SA '{}'; {}:\n{}", decision.sa, advice, to_text(decision))};
+}
+
+}  // namespace
+
+struct Placer::Impl {
+  Impl(Registry& r, Policy p, Clock c) : registry(r), policy(std::move(p)), clock(std::move(c)) {}
+
+  Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
+  Result<Placement> choose_and_open(const SaSpec& sa, const SaKeys& keys);
+  Result<Session> open(const DeviceName& name, const SaSpec& sa, const SaKeys& keys);
+  void note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error);
+  void enter(std::string_view sa, const Ledger::Place& place);
+  void leave(std::string_view sa);
+
+  void catch_up(TimePoint now);
+  void read(TimePoint now);
+  void take_up(const std::vector<DeviceEvent>& events, TimePoint now);
+  void find_losses(const std::map<DeviceName, std::uint64_t>& before, TimePoint now);
+  void probe(const DeviceName& name, TimePoint now);
+  void lose(const DeviceName& name, std::string_view why, TimePoint now);
+  void cut_off(const DeviceName& name, TimePoint now);
+
+  Registry& registry;
+  Policy policy;
+  Clock clock;
+  Snapshot snapshot;
+  Ledger ledger;
+  RefusalMemory refusals;
+  DeviceHealth health;
+  std::vector<LostDevice> lost;  // for take_lost()
+  TimePoint next_read;
+};
+
+// ---- Placing ----------------------------------------------------------------------------------
+
+Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys) {
+  catch_up(clock());
+  // The choice is made as if the SA were nowhere: a limit that it fills itself is no limit to it.
+  const auto old = ledger.remove(sa.name);
+  if (old) snapshot.left(*old, ledger);
+  auto placed = choose_and_open(sa, keys);
+  if (placed) {
+    enter(sa.name, {{placed->backend, placed->device}, sa.direction});
+  } else if (old) {
+    enter(sa.name, *old);
+  }
+  return placed;
+}
+
+Result<Placement> Placer::Impl::choose_and_open(const SaSpec& sa, const SaKeys& keys) {
+  snapshot.set_refusals(refusals.against(sa));
+  // Each turn rules out one device, or ends.
+  for (std::size_t turn = 0; turn <= snapshot.devices().size(); ++turn) {
+    auto decision = std::make_shared<const Decision>(select(sa, snapshot.inventory(), policy));
+    if (!decision->chosen) return std::unexpected(nobody_took_it(*decision));
+    const Candidate& chosen = decision->candidates[*decision->chosen];
+    const DeviceName name{chosen.backend, chosen.device};
+    auto session = open(name, sa, keys);
+    if (session) {
+      health.proven(name);
+      return Placement{std::move(decision), name.backend, name.device, std::move(*session)};
+    }
+    note_refusal(name, sa, session.error());
+  }
+  return fail(
+      ErrorCode::transient,
+      fmt::format("SA '{}' was refused by more devices than there are; try again", sa.name));
+}
+
+Result<Session> Placer::Impl::open(const DeviceName& name, const SaSpec& sa, const SaKeys& keys) {
+  auto device = registry.open(name.backend, name.device);
+  if (!device) return std::unexpected(std::move(device.error()));
+  return (*device)->open_session(sa, keys);
+}
+
+void Placer::Impl::note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error) {
+  const TimePoint now = clock();
+  snapshot.add_refusal({name.backend, name.device, sa.name, error.code, error.message});
+  if (error.code == ErrorCode::lost) return lose(name, error.message, now);
+  if (const Device* device = snapshot.find(name)) {
+    refusals.remember(name, *device, sa, error, ledger.on_device(name), now);
+  }
+}
+
+void Placer::Impl::enter(std::string_view sa, const Ledger::Place& place) {
+  ledger.add(sa, place);
+  snapshot.came(place, ledger);
+}
+
+void Placer::Impl::leave(std::string_view sa) {
+  const auto left = ledger.remove(sa);
+  if (!left) return;
+  snapshot.left(*left, ledger);
+  refusals.room_freed(left->device, static_cast<std::uint32_t>(left->direction));
+}
+
+// ---- Keeping the snapshot true ----------------------------------------------------------------
+
+void Placer::Impl::catch_up(TimePoint now) {
+  refusals.expire(now);
+  const auto events = registry.take_events();
+  take_up(events, now);
+  if (!events.empty() || now >= next_read || health.any_due(now)) read(now);
+  snapshot.mark(health, now);
+}
+
+void Placer::Impl::take_up(const std::vector<DeviceEvent>& events, TimePoint now) {
+  for (const auto& event : events) {
+    for (const auto& [name, device] : snapshot.devices()) {
+      if (name.backend != event.backend || device->id != event.device) continue;
+      if (event.event == ESPALIER_EVENT_CAPACITY_FREED) refusals.room_freed(name);
+      if (event.event == ESPALIER_EVENT_DEVICE_LOST)
+        lose(name, "its backend reported it lost", now);
+    }
+  }
+}
+
+void Placer::Impl::read(TimePoint now) {
+  std::map<DeviceName, std::uint64_t> before;
+  for (const auto& [name, device] : snapshot.devices()) before.emplace(name, device->id);
+  snapshot.read(registry.backends(), ledger);
+  next_read = now + kReadEvery;
+  find_losses(before, now);
+  for (const auto& name : health.due(now)) probe(name, now);
+  for (const auto& [name, device] : snapshot.devices()) refusals.pools_read(name, *device);
+}
+
+// Devices that were gone at this reading, or gone and back between two.
+void Placer::Impl::find_losses(const std::map<DeviceName, std::uint64_t>& before, TimePoint now) {
+  for (const auto& [name, id] : before) {
+    const Device* device = snapshot.find(name);
+    const char* why = nullptr;
+    if (device == nullptr) {
+      why = "it is no longer there";
+    } else if (device->id != id) {
+      why = "it went and came back as a new device";
+    } else if (device->state == DeviceState::lost) {
+      why = device->state_reason.empty() ? "its health says so" : device->state_reason.c_str();
+    }
+    if (why == nullptr || health.trust(name) == DeviceHealth::Trust::quarantined) continue;
+    if (ledger.on_device(name) > 0) {
+      lose(name, why, now);
+    } else {
+      cut_off(name, now);
+    }
+  }
+}
+
+// Before a device is trusted again it must say that it works, and open.
+void Placer::Impl::probe(const DeviceName& name, TimePoint now) {
+  const Device* device = snapshot.find(name);
+  if (device == nullptr) return health.probe_passed(name, now);  // nothing left to keep away from
+  if (device->state == DeviceState::lost) {
+    return health.probe_failed(name, device->state_reason, now);
+  }
+  registry.forget(name.backend, name.device);
+  const auto opened = registry.open(name.backend, name.device);
+  if (!opened) return health.probe_failed(name, opened.error().message, now);
+  health.probe_passed(name, now);
+}
+
+// A loss that the caller does not know of yet.
+void Placer::Impl::lose(const DeviceName& name, std::string_view why, TimePoint now) {
+  const auto trust = health.trust(name);
+  if (trust == DeviceHealth::Trust::quarantined) return;
+  if (trust == DeviceHealth::Trust::probation) {
+    health.probe_failed(name, why, now);
+  } else {
+    health.lost(name, why, now);
+  }
+  if (ledger.on_device(name) > 0) lost.push_back({name.backend, name.device, std::string(why)});
+  cut_off(name, now);
+}
+
+void Placer::Impl::cut_off(const DeviceName& name, TimePoint now) {
+  registry.forget(name.backend, name.device);
+  refusals.device_lost(name);
+  snapshot.mark(health, now);
+}
+
+// ---- The interface ----------------------------------------------------------------------------
+
+Placer::Placer(Registry& registry, Policy policy, Clock clock)
+    : impl_(std::make_unique<Impl>(registry, std::move(policy), std::move(clock))) {
+  impl_->read(impl_->clock());
+}
+Placer::~Placer() = default;
+
+Result<Placement> Placer::place(const SaSpec& sa, const SaKeys& keys) {
+  return impl_->place(sa, keys);
+}
+
+void Placer::release(std::string_view sa) { impl_->leave(sa); }
+
+void Placer::room_freed(std::string_view backend, std::string_view device) {
+  impl_->refusals.room_freed({std::string(backend), std::string(device)});
+}
+
+void Placer::report_lost(std::string_view backend, std::string_view device, std::string_view why) {
+  const DeviceName name{std::string(backend), std::string(device)};
+  const TimePoint now = impl_->clock();
+  if (impl_->health.lost(name, why, now)) impl_->cut_off(name, now);
+}
+
+void Placer::refresh() {
+  const TimePoint now = impl_->clock();
+  impl_->next_read = now;
+  impl_->catch_up(now);
+}
+
+std::vector<LostDevice> Placer::take_lost() { return std::exchange(impl_->lost, {}); }
+
+Inventory Placer::inventory() const {
+  impl_->snapshot.mark(impl_->health, impl_->clock());
+  Inventory current = impl_->snapshot.inventory();
+  current.refusals = impl_->refusals.all();
+  return current;
+}
+
+const Policy& Placer::policy() const noexcept { return impl_->policy; }
+void Placer::set_policy(Policy policy) { impl_->policy = std::move(policy); }
+
+}  // namespace espalier

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `cmake --install` leaves, used the way a stranger would: by find_package() and pkg-config."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ["ESPALIER_BUILD"])
+CXX = os.environ.get("CXX", "c++")
+STANDARD_HEADER = re.compile(r"<[a-z_]+>|<(std\w+|time|signal|sys/\w+|netinet/\w+)\.h>")
+
+
+class Install(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="espalier-install-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.prefix = self.folder / "prefix"
+        self.run_ok("cmake", "--install", BUILD, "--prefix", self.prefix)
+
+    def run_ok(self, *command, **environment):
+        result = subprocess.run([str(word) for word in command], cwd=self.folder, text=True,
+                                env=os.environ | environment, capture_output=True, check=False)
+        self.assertEqual(result.returncode, 0, f"{command}\n{result.stdout}\n{result.stderr}")
+        return result.stdout
+
+    def find(self, pattern):
+        found = sorted(self.prefix.glob(pattern))
+        self.assertTrue(found, f"nothing installed as {pattern}")
+        return found
+
+    def library_folder(self):
+        return self.find("lib/**/libespalier.so")[0].parent
+
+    def test_every_part_is_in_its_place(self):
+        for pattern in ("include/espalier/decision.hpp", "include/espalier/abi.h",
+                        "lib/**/libespalier.so.0", "lib/**/espalier/plugins/openssl.so",
+                        "lib/**/espalier/plugins/aesni.so", "libexec/espalier/espalier-probe",
+                        "bin/espalier", "share/espalier/appliances/site-to-site.toml",
+                        "share/espalier/sdk/mock/mock_backend.hpp"):
+            self.find(pattern)
+
+    def test_find_package_builds_a_program_and_a_plugin_that_work_together(self):
+        build = self.folder / "build"
+        self.run_ok("cmake", "-S", HERE / "consumer", "-B", build, "-G", "Ninja",
+                    f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={CXX}")
+        self.run_ok("cmake", "--build", build)
+        self.assertTrue((build / "abacus.so").exists())
+        chosen = self.run_ok(build / "choose", build, "aes256gcm16")
+        self.assertIn("espalier 0.", chosen)
+        self.assertRegex(chosen, r"(?s)abacus.*beads.*chosen")
+
+    def test_pkg_config_builds_the_same_program(self):
+        search = str(self.library_folder() / "pkgconfig")
+        flags = self.run_ok("pkg-config", "--cflags", "--libs", "espalier",
+                            PKG_CONFIG_PATH=search).split()
+        self.run_ok(CXX, "-std=c++23", HERE / "consumer/choose.cpp", "-o", "choose", *flags,
+                    f"-Wl,-rpath,{self.library_folder()}")
+        wrong = subprocess.run([self.folder / "choose", "/nonexistent", "aes257gcm16"], text=True,
+                               capture_output=True, check=False)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("aes256gcm16", wrong.stderr, "the nearest known name")
+
+    def test_public_headers_need_nothing_but_the_standard_library(self):
+        for header in self.find("include/espalier/*.h*"):
+            for include in re.findall(r'#include\s+([<"][^>"]+[>"])', header.read_text()):
+                self.assertTrue(include.startswith("<espalier/") or STANDARD_HEADER.fullmatch(include),
+                                f"{header.name} includes {include}")
+
+    def test_each_public_header_stands_alone(self):
+        for header in self.find("include/espalier/*.hpp"):
+            self.run_ok(CXX, "-std=c++23", "-fsyntax-only", "-x", "c++", "-Wall", "-Wextra",
+                        "-Wno-pragma-once-outside-header", f"-I{self.prefix}/include", header)
+
+    def test_the_abi_header_is_c11_and_the_sdk_cxx17(self):
+        include = f"-I{self.prefix}/include"
+        self.run_ok("cc", "-std=c11", "-pedantic", "-Werror", "-fsyntax-only", "-x", "c", include,
+                    self.prefix / "include/espalier/abi.h")
+        self.run_ok(CXX, "-std=c++17", "-fsyntax-only", include, HERE / "consumer/abacus.cpp")
+
+    def test_the_library_exports_nothing_but_espalier(self):
+        library = self.find("lib/**/libespalier.so")[0]
+        symbols = self.run_ok("nm", "-DC", "--defined-only", library).splitlines()
+        foreign = [line for line in symbols if "espalier::" not in line]
+        self.assertGreater(len(symbols), 20)
+        self.assertEqual(foreign, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

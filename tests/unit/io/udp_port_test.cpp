@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <espalier/wire_port.hpp>
+
+#include "unit/io/net_namespace.hpp"
+#include "unit/io/packets.hpp"
+
+#include <gtest/gtest.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
+
+namespace espalier {
+namespace {
+
+using test::esp_bytes;
+using test::Packets;
+
+Endpoint loopback(Family family, std::uint16_t port = 0) {
+  Endpoint endpoint;
+  endpoint.address.family = family;
+  if (family == Family::ipv4)
+    endpoint.address.bytes = {127, 0, 0, 1};
+  else
+    endpoint.address.bytes[15] = 1;
+  endpoint.port = port;
+  return endpoint;
+}
+
+// A UDP socket of the test's own on 127.0.0.1, to send what no port would.
+class PlainSocket {
+ public:
+  explicit PlainSocket(int flags = 0) : fd_(::socket(AF_INET, SOCK_DGRAM | flags, 0)) {}
+  ~PlainSocket() { ::close(fd_); }
+  PlainSocket(const PlainSocket&) = delete;
+  PlainSocket& operator=(const PlainSocket&) = delete;
+
+  int get() const { return fd_; }
+  bool bind(std::uint16_t port) {
+    const sockaddr_in to = address(port);
+    return ::bind(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  }
+  void send(std::uint16_t port, const std::string& bytes) {
+    const sockaddr_in to = address(port);
+    ASSERT_EQ(::sendto(fd_, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                       sizeof to),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+ private:
+  static sockaddr_in address(std::uint16_t port) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return to;
+  }
+  int fd_;
+};
+
+// Opens a port with any free number and tells which: what it sends carries it as the source.
+struct OpenPort {
+  explicit OpenPort(Family family, std::uint32_t workers = 1) {
+    auto opened = open_udp({.local = loopback(family), .workers = workers});
+    if (!opened) {
+      ADD_FAILURE() << opened.error().message;
+      return;
+    }
+    ports = std::move(*opened);
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    ::getsockname(ports.ports[0]->descriptor(), reinterpret_cast<sockaddr*>(&name), &size);
+    std::uint16_t number = 0;
+    std::memcpy(&number, reinterpret_cast<const char*>(&name) + 2, 2);  // of either family
+    endpoint = loopback(family, ntohs(number));
+  }
+  PacketPort& operator[](std::size_t i) { return *ports.ports[i]; }
+
+  WirePorts ports;
+  Endpoint endpoint;
+};
+
+class UdpPort : public testing::TestWithParam<Family> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Family::ipv6) {
+      const int fd = ::socket(AF_INET6, SOCK_DGRAM, 0);
+      sockaddr_in6 local{};
+      local.sin6_family = AF_INET6;
+      local.sin6_addr = in6addr_loopback;
+      const bool there =
+          fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof local) == 0;
+      if (fd >= 0) ::close(fd);
+      if (!there) GTEST_SKIP() << "this machine has no IPv6 loopback";
+    }
+  }
+};
+
+TEST_P(UdpPort, CarriesABurstInOrderWithPeerAndTos) {
+  OpenPort sender(GetParam()), receiver(GetParam());
+  Packets out(3), in(8);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    out.put(i, esp_bytes(0x1000, i + 1, "payload"));
+    out[i].wire.peer = receiver.endpoint;
+    out[i].wire.tos = static_cast<std::uint8_t>(0x28 + i);  // DSCP and all ECN bits
+  }
+  ASSERT_EQ(sender[0].send(out.all()), 3u);
+  ASSERT_EQ(test::receive(receiver[0], in), 3u);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(in.text(i), esp_bytes(0x1000, i + 1, "payload"));
+    EXPECT_EQ(in[i].offset, kHeadroom);
+    EXPECT_EQ(in[i].wire.peer, sender.endpoint);
+    EXPECT_EQ(in[i].wire.local, receiver.endpoint);
+    EXPECT_EQ(in[i].wire.tos, 0x28 + i);
+  }
+  EXPECT_EQ(receiver[0].receive(in.all()), 0u) << "nothing is left, and it must not block";
+}
+
+TEST_P(UdpPort, SendsBurstsLongerThanOneSystemCallTakes) {
+  OpenPort sender(GetParam()), receiver(GetParam());
+  Packets out(150), in(64);
+  for (std::uint32_t i = 0; i < 150; ++i) {
+    out.put(i, esp_bytes(0x1000, i, ""));
+    out[i].wire.peer = receiver.endpoint;
+    out[i].wire.dont_fragment = i % 50 < 25;  // both kinds within one burst
+  }
+  ASSERT_EQ(sender[0].send(out.all()), 150u);
+  std::uint32_t next = 0;
+  while (next < 150) {
+    const std::size_t got = test::receive(receiver[0], in);
+    ASSERT_GT(got, 0u);
+    for (std::size_t i = 0; i < got; ++i) ASSERT_EQ(in.text(i), esp_bytes(0x1000, next++, ""));
+  }
+}
+
+TEST_P(UdpPort, ReachesTheWorkerThatOwnsTheSpi) {
+  constexpr std::uint32_t kWorkers = 3;
+  OpenPort sender(GetParam()), receiver(GetParam(), kWorkers);
+  Packets out(30), in(64);
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    out.put(i, esp_bytes(0xfffffff0u - i * 7, i, ""));
+    out[i].wire.peer = receiver.endpoint;
+  }
+  ASSERT_EQ(sender[0].send(out.all()), 30u);
+  std::size_t total = 0;
+  for (std::uint32_t worker = 0; worker < kWorkers; ++worker) {
+    const std::size_t got = test::receive(receiver[worker], in);
+    total += got;
+    for (std::size_t i = 0; i < got; ++i) {
+      const std::uint8_t* b = in[i].data();
+      const std::uint32_t spi =
+          std::uint32_t{b[0]} << 24 | std::uint32_t{b[1]} << 16 | std::uint32_t{b[2]} << 8 | b[3];
+      EXPECT_EQ(worker_of(spi, kWorkers), worker);
+    }
+  }
+  EXPECT_EQ(total, 30u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, UdpPort, testing::Values(Family::ipv4, Family::ipv6),
+                         [](const auto& tested) {
+                           return tested.param == Family::ipv4 ? "Ipv4" : "Ipv6";
+                         });
+
+TEST(UdpDemultiplexing, CountsAndDropsWhatIsNotEsp) {
+  OpenPort port(Family::ipv4);
+  PlainSocket socket;
+  Packets in(16);
+  socket.send(port.endpoint.port, "\xff");                                // keepalive
+  socket.send(port.endpoint.port, esp_bytes(0x1000, 1, "first"));         //
+  socket.send(port.endpoint.port, std::string(4, '\0') + "IKE message");  // non-ESP marker
+  socket.send(port.endpoint.port, "");                                    // empty
+  socket.send(port.endpoint.port, "1234567");  // shorter than ESP's header
+  socket.send(port.endpoint.port, esp_bytes(0x1000, 2, "second, longer"));
+  ASSERT_EQ(test::receive(port[0], in), 2u);
+  EXPECT_EQ(in.text(0), esp_bytes(0x1000, 1, "first"));
+  EXPECT_EQ(in.text(1), esp_bytes(0x1000, 2, "second, longer"));
+  EXPECT_EQ(port.ports.counters->keepalives, 1u);
+  EXPECT_EQ(port.ports.counters->ike, 1u);
+  EXPECT_EQ(port.ports.counters->runts, 2u);
+}
+
+TEST(UdpDemultiplexing, DropsWhatIsLongerThanABuffer) {
+  OpenPort port(Family::ipv4);
+  PlainSocket socket;
+  Packets in(4, 100);
+  socket.send(port.endpoint.port, esp_bytes(0x1000, 1, std::string(200, 'x')));
+  socket.send(port.endpoint.port, esp_bytes(0x1000, 2, "fits"));
+  ASSERT_EQ(test::receive(port[0], in), 1u);
+  EXPECT_EQ(in.text(0), esp_bytes(0x1000, 2, "fits"));
+  EXPECT_EQ(port.ports.counters->truncated, 1u);
+}
+
+TEST(UdpSending, SkipsWhatTheSystemRefusesAndSendsTheRest) {
+  OpenPort sender(Family::ipv4), receiver(Family::ipv4);
+  Packets out(3, 66000), in(8, 66000);
+  out.put(0, esp_bytes(0x1000, 1, ""));
+  out.put(1, esp_bytes(0x1000, 2, std::string(65530, 'x')));  // over what UDP can carry
+  out.put(2, esp_bytes(0x1000, 3, ""));
+  for (std::size_t i = 0; i < 3; ++i) out[i].wire.peer = receiver.endpoint;
+  EXPECT_EQ(sender[0].send(out.all()), 2u);
+  EXPECT_EQ(sender.ports.counters->too_big, 1u);
+  ASSERT_EQ(test::receive(receiver[0], in), 2u);
+  EXPECT_EQ(in.text(1), esp_bytes(0x1000, 3, ""));
+}
+
+TEST(UdpSending, SurvivesAPeerThatIsNotThere) {
+  OpenPort port(Family::ipv4), peer(Family::ipv4);
+  Packets out(1), in(4);
+  out.put(0, esp_bytes(0x1000, 1, "into the void"));
+  out[0].wire.peer = loopback(Family::ipv4, 1);  // ICMP answers: port unreachable
+  for (int i = 0; i < 4; ++i) (void)port[0].send(out.all());
+  EXPECT_EQ(port[0].receive(in.all()), 0u);
+  Packets answer(1);
+  answer.put(0, esp_bytes(0x2000, 1, "alive"));
+  answer[0].wire.peer = port.endpoint;
+  ASSERT_EQ(peer[0].send(answer.all()), 1u);
+  ASSERT_EQ(test::receive(port[0], in), 1u);
+  EXPECT_EQ(in.text(0), esp_bytes(0x2000, 1, "alive"));
+}
+
+TEST(UdpOpening, NamesATakenPortAndHowToFindItsHolder) {
+  OpenPort holder(Family::ipv4);
+  const auto second = open_udp({.local = holder.endpoint});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::conflict);
+  const std::string number = std::to_string(holder.endpoint.port);
+  EXPECT_NE(second.error().message.find("UDP port " + number + " of 127.0.0.1 is taken"),
+            std::string::npos)
+      << second.error().message;
+  EXPECT_NE(second.error().message.find("ss -lunp sport = :" + number), std::string::npos);
+}
+
+TEST(UdpOpening, DoesNotShareAPortWithASecondGateway) {
+  OpenPort holder(Family::ipv4, 2);
+  const auto second = open_udp({.local = holder.endpoint, .workers = 2});
+  ASSERT_FALSE(second) << "two gateways would each get a part of the packets";
+  EXPECT_EQ(second.error().code, ErrorCode::conflict);
+}
+
+TEST(UdpOpening, SaysWhenTheAddressIsNotOfThisMachine) {
+  Endpoint elsewhere;
+  elsewhere.address.bytes = {192, 0, 2, 77};
+  elsewhere.port = 4500;
+  const auto opened = open_udp({.local = elsewhere});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::not_found);
+  EXPECT_NE(opened.error().message.find("192.0.2.77"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace espalier
