@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,15 +86,18 @@ std::vector<espalier_capability> capabilities() {
   return all;
 }
 
-std::string wanted_path(std::string_view options) {
-  const auto table = nlohmann::json::parse(options);
+// The code path that the configuration asks for.
+sdk::Result<std::string> wanted_path(std::string_view options) {
+  const auto table = nlohmann::json::parse(options, nullptr, false);
+  if (!table.is_object())
+    return sdk::Refusal{ESPALIER_INVALID, "the options of the aesni backend are no JSON object"};
   std::string path = "auto";
   for (const auto& [key, value] : table.items()) {
     if (key != "path" || !value.is_string())
-      throw std::invalid_argument(
-          "the aesni backend has one option, path = \"auto\", \"sse\", "
-          "\"avx2\" or \"avx512\"; it does not know " +
-          key);
+      return sdk::Refusal{ESPALIER_INVALID,
+                          "the aesni backend has one option, path = \"auto\", \"sse\", \"avx2\" or "
+                          "\"avx512\"; this does not fit: " +
+                              key};
     path = value.get<std::string>();
   }
   return path;
@@ -104,17 +106,16 @@ std::string wanted_path(std::string_view options) {
 class AesniBackend final : public sdk::Backend {
  public:
   AesniBackend(const espalier_host* host, std::string_view options)
-      : host_(*host), wanted_(wanted_path(options)) {}
+      : host_(*host), paths_(paths_for(options)) {}
 
   sdk::Result<std::vector<espalier_device_info>> enumerate() override {
-    auto paths = choose_paths(wanted_);
-    if (!paths) return paths.refusal();
+    if (!paths_) return paths_.refusal();
     auto info = sdk::sized<espalier_device_info>();
     info.dataplane = ESPALIER_USERSPACE;
     info.id = kCpu;
     info.numa_node = -1;
     sdk::copy_text(info.name, "cpu");
-    sdk::copy_text(info.description, (*paths).description);
+    sdk::copy_text(info.description, (*paths_).description);
     return std::vector{info};
   }
 
@@ -125,21 +126,26 @@ class AesniBackend final : public sdk::Backend {
 
   sdk::Result<std::unique_ptr<sdk::Device>> open(std::uint64_t device) override {
     if (device != kCpu) return unknown();
-    auto paths = choose_paths(wanted_);
-    if (!paths) return paths.refusal();
-    auto manager = make_manager((*paths).main);
+    if (!paths_) return paths_.refusal();
+    auto manager = make_manager((*paths_).main);
     if (!manager) return manager.refusal();
     return std::unique_ptr<sdk::Device>(
-        std::make_unique<CpuDevice>(host_, *paths, std::move(*manager)));
+        std::make_unique<CpuDevice>(host_, *paths_, std::move(*manager)));
   }
 
  private:
+  static sdk::Result<Paths> paths_for(std::string_view options) {
+    auto wanted = wanted_path(options);
+    if (!wanted) return wanted.refusal();
+    return choose_paths(*wanted);
+  }
+
   static sdk::Refusal unknown() {
     return {ESPALIER_INVALID, "the aesni backend has one device, \"cpu\""};
   }
 
   const espalier_host& host_;
-  std::string wanted_;
+  sdk::Result<Paths> paths_;
 };
 
 }  // namespace

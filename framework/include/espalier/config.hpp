@@ -82,10 +82,10 @@ struct ConfigReading {
 
 // What the command line says against the file; "" where it says nothing.
 struct ConfigOverrides {
-  std::string site;
-  std::filesystem::path key_folder;
-  std::filesystem::path state_directory;
-  std::filesystem::path control_socket;
+  std::string site{};
+  std::filesystem::path key_folder{};
+  std::filesystem::path state_directory{};
+  std::filesystem::path control_socket{};
 };
 
 // Reads a file with its includes. Relative paths in it are relative to the file that holds them.

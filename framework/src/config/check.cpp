@@ -67,54 +67,63 @@ class Reach {
  public:
   explicit Reach(Findings& findings) : findings_(findings) {}
 
-  void add(const TunnelDraft& tunnel, const SiteDraft& local, const SiteDraft& remote) {
+  void add(const TunnelDraft& tunnel, const SiteDraft& first, const SiteDraft& second) {
+    if (lead(tunnel, first, second)) lead(tunnel, second, first);
+  }
+
+ private:
+  // False, and a finding, if another tunnel leads to a network of `remote` already.
+  bool lead(const TunnelDraft& tunnel, const SiteDraft& local, const SiteDraft& remote) {
     for (const auto& network : remote.networks) {
-      const auto [entry, fresh] = owners_.emplace(
-          std::pair(std::string_view(local.site.name), network.value), Owner{&tunnel, &remote});
-      if (fresh || entry->second.tunnel == &tunnel) continue;
+      const auto [entry, fresh] =
+          tunnels_.emplace(std::pair(std::string_view(local.site.name), network.value), &tunnel);
+      if (fresh || entry->second == &tunnel) continue;
       findings_.error(
           tunnel.name_at,
           fmt::format("tunnels '{}' ({}) and '{}' both lead from '{}' to {}: expected one way to "
                       "each network",
-                      entry->second.tunnel->tunnel.name,
-                      findings_.place(entry->second.tunnel->name_at), tunnel.tunnel.name,
-                      local.site.name, to_string(network.value)));
-      return;
+                      entry->second->tunnel.name, findings_.place(entry->second->name_at),
+                      tunnel.tunnel.name, local.site.name, to_string(network.value)));
+      return false;
     }
+    return true;
   }
 
- private:
-  struct Owner {
-    const TunnelDraft* tunnel;
-    const SiteDraft* remote;
-  };
   Findings& findings_;
-  std::map<std::pair<std::string_view, IpPrefix>, Owner> owners_;
+  std::map<std::pair<std::string_view, IpPrefix>, const TunnelDraft*> tunnels_;
 };
 
-void check_name(const TunnelDraft& tunnel, std::map<std::string_view, Position>& names,
+// False, and a finding, if the name is taken.
+bool check_name(const TunnelDraft& tunnel, std::map<std::string_view, Position>& names,
                 Findings& findings) {
-  if (tunnel.tunnel.name.empty()) return;
+  if (tunnel.tunnel.name.empty()) return true;
   const auto [entry, fresh] = names.emplace(tunnel.tunnel.name, tunnel.name_at);
   if (!fresh)
     findings.error(tunnel.name_at,
                    fmt::format("there is a tunnel '{}' already, at {}: names must be unique",
                                tunnel.tunnel.name, findings.place(entry->second)));
+  return fresh;
 }
 
-void check_key_size(const TunnelDraft& tunnel, const StaticKeyDraft& keys, std::string_view what,
-                    const std::optional<Located<SecretBytes>>& key, std::size_t expected,
-                    Findings& findings) {
+// What a key of a static tunnel is measured by.
+struct KeySize {
+  std::string_view name;
+  std::size_t bytes;
+};
+
+void check_key(const TunnelDraft& tunnel, const StaticKeyDraft& keys, const KeySize& size,
+               const std::optional<Located<SecretBytes>>& key, Findings& findings) {
   const std::string_view transform = tunnel.transform->name;
-  if (!key && expected > 0 && !keys.failed)
-    findings.error(keys.at, fmt::format("there is no '{}': {} needs one of {} bytes ({} hex "
-                                        "digits)",
-                                        what, transform, expected, 2 * expected));
-  else if (key && expected == 0)
-    findings.error(key->at, fmt::format("'{}' is given, but {} takes none", what, transform));
-  else if (key && key->value.size() != expected)
-    findings.error(key->at, fmt::format("'{}' has {} bytes: {} needs {} ({} hex digits)", what,
-                                        key->value.size(), transform, expected, 2 * expected));
+  if (!key && size.bytes > 0 && !keys.failed)
+    findings.error(keys.at, fmt::format("there is no '{}': {} needs one of {} hex digits ({} "
+                                        "bytes)",
+                                        size.name, transform, 2 * size.bytes, size.bytes));
+  else if (key && size.bytes == 0)
+    findings.error(key->at, fmt::format("'{}' is given, but {} takes none", size.name, transform));
+  else if (key && key->value.size() != size.bytes)
+    findings.error(key->at,
+                   fmt::format("'{}' has {} hex digits: {} needs {} ({} bytes)", size.name,
+                               2 * key->value.size(), transform, 2 * size.bytes, size.bytes));
 }
 
 // Inbound SPIs tell the SAs of one site apart.
@@ -139,9 +148,6 @@ void check_spis(const TunnelDraft& tunnel,
 void check_sites(const ConfigDraft& draft, Findings& findings) {
   std::map<std::string_view, Position> names;
   std::map<Endpoint, const SiteDraft*> ends;
-  std::set<std::string_view> used;
-  for (const TunnelDraft& tunnel : draft.tunnels)
-    for (const auto& site : tunnel.sites) used.insert(site.value);
   for (const SiteDraft& site : draft.sites) {
     const auto [name, fresh_name] = names.emplace(site.site.name, site.at);
     if (!fresh_name) {
@@ -160,8 +166,6 @@ void check_sites(const ConfigDraft& draft, Findings& findings) {
                         site.site.name, end->second->site.name, to_string(site.site.outer),
                         findings.place(*end->second->address_at)));
     }
-    if (draft.complete && !used.contains(site.site.name))
-      findings.warning(site.at, fmt::format("site '{}' is in no tunnel", site.site.name));
   }
 }
 
@@ -171,7 +175,7 @@ void check_tunnels(const ConfigDraft& draft, Findings& findings) {
   Reach reach(findings);
   int suggestions = 0;
   for (const TunnelDraft& tunnel : draft.tunnels) {
-    check_name(tunnel, names, findings);
+    const bool repeated = !check_name(tunnel, names, findings);
     if (tunnel.transform && !tunnel.transform->warning.empty())
       findings.warning(tunnel.transform_at,
                        fmt::format("{}: {}", tunnel.transform->name, tunnel.transform->warning));
@@ -193,9 +197,17 @@ void check_tunnels(const ConfigDraft& draft, Findings& findings) {
       continue;
     }
     check_ends(tunnel, *ends[0], *ends[1], findings);
-    reach.add(tunnel, *ends[0], *ends[1]);
-    reach.add(tunnel, *ends[1], *ends[0]);
+    if (!repeated) reach.add(tunnel, *ends[0], *ends[1]);
   }
+}
+
+void check_unused(const ConfigDraft& draft, Findings& findings) {
+  std::set<std::string_view> used;
+  for (const TunnelDraft& tunnel : draft.tunnels)
+    for (const auto& site : tunnel.sites) used.insert(site.value);
+  for (const SiteDraft& site : draft.sites)
+    if (!used.contains(site.site.name))
+      findings.warning(site.at, fmt::format("site '{}' is in no tunnel", site.site.name));
 }
 
 void check_static_keys(const ConfigDraft& draft, Findings& findings) {
@@ -220,10 +232,10 @@ void check_static_keys(const ConfigDraft& draft, Findings& findings) {
                                      tunnel.tunnel.name));
     for (const StaticKeyDraft* keys : {&tunnel.keys.fixed->forward, &tunnel.keys.fixed->backward}) {
       if (keys->at == Position{}) continue;  // missing, and reported as such
-      check_key_size(tunnel, *keys, "cipher_key", keys->cipher, tunnel.transform->cipher_key_bytes,
-                     findings);
-      check_key_size(tunnel, *keys, "integrity_key", keys->integrity,
-                     tunnel.transform->integrity_key_bytes, findings);
+      check_key(tunnel, *keys, {"cipher_key", tunnel.transform->cipher_key_bytes}, keys->cipher,
+                findings);
+      check_key(tunnel, *keys, {"integrity_key", tunnel.transform->integrity_key_bytes},
+                keys->integrity, findings);
     }
   }
 }

@@ -162,6 +162,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   check_policy(draft, findings);
   GatewayConfig resolved = resolve(file, draft, overrides, findings);
   if (findings.has_errors()) return {std::nullopt, findings.in_order()};
+  check_unused(draft, findings);
   return {finish(draft, std::move(resolved)), findings.in_order()};
 }
 

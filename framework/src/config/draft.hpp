@@ -98,6 +98,7 @@ void check_sites(const ConfigDraft& draft, Findings& findings);
 void check_tunnels(const ConfigDraft& draft, Findings& findings);
 void check_static_keys(const ConfigDraft& draft, Findings& findings);
 void check_policy(const ConfigDraft& draft, Findings& findings);
+void check_unused(const ConfigDraft& draft, Findings& findings);  // of a draft without errors
 
 inline constexpr std::string_view kSitePlaceholder = "{site}";
 

@@ -97,10 +97,11 @@ constexpr Field<BackendDraft> kBackend[] = {
      }},
     {"max_sas", "a number from 1 up",
      [](const Item& item, BackendDraft& backend) {
-       if (const auto number = as_integer(item, 1, kMostSas))
+       const auto* zero = item.node.as<std::int64_t>();
+       if (zero && *zero == 0)
+         item.reject("; to keep SAs off a backend write enabled = false");
+       else if (const auto number = as_integer(item, 1, kMostSas))
          backend.max_sas = static_cast<std::uint64_t>(*number);
-       else if (const auto* zero = item.node.as<std::int64_t>(); zero && *zero == 0)
-         item.warning("to keep SAs off a backend write enabled = false");
      }},
     {"options", "a table, handed to the backend",
      [](const Item& item, BackendDraft& backend) {

@@ -107,6 +107,7 @@ void read_static_key(const Item& item, StaticKeyDraft& keys) {
     read_table(*table, kStaticKey, keys);
   else
     keys.failed = true;
+  keys.failed = keys.failed || !item.context.document.complete;  // it may have been skipped
 }
 
 std::optional<std::uint32_t> as_spi(const Item& item) {
@@ -157,7 +158,7 @@ constexpr Field<KeysDraft> kKeys[] = {
     {"static", "a table with 'spi', 'forward' and 'backward'",
      [](const Item& item, KeysDraft& keys) {
        keys.fixed.emplace().at = item.node.at;
-       if (const auto table = as_table(item, "'static' keys"))
+       if (const auto table = as_table(item, "'static' of 'keys'"))
          read_table(*table, kStatic, *keys.fixed);
      }},
 };
@@ -170,7 +171,9 @@ void read_keys(const Item& item, TunnelDraft& draft) {
   read_table(*table, kKeys, draft.keys);
   const int ways = int{draft.keys.file.has_value()} + int{draft.keys.socket.has_value()} +
                    int{draft.keys.fixed.has_value()};
-  if (ways > 1 || table->entries.empty()) item.reject();
+  if (ways > 1)
+    item.error(fmt::format("'keys' says {} ways to get them: expected {}", ways, item.expected));
+  if (table->entries.empty()) item.reject();
   if (draft.keys.file) draft.tunnel.key_file_name = draft.keys.file->value;
 }
 

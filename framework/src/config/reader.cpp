@@ -29,6 +29,8 @@ std::string shown(const Node& node) {
   if (const auto* number = node.as<std::int64_t>()) return fmt::format("{}", *number);
   if (const auto* number = node.as<double>()) return fmt::format("{}", *number);
   if (const auto* truth = node.as<bool>()) return *truth ? "true" : "false";
+  if (const auto* list = node.as<Array>())
+    return list->empty() ? "an empty list" : fmt::format("a list of {}", list->size());
   return std::string(kind_of(node));
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace espalier::config {
 namespace {
@@ -47,11 +48,26 @@ Node convert(const toml::node& node, std::uint32_t file) {
   return result;
 }
 
+// What a person most likely did where toml++ says what it could not read.
+std::string_view hint_for(std::string_view description) {
+  constexpr std::pair<std::string_view, std::string_view> kHints[] = {
+      {"could not determine value type", "; a text must stand in quotes"},
+      {"expected decimal digit", "; a text must stand in quotes"},
+      {"expected value-terminator", "; a text must stand in quotes"},
+      {"unescaped control characters", "; is the closing quote missing?"},
+      {"expected comma or closing", "; is a closing bracket missing above?"},
+      {"encountered end-of-file", "; is a closing quote or bracket missing above?"},
+  };
+  for (const auto& [words, hint] : kHints)
+    if (description.find(words) != std::string_view::npos) return hint;
+  return "";
+}
+
 // toml++ begins every sentence with "Error while parsing ...: "; the line says that already.
 std::string plain(std::string_view description) {
   constexpr std::string_view kPrefix = "Error while parsing ";
   if (description.starts_with(kPrefix)) description.remove_prefix(kPrefix.size());
-  return "not valid TOML: " + std::string(description);
+  return "not valid TOML: " + std::string(description) + std::string(hint_for(description));
 }
 
 }  // namespace

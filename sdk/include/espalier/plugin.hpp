@@ -17,6 +17,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -33,7 +34,9 @@ struct Refusal {
 template <class T>
 class Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT
+  // From a T, or what converts to one: a unique_ptr of a derived class.
+  template <class U = T, class = std::enable_if_t<std::is_convertible_v<U&&, T>>>
+  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}    // NOLINT
   Result(Refusal refusal) : state_(std::in_place_index<1>, std::move(refusal)) {}  // NOLINT
   explicit operator bool() const noexcept { return state_.index() == 0; }
   T& operator*() { return std::get<0>(state_); }

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mistakes in values, and those that only the whole shows.
+#include "mistake.hpp"
+
+namespace espalier {
+namespace {
+
+const std::vector<Mistake> kValues = {
+    {"NumbersOutOfRange",
+     changed(base(), {{"\"left\"\n", "\"left\"\nworkers = 0\n"},
+                      {"[site.right]", "port = 65536\ntun = { mtu = 100 }\n[site.right]"},
+                      {R"(name = "t")", "name = \"t\"\nreplay_window = 31"}}) +
+         R"([backend.aesni]
+max_sas = -1
+)",
+     {R"~(3:11: error: 'workers' is 0: expected a number from 1 to 256)~",
+      R"~(7:8: error: 'port' is 65536: expected a number from 1 to 65535)~",
+      R"~(8:15: error: 'mtu' is 100: expected a number from 576 to 65535)~",
+      R"~(14:17: error: 'replay_window' is 31: expected a number from 32 to 4096)~",
+      R"~(19:11: error: 'max_sas' is -1: expected a number from 1 up)~"}},
+    {"NoSasIsDisabled",
+     base() + R"([backend.aesni]
+max_sas = 0
+)",
+     {R"~(15:11: error: 'max_sas' is 0: expected a number from 1 up; to keep SAs off a backend write enabled = false)~"}},
+    {"UnknownTransform",
+     changed(base(), {{"aes256gcm16", "aes256gmc16"}}),
+     {R"~(12:13: error: 'transform': unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'?)~"}},
+    {"RefusedTransform",
+     changed(base(), {{"aes256gcm16", "des-md5"}}),
+     {R"~(12:13: error: 'transform': 'des-md5' is refused: ENCR_DES MUST NOT be implemented (RFC 8221, section 5), its 56-bit key is found in hours; use aes256gcm16, or 3des-sha1 for a peer that has nothing better)~"}},
+    {"WeakTransform",
+     changed(base(), {{"aes256gcm16", "3des-sha1"}}),
+     {R"~(12:13: warning: 3des-sha1: 3DES SHOULD NOT be used (RFC 8221): slow, and its 64-bit blocks are too small)~"}},
+    {"Addresses",
+     changed(base(), {{R"(192.0.2.1")", R"(192.0.2.256")"},
+                      {"10.2.0.0/24", "10.2.0.1/24"},
+                      {"[site.right]", "tun = { addresses = [\"10.1.0.1/33\"] }\n[site.right]"}}),
+     {R"~(4:11: error: 'address' is "192.0.2.256": expected the outer IP address of this site, such as "192.0.2.1")~",
+      R"~(6:22: error: 'addresses' is "10.1.0.1/33": expected a list of addresses with prefix length, such as ["10.1.0.1/24"])~",
+      R"~(9:13: error: 'networks': '10.2.0.1/24' has bits set beyond its prefix length; did you mean '10.2.0.0/24'?)~"}},
+    {"NetworksEmptyOrTwice",
+     changed(base(), {{R"(["10.1.0.0/24"])", "[]"},
+                      {R"(["10.2.0.0/24"])", R"(["10.2.0.0/24", "10.2.0.0/24"])"}}),
+     {R"~(5:12: error: 'networks' is an empty list: expected a list of prefixes behind this site, such as ["10.1.0.0/24"])~",
+      R"~(8:28: error: 'networks' has "10.2.0.0/24" twice: leave one out)~"}},
+    {"NameWithSlash",
+     changed(base(), {{R"(name = "t")", R"(name = "a/b")"}}),
+     {R"~(10:8: error: 'name' is "a/b": expected a name for this tunnel, unique; a name has letters, digits, '.', '_' and '-', at most 64 of them)~"}},
+    {"SiteNameWithSlash",
+     base() + R"([site."a/b"]
+)",
+     {R"~(14:7: error: a site's name has letters, digits, '.', '_' and '-', at most 64 of them)~"}},
+    {"InterfaceTooLong",
+     changed(base(), {{"[site.right]", "interface = \"a-very-long-interface\"\n[site.right]"}}),
+     {R"~(6:13: error: 'interface' is "a-very-long-interface": expected a network interface, such as "eth0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-')~"}},
+    {"MtuTooSmallForIpv6",
+     changed(base(), {{"[site.right]",
+                       "tun = { addresses = [\"fd00::1/64\"], mtu = 1000 }\n[site.right]"}}),
+     {R"~(6:7: error: 'mtu' is 1000, but IPv6 needs at least 1280: raise it or take the IPv6 addresses out)~"}},
+    {"UnknownPlaceholder",
+     changed(base(), {{"\"left\"\n", "\"left\"\ncontrol_socket = \"/run/{host}.sock\"\n"}}),
+     {R"~(3:18: error: 'control_socket' has an unknown placeholder: only {site} is replaced, by the name of the site that runs)~"}},
+    {"SocketPathTooLong",
+     changed(base(), {{"\"left\"\n",
+                       "\"left\"\ncontrol_socket = "
+                       "\"/run/"
+                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                       "xxxxxxxxxxxxxxxxxxxxxxxxx.sock\"\n"}}),
+     {R"~(3:18: error: the path of the control socket has 110 characters, but Linux takes at most 107: /run/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.sock)~"}},
+    {"OptionsThatAreNoJson",
+     base() + R"([backend.aesni]
+options = { since = 1979-05-27, factor = inf }
+)",
+     {R"~(15:21: error: 'options' goes to the backend as JSON, which has no dates: write a string)~",
+      R"~(15:42: error: 'options' goes to the backend as JSON, which has no such number)~"}},
+    {"BackendName",
+     base() + R"([backend."a b"]
+)",
+     {R"~(14:10: error: a backend's name has letters, digits, '.', '_', '-')~"}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Values, MistakeTest, testing::ValuesIn(kValues), mistake_name);
+
+const std::vector<Mistake> kWhole = {
+    {"OwnSiteUnknown",
+     changed(base(), {{R"(site = "left")", R"(site = "lfet")"}}),
+     {R"~(2:8: error: there is no [site.lfet]; did you mean 'left'?)~"}},
+    {"SiteOfTunnelUnknown",
+     changed(base(), {{R"("right"])", R"("rihgt"])"}}),
+     {R"~(11:18: error: there is no [site.rihgt]; did you mean 'right'?)~"}},
+    {"OneSite",
+     changed(base(), {{R"(["left", "right"])", R"(["left"])"}}),
+     {R"~(11:9: error: 'sites' is a list of 1: expected the names of two sites, such as ["left", "right"])~"}},
+    {"TunnelToItself",
+     changed(base(), {{R"(["left", "right"])", R"(["left", "left"])"}}),
+     {R"~(11:18: error: tunnel 't' leads from 'left' to itself: expected two sites)~"}},
+    {"TunnelNameTwice",
+     base() + R"([[tunnel]]
+name = "t"
+sites = ["left", "right"]
+transform = "aes256gcm16"
+keys = { socket = true }
+)",
+     {R"~(15:8: error: there is a tunnel 't' already, at gateway.toml:10: names must be unique)~"}},
+    {"OneNetworkOnBothEnds",
+     changed(base(), {{"10.2.0.0", "10.1.0.0"}}),
+     {R"~(11:10: error: both ends of tunnel 't' have the network 10.1.0.0/24 (gateway.toml:5 and gateway.toml:8): nobody could tell which end a packet is for)~"}},
+    {"OneAddressForTwoSites",
+     changed(base(), {{"192.0.2.2", "192.0.2.1"}}),
+     {R"~(7:11: error: site 'right' has the address and port of site 'left' (192.0.2.1:4500, at gateway.toml:4): expected an end of its own)~"}},
+    {"TwoWaysToOneNetwork",
+     base() + R"([site.other]
+address = "192.0.2.3"
+networks = ["10.2.0.0/24"]
+[[tunnel]]
+name = "u"
+sites = ["left", "other"]
+transform = "aes256gcm16"
+keys = { socket = true }
+)",
+     {R"~(18:8: error: tunnels 't' (gateway.toml:10) and 'u' both lead from 'left' to 10.2.0.0/24: expected one way to each network)~"}},
+    {"IpVersionsThatDoNotMeet",
+     changed(base(), {{"192.0.2.2", "2001:db8::2"}, {"10.2.0.0/24", "fd00::/64"}}),
+     {R"~(11:10: error: the ends of tunnel 't' have the addresses 192.0.2.1 and 2001:db8::2: expected two of one IP version)~",
+      R"~(11:10: error: tunnel 't' could carry nothing: 'left' and 'right' have no networks of one IP version)~"}},
+    {"SiteInNoTunnel",
+     base() + R"([site.other]
+address = "192.0.2.3"
+networks = ["10.3.0.0/24"]
+)",
+     {R"~(14:7: warning: site 'other' is in no tunnel)~"}},
+    {"IncludesThatAreNotThere",
+     changed(base(), {{"[gateway]", "include = [\"peers/*.toml\", \"one.toml\"]\n[gateway]"}}),
+     {R"~(1:12: warning: no file matches "peers/*.toml")~",
+      R"~(1:28: error: there is no file "one.toml" to include)~"}},
+    {"Rules",
+     changed(base(), {{R"(name = "t")", "name = \"t\"\nclass = \"bulk\""}}) + R"([[rule]]
+name = "all"
+match = {}
+backends = ["aesni", "aesni"]
+[[rule]]
+name = "all"
+match = { class = "bluk", transform = ["aes265gcm16"], peer = ["1.2.3/4"] }
+backends = []
+)",
+     {R"~(18:22: error: 'backends' has "aesni" twice: leave one out)~",
+      R"~(19:1: warning: rule 'all' is never reached: rule 'all' before it matches every SA)~",
+      R"~(20:8: error: there is a rule 'all' already, at gateway.toml:16: names must be unique)~",
+      R"~(21:19: warning: no tunnel has the class 'bluk'; did you mean 'bulk'?)~",
+      R"~(21:40: error: 'transform': unknown transform 'aes265gcm16'; did you mean 'aes256gcm16'?)~",
+      R"~(21:64: error: 'peer': '1.2.3' is not an IP address; write one like 192.0.2.1 or 2001:db8::1)~"}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Whole, MistakeTest, testing::ValuesIn(kWhole), mistake_name);
+
+}  // namespace
+}  // namespace espalier
