@@ -52,21 +52,12 @@ std::size_t Worker::turn() noexcept {
 
 std::size_t Worker::receive(PacketPort& port, bool from_wire) noexcept {
   const std::size_t room = std::min<std::size_t>(burst_, pool_.available());
-  if (room == 0) return 0;
-  fresh_.clear();
   packets_.clear();
-  for (std::size_t i = 0; i < room; ++i) {
-    Slot* slot = pool_.take();
-    slot->packet.offset = kHeadroom;
-    slot->packet.length = 0;
-    fresh_.push_back(slot);
-    packets_.push_back(&slot->packet);
-  }
+  for (std::size_t i = 0; i < room; ++i) packets_.push_back(&pool_.peek(i)->packet);
   const std::size_t received = port.receive(packets_);
-  for (std::size_t i = room; i-- > received;) pool_.give_back(fresh_[i]);
-  for (std::size_t i = 0; i < received; ++i) {
-    from_wire ? inbound(*fresh_[i]) : outbound(*fresh_[i]);
-  }
+  fresh_.clear();
+  for (std::size_t i = 0; i < received; ++i) fresh_.push_back(pool_.take());
+  for (Slot* slot : fresh_) from_wire ? inbound(*slot) : outbound(*slot);
   return received;
 }
 
@@ -133,7 +124,6 @@ std::size_t Worker::receive_handed_over() noexcept {
          given = ring.front()) {
       Slot* slot = pool_.take();
       if (slot == nullptr) return taken;
-      slot->packet.offset = kHeadroom;
       slot->packet.length = given->length;
       slot->packet.wire = given->wire;
       std::memcpy(slot->packet.data(), given->data.data(), given->length);

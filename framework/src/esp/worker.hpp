@@ -92,7 +92,7 @@ class Worker {
   DeviceQueue::Clock::time_point next_reclaim_{};
   std::vector<Slot*> to_wire_;
   std::vector<Slot*> to_clear_;
-  std::vector<Slot*> fresh_;      // a burst's slots, and their packets for the port
+  std::vector<Slot*> fresh_;  // of a burst that was received
   std::vector<Packet*> packets_;
 
   SpscRing<Command> commands_{4096};
