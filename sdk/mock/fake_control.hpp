@@ -93,7 +93,6 @@ class FakeControl {
     accept_at_most_ = std::numeric_limits<std::uint32_t>::max();
     latency_ = std::chrono::nanoseconds(0);
     poll_delay_ = 0;
-    sa_capacity_ = kForever;
   }
   // Lost, and no longer enumerated; tells the host.
   void unplug() {

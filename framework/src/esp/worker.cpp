@@ -27,6 +27,7 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
       pool_(std::max(options.slots, burst_)),
       ports_(std::move(ports)),
       ivs_(std::move(ivs)),
+      clock_(options.clock),
       control_(control),
       own_(std::move(own)) {
   const std::size_t slots = pool_.all().size();
@@ -201,7 +202,7 @@ void Worker::release(Slot& slot) noexcept {
 // Buffers of lost devices come back once the device has been quiesced (law 9).
 void Worker::reclaim_stranded() noexcept {
   if (stranded_.empty() && leaving_.empty()) return;
-  const auto now = DeviceQueue::Clock::now();
+  const auto now = clock_();
   if (now < next_reclaim_) return;
   next_reclaim_ = now + std::chrono::milliseconds(1);
   std::erase_if(stranded_, [&](Slot* slot) {

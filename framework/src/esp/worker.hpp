@@ -89,7 +89,8 @@ class Worker {
 
   std::vector<Slot*> completed_;
   std::vector<Slot*> stranded_;
-  DeviceQueue::Clock::time_point next_reclaim_{};
+  const DeviceQueue::Clock clock_;
+  DeviceQueue::TimePoint next_reclaim_{};
   std::vector<Slot*> to_wire_;
   std::vector<Slot*> to_clear_;
   std::vector<Slot*> fresh_;  // of a burst that was received

@@ -24,8 +24,8 @@ class FaultSimulation {
   // One step: perhaps a fault or a repair, some packets, some turns of both gateways, perhaps
   // replays on the wire.
   void step();
-  // An asynchronous device of the sender swallows what it has and answers no more, until the engine
-  // has noticed (by its own, real clock).
+  // The sender's asynchronous device swallows what it gets and answers no more, until the engine
+  // has noticed.
   void hang();
   // Everything works again: time passes until the gateways have found that out.
   void settle();
@@ -61,6 +61,7 @@ class FaultSimulation {
   void judge_clear(const Bytes& packet);
   void replay_something();
   void inject_fault();
+  void repair(SimGateway& gateway, std::size_t backend);
   void breach(std::string what) { breaches_.insert(std::move(what)); }
   void note(std::string what) { history_.push_back(std::move(what)); }
   std::uint64_t random(std::uint64_t below) { return random_() % below; }

@@ -22,11 +22,10 @@ TEST_P(FaultSimulationTest, NoLawIsBrokenAndEverySaEndsOnAWorkingBackend) {
   EXPECT_THAT(simulation.homeless(), IsEmpty()) << simulation.history();
   EXPECT_EQ(simulation.lost_of_a_healthy_round(10), 0u) << simulation.history();
   EXPECT_THAT(simulation.breaches(), IsEmpty()) << simulation.history();
-  RecordProperty("sent", std::to_string(simulation.sent()));
   // The schedule must have been worth its name.
-  EXPECT_GT(simulation.moves(), 10u);
+  EXPECT_GT(simulation.moves(), 5u);
   EXPECT_GT(simulation.replays(), 100u);
-  EXPECT_GT(simulation.delivered(), simulation.sent() / 20);
+  EXPECT_GT(simulation.delivered(), simulation.sent() / 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FaultSimulationTest, ::testing::Range<std::uint64_t>(1, 41));

@@ -74,6 +74,7 @@ class SimGateway {
     }
     EngineOptions options;
     options.slots = 256;
+    options.clock = [this] { return now_; };
     engine_ = Engine::create(options, std::move(ports)).value();
     gateway_ =
         std::make_unique<Gateway>(*registry_, *placer_, *engine_, [](int, std::string_view) {});
@@ -82,7 +83,7 @@ class SimGateway {
   void turn() {
     for (std::uint32_t i = 0; i < clear_.size(); ++i) engine_->turn(i);
   }
-  // Time of the placer, which decides on quarantines; the engine's own clock is the real one.
+  // Time for all that waits: stalls, quarantines, probes.
   void pass(std::chrono::milliseconds time) { now_ += time; }
   // What the control thread does now and then.
   std::vector<std::string> tend() { return gateway_->tend(); }
