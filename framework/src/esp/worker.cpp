@@ -67,7 +67,7 @@ void Worker::outbound(Slot& slot) noexcept {
   if (!inner) return drop(slot, Drop::out_not_ip);
   OutboundSa* sa = policies_.find(inner->flow);
   if (sa == nullptr) return drop(slot, Drop::out_no_policy);
-  if (!mine(sa->spi)) return hand_over(slot, sa->worker, false);
+  if (sa->worker != index_) return hand_over(slot, sa->worker, false);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
@@ -83,9 +83,11 @@ void Worker::outbound(Slot& slot) noexcept {
 void Worker::inbound(Slot& slot) noexcept {
   if (slot.packet.length < kEspHeader) return drop(slot, Drop::in_malformed);
   const std::uint32_t spi = load_be32(slot.packet.data());
-  if (!mine(spi)) return hand_over(slot, spi % handoff_->workers(), true);
   InboundSa* sa = spis_.find(spi);
-  if (sa == nullptr) return drop(slot, Drop::in_no_state);
+  if (sa == nullptr) {
+    const std::uint32_t owner = spi % handoff_->workers();
+    return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
+  }
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
