@@ -41,6 +41,8 @@ function(espalier_test name)
   add_executable(unit_${name} ${sources})
   target_link_libraries(unit_${name} PRIVATE espalier_build_flags ${arg_LIBRARIES}
     GTest::gmock GTest::gtest GTest::gtest_main)
+  # The code of tests need not be fast, but is compiled often.
+  target_compile_options(unit_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(unit_${name} PRIVATE
     ESPALIER_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"

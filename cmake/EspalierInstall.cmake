@@ -55,9 +55,6 @@ endif()
 if(TARGET espalier)
   install(TARGETS espalier RUNTIME)
 endif()
-if(TARGET espalier-probe)
-  install(TARGETS espalier-probe RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/espalier)
-endif()
 
 # Every plugin under plugins/, without naming one.
 function(espalier_install_plugins folder)

@@ -10,6 +10,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,10 @@ class Lab:
 
     def __exit__(self, *_):
         self.processes.close()
+        for site in SITES:
+            ip("netns", "delete", site)
+        for entry in FOLDER.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     @staticmethod
     def within(site, *command):
@@ -97,10 +102,11 @@ class Lab:
                            f"{(result.stderr or result.stdout).strip()}")
         return result
 
-    def start(self, site, *command, log=subprocess.DEVNULL):
+    def start(self, site, *command, log="/dev/null"):
         """A process in the background, stopped with SIGTERM at the end at the latest."""
-        process = subprocess.Popen(self.within(site, *command), stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=subprocess.STDOUT)
+        with open(log, "w", encoding="utf-8") as output:
+            process = subprocess.Popen(self.within(site, *command), stdin=subprocess.DEVNULL,
+                                       stdout=output, stderr=subprocess.STDOUT)
         self.processes.callback(stop, process)
         return process
 
@@ -123,7 +129,8 @@ class Lab:
         """Ends a capture; gives the number of packets that it saw."""
         time.sleep(0.5)  # the kernel hands packets over in blocks, about every 0.1 s
         stop(process)
-        counted = re.search(r"Packets captured: (\d+)", process.stderr.read())
+        with process.stderr as said:
+            counted = re.search(r"Packets captured: (\d+)", said.read())
         if not counted:
             raise LabError("dumpcap did not say how many packets it captured")
         return int(counted[1])

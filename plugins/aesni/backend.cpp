@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "capabilities.hpp"
 #include "manager.hpp"
 #include "queue.hpp"
 #include "session.hpp"
@@ -55,47 +55,18 @@ class CpuDevice final : public sdk::Device {
   SessionFactory sessions_;
 };
 
-// Scores: OpenSSL 3.0's time per packet over ours, times 100, geometric mean of 64, 512 and 1420
-// bytes, both directions, bursts of 32; tests/bench/bare_aesni.cpp measures it.
-std::vector<espalier_capability> capabilities() {
-  constexpr std::uint32_t aes = ESPALIER_KEY_128 | ESPALIER_KEY_192 | ESPALIER_KEY_256;
-  constexpr std::uint32_t any = ESPALIER_KEY_ANY;
-  constexpr std::uint32_t longest = HmacLanes::kMaxLength;
-  constexpr std::uint16_t none = ESPALIER_INTEGRITY_NONE;
-  constexpr std::uint32_t icv16 = ESPALIER_ICV(16);
-  constexpr std::uint32_t gcm_icvs = ESPALIER_ICV(8) | ESPALIER_ICV(12) | icv16;
-  std::vector<espalier_capability> all = {
-      sdk::esp_capability(ESPALIER_CIPHER_AES_GCM, none, aes, gcm_icvs, 500),
-      sdk::esp_capability(ESPALIER_CIPHER_AES_GMAC, none, aes, icv16, 500),
-      sdk::esp_capability(ESPALIER_CIPHER_CHACHA20_POLY1305, none, any, icv16, 200)};
-  struct Suite {
-    std::uint16_t integrity;
-    std::uint32_t icv, null_score, cbc_score, ctr_score;
-  };
-  constexpr Suite suites[] = {{ESPALIER_INTEGRITY_HMAC_SHA1, ESPALIER_ICV(12), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA256, ESPALIER_ICV(16), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA384, ESPALIER_ICV(24), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA512, ESPALIER_ICV(32), 400, 400, 400}};
-  for (const auto& s : suites) {
-    all.push_back(
-        sdk::esp_capability(ESPALIER_CIPHER_NULL, s.integrity, any, s.icv, s.null_score, longest));
-    all.push_back(sdk::esp_capability(ESPALIER_CIPHER_AES_CBC, s.integrity, aes, s.icv, s.cbc_score,
-                                      longest));
-    all.push_back(sdk::esp_capability(ESPALIER_CIPHER_AES_CTR, s.integrity, aes, s.icv, s.ctr_score,
-                                      longest));
-  }
-  return all;
-}
-
-std::string wanted_path(std::string_view options) {
-  const auto table = nlohmann::json::parse(options);
+// The code path that the configuration asks for.
+sdk::Result<std::string> wanted_path(std::string_view options) {
+  const auto table = nlohmann::json::parse(options, nullptr, false);
+  if (!table.is_object())
+    return sdk::Refusal{ESPALIER_INVALID, "the options of the aesni backend are no JSON object"};
   std::string path = "auto";
   for (const auto& [key, value] : table.items()) {
     if (key != "path" || !value.is_string())
-      throw std::invalid_argument(
-          "the aesni backend has one option, path = \"auto\", \"sse\", "
-          "\"avx2\" or \"avx512\"; it does not know " +
-          key);
+      return sdk::Refusal{ESPALIER_INVALID,
+                          "the aesni backend has one option, path = \"auto\", \"sse\", \"avx2\" or "
+                          "\"avx512\"; this does not fit: " +
+                              key};
     path = value.get<std::string>();
   }
   return path;
@@ -104,42 +75,47 @@ std::string wanted_path(std::string_view options) {
 class AesniBackend final : public sdk::Backend {
  public:
   AesniBackend(const espalier_host* host, std::string_view options)
-      : host_(*host), wanted_(wanted_path(options)) {}
+      : host_(*host), paths_(paths_for(options)) {}
 
   sdk::Result<std::vector<espalier_device_info>> enumerate() override {
-    auto paths = choose_paths(wanted_);
-    if (!paths) return paths.refusal();
+    if (!paths_) return paths_.refusal();
     auto info = sdk::sized<espalier_device_info>();
     info.dataplane = ESPALIER_USERSPACE;
     info.id = kCpu;
     info.numa_node = -1;
     sdk::copy_text(info.name, "cpu");
-    sdk::copy_text(info.description, (*paths).description);
+    sdk::copy_text(info.description, (*paths_).description);
     return std::vector{info};
   }
 
   sdk::Result<std::vector<espalier_capability>> caps(std::uint64_t device) override {
     if (device != kCpu) return unknown();
-    return capabilities();
+    if (!paths_) return paths_.refusal();
+    return capabilities((*paths_).main);
   }
 
   sdk::Result<std::unique_ptr<sdk::Device>> open(std::uint64_t device) override {
     if (device != kCpu) return unknown();
-    auto paths = choose_paths(wanted_);
-    if (!paths) return paths.refusal();
-    auto manager = make_manager((*paths).main);
+    if (!paths_) return paths_.refusal();
+    auto manager = make_manager((*paths_).main);
     if (!manager) return manager.refusal();
     return std::unique_ptr<sdk::Device>(
-        std::make_unique<CpuDevice>(host_, *paths, std::move(*manager)));
+        std::make_unique<CpuDevice>(host_, *paths_, std::move(*manager)));
   }
 
  private:
+  static sdk::Result<Paths> paths_for(std::string_view options) {
+    auto wanted = wanted_path(options);
+    if (!wanted) return wanted.refusal();
+    return choose_paths(*wanted);
+  }
+
   static sdk::Refusal unknown() {
     return {ESPALIER_INVALID, "the aesni backend has one device, \"cpu\""};
   }
 
   const espalier_host& host_;
-  std::string wanted_;
+  sdk::Result<Paths> paths_;
 };
 
 }  // namespace

@@ -66,7 +66,7 @@ struct Candidate {
   std::uint32_t order = 0;  // place in the policy's list, from 1; 0: only by fallback
   std::uint32_t score = 0;
   Reason reason = Reason::device_absent;
-  std::string sentence;
+  std::string sentence;  // its subject is the candidate: "is the first that can take it"
   std::vector<Comparison> numbers;
 
   friend bool operator==(const Candidate&, const Candidate&) = default;

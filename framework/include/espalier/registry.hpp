@@ -14,12 +14,12 @@
 namespace espalier {
 
 struct RegistryOptions {
-  std::vector<std::filesystem::path> folders;          // searched for *.so, in this order, by name
-  std::map<std::string, std::string> backend_options;  // backend name to JSON text
-  std::vector<std::string> disabled;                   // named here: not loaded at all
-  std::filesystem::path probe_helper;                  // the espalier-probe program; "": found
-  std::chrono::milliseconds probe_limit{3000};         // for each plugin
-  std::function<void(int level, std::string_view text)> log;  // from any thread; may be empty
+  std::vector<std::filesystem::path> folders{};  // searched for *.so, in this order, by name
+  std::map<std::string, std::string> backend_options{};  // backend name to JSON text
+  std::vector<std::string> disabled{};                   // named here: not loaded at all
+  std::filesystem::path probe_helper{};                  // the espalier-probe program; "": found
+  std::chrono::milliseconds probe_limit{3000};           // for each plugin
+  std::function<void(int level, std::string_view text)> log{};  // from any thread; may be empty
 };
 
 // What happened to a device, as its backend reported it through its mailbox.

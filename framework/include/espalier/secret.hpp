@@ -20,7 +20,8 @@ class SecretPool {
   SecretPool(const SecretPool&) = delete;
   SecretPool& operator=(const SecretPool&) = delete;
 
-  // Zeroed memory, or an error that names RLIMIT_MEMLOCK. At most 64 KiB at once.
+  // Zeroed memory, or an error that names RLIMIT_MEMLOCK. At most 64 KiB at once. Aligned to 16
+  // bytes, and to 64 where it is 64 or more.
   Result<std::uint8_t*> allocate(std::size_t size);
   void release(std::uint8_t* memory, std::size_t size) noexcept;  // zeroes
 
@@ -35,7 +36,9 @@ class SecretBytes {
  public:
   SecretBytes() = default;
   static Result<SecretBytes> copy(SecretPool& pool, std::span<const std::uint8_t> bytes);
+  // Two digits a byte, with or without "0x". Errors never show a digit.
   static Result<SecretBytes> from_hex(SecretPool& pool, std::string_view hex);
+  // From getrandom(2).
   static Result<SecretBytes> random(SecretPool& pool, std::size_t size);
   ~SecretBytes() { reset(); }
   SecretBytes(SecretBytes&& other) noexcept;

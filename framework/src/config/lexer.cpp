@@ -11,6 +11,11 @@ bool is_word(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '+';
 }
 
+int bracket(char mark) {
+  if (mark == '[' || mark == '{') return 1;
+  return mark == ']' || mark == '}' ? -1 : 0;
+}
+
 }  // namespace
 
 Lexer::Lexer(std::string_view text) : text_(text) {
@@ -86,15 +91,19 @@ std::vector<bool> statement_starts(std::string_view text) {
   std::vector<bool> starts(lines, false);
   Lexer lexer(text);
   std::size_t next_line = 0;  // first one that is not decided
+  std::uint32_t line = 0;
+  std::uint32_t header = 0;
   int depth = 0;
   for (;;) {
     const Token token = lexer.next();
     // Lines between two tokens are blank or comments, unless a long text reached over them.
     for (; next_line < token.line && next_line < lines; ++next_line) starts[next_line] = depth == 0;
     if (token.kind == Token::Kind::end) break;
-    if (token.kind == Token::Kind::mark && (token.mark == '[' || token.mark == '{')) ++depth;
-    if (token.kind == Token::Kind::mark && (token.mark == ']' || token.mark == '}'))
-      depth = std::max(0, depth - 1);
+    // A header is one line, whatever its brackets: one that lacks its last must not hide the rest.
+    const bool first = token.line != line;
+    line = token.line;
+    if (first && depth == 0 && token.mark == '[') header = line;
+    if (line != header) depth = std::max(0, depth + bracket(token.mark));
     if (token.kind == Token::Kind::text) {
       const auto inside = text.substr(token.begin, token.end - token.begin);
       next_line += static_cast<std::size_t>(std::ranges::count(inside, '\n'));

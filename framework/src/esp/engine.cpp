@@ -189,7 +189,7 @@ Result<QueueEntry*> Engine::Impl::queue_for(const std::shared_ptr<OpenDevice>& d
     if (!attached) return std::unexpected(attached.error());
     iova = *attached;
   }
-  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova), device, worker,
+  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova, options.clock), device, worker,
                     0, false, device->info().needs_dma});
   return &queues.back();
 }

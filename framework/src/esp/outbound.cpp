@@ -32,7 +32,7 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
   if (sa.counter.ended()) return Drop::out_sequence_end;
 
   Packet& packet = slot.packet;
-  const bool ipv4 = inner.flow.family == Family::ipv4;
+  const bool ipv4 = inner.flow.family() == Family::ipv4;
   write_trailer(packet.data() + inner.length, padding, ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6);
 
   const std::uint64_t sequence = sa.counter.take();

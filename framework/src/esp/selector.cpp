@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/selector.hpp"
 
+#include <cstring>
+
 namespace espalier::esp {
 
 PrefixMask::PrefixMask(const IpPrefix& prefix) noexcept {

@@ -14,10 +14,8 @@ namespace espalier::esp {
 class PrefixMask {
  public:
   explicit PrefixMask(const IpPrefix& prefix) noexcept;
-  bool contains(const std::uint8_t (&address)[16]) const noexcept {
-    std::uint64_t words[2];
-    std::memcpy(words, address, 16);
-    return ((words[0] ^ value_[0]) & mask_[0]) == 0 && ((words[1] ^ value_[1]) & mask_[1]) == 0;
+  bool contains(const std::array<std::uint64_t, 2>& address) const noexcept {
+    return (((address[0] ^ value_[0]) & mask_[0]) | ((address[1] ^ value_[1]) & mask_[1])) == 0;
   }
 
  private:
@@ -30,10 +28,11 @@ class SelectorMatch {
  public:
   explicit SelectorMatch(const TrafficSelector& selector) noexcept;
   bool matches(const FlowKey& flow) const noexcept {
-    return flow.family == family_ && (protocol_ == 0 || protocol_ == flow.protocol) &&
+    return flow.family() == family_ && (protocol_ == 0 || protocol_ == flow.protocol()) &&
            source_.contains(flow.source) && destination_.contains(flow.destination) &&
-           flow.source_port >= source_low_ && flow.source_port <= source_high_ &&
-           flow.destination_port >= destination_low_ && flow.destination_port <= destination_high_;
+           flow.source_port() >= source_low_ && flow.source_port() <= source_high_ &&
+           flow.destination_port() >= destination_low_ &&
+           flow.destination_port() <= destination_high_;
   }
 
  private:

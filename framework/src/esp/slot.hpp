@@ -50,9 +50,12 @@ class SlotPool {
   }
   void give_back(Slot* slot) noexcept {
     slot->state = Slot::State::free;
+    slot->packet.offset = kHeadroom;
     ++slot->generation;
     free_.push_back(slot);
   }
+  // The i-th slot that take() would give, without taking it; i below available().
+  Slot* peek(std::size_t i) const noexcept { return free_[free_.size() - 1 - i]; }
   std::size_t available() const noexcept { return free_.size(); }
   std::span<std::uint8_t> memory() noexcept { return {memory_.get(), size_}; }
 

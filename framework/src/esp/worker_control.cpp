@@ -125,8 +125,8 @@ void Worker::sleep() noexcept {
 
 void Worker::drain() noexcept {
   using std::chrono::milliseconds;
-  const auto limit = DeviceQueue::Clock::now() + DeviceQueue::kStall + milliseconds(100);
-  while (busy() && DeviceQueue::Clock::now() < limit) {
+  const auto limit = std::chrono::steady_clock::now() + DeviceQueue::kStall + milliseconds(100);
+  while (busy() && std::chrono::steady_clock::now() < limit) {
     take_commands();
     run_queues();
     reclaim_stranded();

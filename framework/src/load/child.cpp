@@ -2,9 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
-extern "C" {  // glibc 2.36 forgot it in this header
-#include <sys/pidfd.h>
-}
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <load/child.hpp>
 #include <load/sealed_image.hpp>
@@ -29,6 +27,11 @@ constexpr auto kReapLimit = std::chrono::seconds(1);
 
 Error os_error(std::string_view what, int reason) {
   return {ErrorCode::io, fmt::format("{}: {}", what, std::strerror(reason))};
+}
+
+// By number: glibc 2.36 declares pidfd_open() without C linkage.
+Descriptor open_pidfd(pid_t pid) {
+  return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
 
 struct Pipe {
@@ -147,7 +150,7 @@ Result<Child> Child::start(const Program& program) {
     if (auto ok = plan.give(fd, target); !ok) return std::unexpected(ok.error());
   const auto pid = plan.spawn(program.path, program.arguments);
   if (!pid) return std::unexpected(pid.error());
-  Descriptor handle(pidfd_open(*pid, 0));
+  Descriptor handle = open_pidfd(*pid);
   const int reason = errno;
   Child child(*pid, std::move(handle), std::move(report->read), std::move(output->read),
               Clock::now() + program.limit);

@@ -18,10 +18,11 @@ CpuFeatures parse_cpuinfo(std::string_view text) {
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     // "flags" on x86, "Features" on ARM. Most CPUs repeat the line of the one before.
+    const auto colon = line.find(':');
     if (!line.starts_with("flags") && !line.starts_with("Features")) continue;
-    if (line == last) continue;
+    if (line == last || colon == std::string::npos) continue;
     last = line;
-    std::istringstream words(line.substr(std::min(line.find(':') + 1, line.size())));
+    std::istringstream words(line.substr(colon + 1));
     CpuFeatures features{std::istream_iterator<std::string>(words), {}};
     if (common)
       std::erase_if(*common, [&](const std::string& name) { return !features.contains(name); });

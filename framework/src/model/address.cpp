@@ -46,7 +46,7 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
 }
 
 bool IpPrefix::contains(const IpAddress& other) const noexcept {
-  return other.family == address.family && masked(other, length) == masked(address, length);
+  return masked(other, length) == masked(address, length);  // families are compared, too
 }
 
 Result<IpPrefix> IpPrefix::parse(std::string_view text) {

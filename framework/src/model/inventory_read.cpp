@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <set>
 #include <span>
 #include <stdexcept>
 
@@ -131,7 +133,8 @@ class Object {
   void done() const {
     for (const auto& [key, value] : value_.items())
       if (std::ranges::find(asked_, key) == asked_.end())
-        wrong(place_, fmt::format("unknown key '{}'{}", key, did_you_mean(asked_, key)));
+        wrong(place_,
+              fmt::format("unknown key '{}'{}", key.substr(0, 64), did_you_mean(asked_, key)));
   }
 
   std::string place_of(std::string_view key) const {
@@ -219,6 +222,25 @@ BackendLoad read_load(Object& object) {
   return result;
 }
 
+// ---- The text -----------------------------------------------------------------------------------
+
+// Refuses, while the text is read, what a value of JSON would hide or what could exhaust the stack.
+class Guard {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+    if (depth > kDeepest) throw Wrong(fmt::format("nested deeper than {} levels", kDeepest));
+    if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys_.pop_back();
+    if (event == Json::parse_event_t::key && !keys_.back().insert(parsed.get<std::string>()).second)
+      throw Wrong(fmt::format("the key {} stands twice in one object", quoted(parsed)));
+    return true;
+  }
+
+ private:
+  static constexpr int kDeepest = 16;
+  std::vector<std::set<std::string>> keys_;
+};
+
 void read_header(Object& top) {
   std::string format, comment;
   top.field("format", Need::required, format);
@@ -237,7 +259,8 @@ void read_header(Object& top) {
 
 Result<Inventory> inventory_from_json(std::string_view text) {
   try {
-    const Json json = Json::parse(text);
+    Guard guard;
+    const Json json = Json::parse(text, std::ref(guard));
     Object top(json, "");
     read_header(top);
     Inventory result;
@@ -254,7 +277,7 @@ Result<Inventory> inventory_from_json(std::string_view text) {
     const std::size_t start = words.find("] ");
     return fail(ErrorCode::invalid,
                 fmt::format("inventory: not JSON: {}",
-                            start == words.npos ? words : words.substr(start + 2)));
+                            words.substr(start == words.npos ? 0 : start + 2, 300)));
   }
 }
 

@@ -4,9 +4,11 @@
 //
 //   ESPALIER_PLUGIN(MyBackend, "name=my-card\nvendor=ACME\nversion=1.0\ncpu=\n")
 //
-// once. Every exception stops at the layer and becomes a status with a sentence. C++17,
-// header-only. Thread rules are those of abi.h: Backend and Device [control], Queue [queue],
-// health() [any].
+// once. The manifest is read before any code of the plugin runs: `name` is what policies call it (a
+// to z, 0 to 9, _ and -), `cpu` the features without which it must not be loaded, as /proc/cpuinfo
+// names them ("aes pclmulqdq"); `vendor` and `version` are free. Every exception stops at the layer
+// and becomes a status with a sentence. C++17, header-only. Thread rules are those of abi.h:
+// Backend and Device [control], Queue [queue], health() [any].
 #pragma once
 
 #include <espalier/abi.h>
@@ -17,6 +19,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -33,7 +36,9 @@ struct Refusal {
 template <class T>
 class Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT
+  // From a T, or what converts to one: a unique_ptr of a derived class.
+  template <class U = T, class = std::enable_if_t<std::is_convertible_v<U&&, T>>>
+  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}    // NOLINT
   Result(Refusal refusal) : state_(std::in_place_index<1>, std::move(refusal)) {}  // NOLINT
   explicit operator bool() const noexcept { return state_.index() == 0; }
   T& operator*() { return std::get<0>(state_); }

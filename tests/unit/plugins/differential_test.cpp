@@ -17,6 +17,7 @@ struct Pairing {
   Transform transform;
 
   std::string name() const { return candidate.name + "_" + transform.name(); }
+  friend void PrintTo(const Pairing& p, std::ostream* out) { *out << p.name(); }
 };
 
 std::vector<Pairing> pairings() {

@@ -165,10 +165,12 @@ std::uint32_t scaled(std::uint32_t n) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(1, n * percent / 100));
 }
 
-// What the framework gives a backend. secret_free checks nothing and wipes, as the contract says.
+// What the framework gives a backend; it watches what becomes of secret memory.
 struct OpenBackend::Host {
   espalier_host table{};
   std::atomic<std::size_t> secrets{0};
+  std::atomic<std::size_t> unwiped{0};
+  bool exhausted = false;
 
   Host() {
     table.struct_size = sizeof table;
@@ -180,12 +182,16 @@ struct OpenBackend::Host {
           std::chrono::steady_clock::now().time_since_epoch().count());
     };
     table.secret_alloc = [](void* context, std::uint64_t size) -> void* {
-      ++static_cast<Host*>(context)->secrets;
+      auto& host = *static_cast<Host*>(context);
+      if (host.exhausted) return nullptr;
+      ++host.secrets;
       return std::calloc(1, size);
     };
     table.secret_free = [](void* context, void* memory, std::uint64_t size) {
-      --static_cast<Host*>(context)->secrets;
-      std::memset(memory, 0, size);
+      auto& host = *static_cast<Host*>(context);
+      const std::span bytes(static_cast<const std::uint8_t*>(memory), size);
+      --host.secrets;
+      host.unwiped += std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
       std::free(memory);
     };
     table.event = [](void*, std::int32_t, std::uint64_t) {};
@@ -280,6 +286,7 @@ espalier_status OpenBackend::process_on(void* queue, std::span<espalier_op* cons
 
 std::vector<espalier_capability> OpenBackend::caps() {
   std::vector<espalier_capability> list(256);
+  for (auto& cap : list) cap.struct_size = sizeof cap;
   std::uint32_t count = 0;
   char text[256] = {};
   espalier_message message{text, sizeof text};
@@ -290,6 +297,8 @@ std::vector<espalier_capability> OpenBackend::caps() {
 }
 
 std::size_t OpenBackend::secrets_held() const { return host_->secrets; }
+std::size_t OpenBackend::secrets_returned_unwiped() const { return host_->unwiped; }
+void OpenBackend::exhaust_secrets() { host_->exhausted = true; }
 
 std::vector<Candidate> candidates() {
   std::vector<Candidate> all = {{"openssl", &espalier_plugin_openssl, "{}"}};

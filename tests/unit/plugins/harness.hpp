@@ -7,7 +7,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <ostream>
 #include <random>
 #include <span>
 #include <string>
@@ -83,6 +83,8 @@ class OpenBackend {
   const espalier_device_info& info() const { return info_; }
   std::vector<espalier_capability> caps();
   std::size_t secrets_held() const;  // allocations of secret memory not yet given back
+  std::size_t secrets_returned_unwiped() const;
+  void exhaust_secrets();  // from here on there is no locked memory left
 
  private:
   OpenBackend();
@@ -100,6 +102,8 @@ struct Candidate {
   std::string name;  // "openssl", "aesni", "aesni_sse", ...
   const espalier_plugin_entry* entry;
   std::string options;
+
+  friend void PrintTo(const Candidate& c, std::ostream* out) { *out << c.name; }
 };
 std::vector<Candidate> candidates();
 

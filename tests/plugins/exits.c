@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+#include <stdlib.h>
+
+ZOO_MANIFEST("abi=1.0\nname=exits\nvendor=Zoo\nversion=1.0\ncpu=\n")
+
+static espalier_status negotiate(const espalier_host* host, const char* options,
+                                 const espalier_backend** backend, espalier_message* message) {
+  exit(7);
+  return zoo_negotiate(host, options, backend, message);
+}
+
+ZOO_EXPORT const espalier_plugin_entry espalier_plugin = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,
+                                                          ESPALIER_ABI_MINOR, negotiate};

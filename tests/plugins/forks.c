@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+#include <unistd.h>
+
+ZOO_MANIFEST("abi=1.0\nname=forks\nvendor=Zoo\nversion=1.0\ncpu=\n")
+
+static espalier_status negotiate(const espalier_host* host, const char* options,
+                                 const espalier_backend** backend, espalier_message* message) {
+  /* The child keeps every descriptor that it has inherited. */
+  if (fork() == 0)
+    for (;;) pause();
+  return zoo_negotiate(host, options, backend, message);
+}
+
+ZOO_EXPORT const espalier_plugin_entry espalier_plugin = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,
+                                                          ESPALIER_ABI_MINOR, negotiate};

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+ZOO_MANIFEST("abi=1.0\nname=misses_a_library_function\nvendor=Zoo\nversion=1.0\ncpu=\n")
+
+extern void nobody_has_this_function(void);
+
+static espalier_status negotiate(const espalier_host* host, const char* options,
+                                 const espalier_backend** backend, espalier_message* message) {
+  nobody_has_this_function();
+  return zoo_negotiate(host, options, backend, message);
+}
+
+ZOO_EXPORT const espalier_plugin_entry espalier_plugin = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,
+                                                          ESPALIER_ABI_MINOR, negotiate};

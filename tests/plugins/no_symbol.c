@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+ZOO_MANIFEST("abi=1.0\nname=no_symbol\nvendor=Zoo\nversion=1.0\ncpu=\n")
+
+/* Uses the layer, exports another name. */
+ZOO_EXPORT const espalier_plugin_entry some_other_plugin = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,
+                                                            ESPALIER_ABI_MINOR, zoo_negotiate};

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include "key_file_fixture.hpp"
+
+namespace espalier {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+class Claim : public KeyFileTest {};
+
+TEST_F(Claim, GivesTheKeysAndRenamesTheFile) {
+  generate();
+  const auto keys = claim(left_, "left");
+  ASSERT_TRUE(keys) << keys.error().message;
+  ASSERT_EQ(keys->size(), 2U);
+  EXPECT_EQ(keys->at(0).tunnel, "t");
+  EXPECT_EQ(keys->at(0).direction, Direction::outbound);
+  EXPECT_EQ(keys->at(1).direction, Direction::inbound);
+  EXPECT_FALSE(std::filesystem::exists(left_));
+  EXPECT_TRUE(std::filesystem::exists(keys_ / "left.keys.used"));
+}
+
+TEST_F(Claim, IsRecordedWhereOnlyTheOwnerCanReach) {
+  generate();
+  ASSERT_TRUE(claim(left_));
+  EXPECT_EQ(mode_of(state_), 0700U);
+  int records = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(state_)) {
+    ++records;
+    EXPECT_THAT(entry.path().filename().string(), StartsWith("claimed-"));
+    EXPECT_EQ(mode_of(entry.path()), 0600U);
+    EXPECT_THAT(read_text(entry.path()), HasSubstr("left.keys site left claimed"));
+  }
+  EXPECT_EQ(records, 1);
+}
+
+TEST_F(Claim, ASecondOneIsRefusedWithWhenWhyAndWhatToDo) {
+  generate();
+  ASSERT_TRUE(claim(left_));
+  EXPECT_THAT(
+      refusal(left_),
+      MatchesRegex("the keys of keys/left.keys were used on "
+                   "[0-9]+-[0-9]+-[0-9]+ [0-9]+:[0-9]+:[0-9]+ UTC .the file is now "
+                   "keys/left.keys.used.: one-time keys serve one run, because numbers used "
+                   "twice under one key lay the traffic open; make new ones with 'espalier "
+                   "keygen' and bring them to all ends"));
+}
+
+TEST_F(Claim, ACopyIsRefusedWhateverItsName) {
+  generate();
+  std::filesystem::copy(left_, folder_ / "copy.keys");
+  ASSERT_TRUE(claim(left_));
+  EXPECT_THAT(
+      refusal(folder_ / "copy.keys"),
+      AllOf(StartsWith("the keys of copy.keys were claimed on "),
+            HasSubstr("already (recorded in state/claimed-"), HasSubstr("'espalier keygen'")));
+  std::filesystem::copy(folder_ / "copy.keys", left_);
+  EXPECT_THAT(refusal(left_), HasSubstr("were claimed on"));
+  EXPECT_TRUE(std::filesystem::exists(left_)) << "a refused file stays where it is";
+}
+
+TEST_F(Claim, TheUsedFileIsRefusedToo) {
+  generate();
+  ASSERT_TRUE(claim(left_));
+  EXPECT_THAT(refusal(keys_ / "left.keys.used"), HasSubstr("were claimed on"));
+}
+
+TEST_F(Claim, BothEndsMayShareAStateDirectory) {
+  generate();
+  EXPECT_TRUE(claim(left_, "left"));
+  EXPECT_TRUE(claim(keys_ / "right.keys", "right"));
+}
+
+TEST_F(Claim, NewKeysAfterUsedOnesAreClaimed) {
+  for (int run = 0; run < 3; ++run) {
+    std::filesystem::remove(keys_ / "right.keys");
+    generate();
+    const auto keys = claim(left_);
+    ASSERT_TRUE(keys) << keys.error().message;
+  }
+}
+
+TEST_F(Claim, AFileThatIsNotThereIsNamed) {
+  std::filesystem::create_directory(keys_);
+  EXPECT_EQ(
+      refusal(left_),
+      "there is no key file keys/left.keys: make it with 'espalier keygen', or say where it is "
+      "with --keys FOLDER");
+}
+
+TEST_F(Claim, AFolderThatIsNotThereIsNamed) {
+  EXPECT_THAT(refusal(left_), HasSubstr("cannot open the folder"));
+}
+
+TEST_F(Claim, TheFileOfTheOtherSiteIsRefusedAndNotUsedUp) {
+  generate();
+  EXPECT_EQ(refusal(left_, "right"),
+            "keys/left.keys has the keys of site 'left', but this is site 'right': each site has a "
+            "file of its own, and both ends with one file would use the same keys for different "
+            "traffic");
+  EXPECT_TRUE(claim(left_, "left"));
+}
+
+TEST_F(Claim, AFileThatOthersCanReadIsRefused) {
+  generate();
+  ::chmod(left_.c_str(), 0604);
+  EXPECT_EQ(
+      refusal(left_),
+      "others can open keys/left.keys (mode 0604), so its keys are not secret: make new ones, "
+      "and chmod 600");
+}
+
+TEST_F(Claim, ALinkIsRefused) {
+  generate();
+  std::filesystem::create_symlink(left_, folder_ / "link.keys");
+  EXPECT_EQ(refusal(folder_ / "link.keys"), "link.keys is a symbolic link: name the file itself");
+}
+
+TEST_F(Claim, AFileOfAnotherUserIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a file away needs root";
+  generate();
+  ASSERT_EQ(::chown(left_.c_str(), 12345, 12345), 0);
+  EXPECT_THAT(refusal(left_), HasSubstr("belongs to user 12345"));
+}
+
+TEST_F(Claim, AStateDirectoryThatOthersCanWriteIsRefused) {
+  generate();
+  std::filesystem::create_directory(state_);
+  ::chmod(state_.c_str(), 0777);
+  EXPECT_THAT(refusal(left_), HasSubstr("others can write to the state directory state"));
+  ::chmod(state_.c_str(), 0700);
+  EXPECT_TRUE(claim(left_)) << "nothing was used up";
+}
+
+TEST_F(Claim, AFolderInWhichNothingCanBeRenamedIsRefusedBeforeTheKeysAreUsedUp) {
+  generate();
+  as_ordinary_user(folder_, [&] {
+    ::chmod(keys_.c_str(), 0500);
+    EXPECT_THAT(refusal(left_), HasSubstr("cannot rename files in keys"));
+    ::chmod(keys_.c_str(), 0700);
+    EXPECT_TRUE(claim(left_)) << "nothing was used up";
+  });
+}
+
+// Damage that a hand, an editor or a broken disk makes.
+TEST_F(Claim, ADamagedFileIsRefusedAndNotUsedUp) {
+  generate();
+  const std::string text = read_text(left_);
+  const std::vector<std::pair<std::string, std::string>> damages = {
+      {"format = 1", "format = 2"},
+      {"count = 2", "count = 3"},
+      {"spi = 0x", "spi = 0x1"},
+      {"aes256gcm16", "aes128gcm16"},
+      {"direction = \"inbound\"", "direction = \"outbound\""},
+      {"id = \"", "id = \"../"},
+      {"salt", "slat"},
+      {"tunnel = \"t\"\n", ""},
+      {"cipher_key = \"", "cipher_key = \"g"},
+  };
+  for (const auto& damage : damages) {
+    write("keys/left.keys", changed(text, {damage}));
+    EXPECT_THAT(refusal(left_),
+                AllOf(StartsWith("not a one-time key file, or a damaged one: keys/left.keys:"),
+                      HasSubstr("make new ones with 'espalier keygen'")))
+        << damage.second;
+  }
+  for (std::size_t length = 0; length < text.size() - 1; length += 7) {
+    write("keys/left.keys", text.substr(0, length));
+    EXPECT_THAT(refusal(left_), HasSubstr("not a one-time key file, or a damaged one")) << length;
+  }
+  write("keys/left.keys", text);
+  EXPECT_TRUE(claim(left_));
+}
+
+TEST_F(Claim, NoSentenceShowsAKey) {
+  generate();
+  const std::string text = read_text(left_);
+  const std::string name = "cipher_key = \"";
+  const std::string key = text.substr(text.find(name) + name.size(), 64);
+  for (const auto& damage : std::vector<std::pair<std::string, std::string>>{
+           {key, key + "0"}, {"\"" + key, key}, {key + "\"", key}, {name, "cipher = \""}}) {
+    write("keys/left.keys", changed(text, {damage}));
+    EXPECT_EQ(refusal(left_).find(key.substr(0, 8)), std::string::npos) << damage.second;
+  }
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Static keys from wherever they come, and where they must not go.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <config/source_text.hpp>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "mistake.hpp"
+
+namespace espalier {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::string_view kCipher = "00112233445566778899aabbccddeeff";
+constexpr std::string_view kQuotedCipher = "\"00112233445566778899aabbccddeeff\"";
+
+class KeySource : public ConfigTest {
+ protected:
+  // The forward cipher key of a configuration in which it is `value`; "" and a failure if refused.
+  std::string cipher_key(const std::string& value) {
+    const ConfigReading reading =
+        read(changed(static_base(), {{std::string(kQuotedCipher), value}}));
+    if (!reading.config) {
+      ADD_FAILURE() << testing::PrintToString(sentences(reading));
+      return "";
+    }
+    const auto key = reading.config->tunnels.at(0).static_keys->forward.cipher.view();
+    return {key.begin(), key.end()};
+  }
+
+  std::vector<std::string> refusal(const std::string& value) {
+    return sentences(read(changed(static_base(), {{std::string(kQuotedCipher), value}})));
+  }
+
+  const std::string expected_ =
+      std::string("\x00\x11\x22\x33\x44\x55\x66\x77", 8) + "\x88\x99\xaa\xbb\xcc\xdd\xee\xff";
+};
+
+TEST_F(KeySource, IsTextInTheFile) {
+  EXPECT_EQ(cipher_key(std::string(kQuotedCipher)), expected_);
+  EXPECT_EQ(cipher_key(fmt::format("'{}'", kCipher)), expected_);
+  EXPECT_EQ(cipher_key(fmt::format("\"0x{}\"", kCipher)), expected_);
+}
+
+TEST_F(KeySource, BothDirectionsHaveTheirOwn) {
+  const ConfigReading reading = read(static_base());
+  ASSERT_TRUE(reading.config);
+  const StaticKeys& keys = *reading.config->tunnels.at(0).static_keys;
+  EXPECT_EQ(keys.spi_forward, 0x1001U);
+  EXPECT_EQ(keys.spi_backward, 0x1002U);
+  EXPECT_EQ(keys.forward.cipher.view()[1], 0x11);
+  EXPECT_EQ(keys.forward.integrity.size(), 20U);
+  EXPECT_EQ(keys.backward.cipher.view()[0], 0xff);
+  EXPECT_EQ(keys.backward.integrity.view()[0], 0x13);
+}
+
+TEST_F(KeySource, IsAFileWithMode0600) {
+  write("cipher.key", std::string(kCipher) + "\n");
+  EXPECT_EQ(cipher_key("{ file = \"cipher.key\" }"), expected_);
+}
+
+TEST_F(KeySource, IsTheEnvironment) {
+  ASSERT_EQ(::setenv("ESPALIER_TEST_KEY", std::string(kCipher).c_str(), 1), 0);
+  EXPECT_EQ(cipher_key("{ env = \"ESPALIER_TEST_KEY\" }"), expected_);
+  ::unsetenv("ESPALIER_TEST_KEY");
+}
+
+TEST_F(KeySource, AFileThatOthersCanReadIsRefused) {
+  write("cipher.key", kCipher, 0640);
+  EXPECT_THAT(refusal("{ file = \"cipher.key\" }"),
+              Contains("gateway.toml:16:14: error: 'cipher_key': others can open cipher.key (mode "
+                       "0640), so its keys are not secret: make new ones, and chmod 600"));
+}
+
+TEST_F(KeySource, ALinkIsRefused) {
+  write("real.key", kCipher);
+  std::filesystem::create_symlink("real.key", folder_ / "cipher.key");
+  EXPECT_THAT(refusal("{ file = \"cipher.key\" }"),
+              Contains("gateway.toml:16:14: error: 'cipher_key': cipher.key is a symbolic link: "
+                       "name the file itself"));
+}
+
+TEST_F(KeySource, AFifoIsRefusedAtOnce) {
+  ASSERT_EQ(::mkfifo((folder_ / "cipher.key").c_str(), 0600), 0);
+  EXPECT_THAT(
+      refusal("{ file = \"cipher.key\" }"),
+      Contains("gateway.toml:16:14: error: 'cipher_key': cipher.key is not a regular file"));
+}
+
+TEST_F(KeySource, AFileOfAnotherUserIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a file away needs root";
+  ASSERT_EQ(::chown(write("cipher.key", kCipher).c_str(), 12345, 12345), 0);
+  EXPECT_THAT(refusal("{ file = \"cipher.key\" }"),
+              Contains("gateway.toml:16:14: error: 'cipher_key': cipher.key belongs to user 12345, "
+                       "but keys are only read from files of user 0: chown it"));
+}
+
+TEST_F(KeySource, AFileWithKeysThatOthersCanReadIsWarnedOf) {
+  const ConfigReading reading = read_config(write("open.toml", static_base(), 0644), *secrets_);
+  EXPECT_TRUE(reading.config);
+  EXPECT_THAT(sentences(reading),
+              Contains("open.toml: warning: it holds keys, but others can open it: chmod 600 "
+                       "open.toml, and make new keys"));
+}
+
+// Secrets in every place and with every mistake that a hand makes: whatever is said, it is not
+// them.
+TEST_F(KeySource, NoSentenceShowsAKey) {
+  const std::string secret = "5ec7e75ec7e75ec7e75ec7e7";
+  const char* const forms[] = {
+      "\"S\"",        "'S'",         "\"\"\"S\"\"\"",   "S",       "\"S",
+      "[\"S\"]",      "\"S\" \"",    "{ hex = \"S\" }", "= \"S\"", "\"\\uS\"",
+      "S S",          "\"S\"x",      "\"S\n\"",         "0xS",     "- S",
+      "{ file = S }", "{ hex = S }",
+  };
+  for (const char* const form : forms) {
+    std::string value = form;
+    for (std::size_t at; (at = value.find('S')) != std::string::npos;) value.replace(at, 1, secret);
+    const auto seen = refusal(value);
+    EXPECT_FALSE(seen.empty()) << value;
+    EXPECT_THAT(seen, Each(Not(HasSubstr("5ec7e7")))) << value;
+  }
+}
+
+#ifndef __SANITIZE_ADDRESS__
+// Every writable page of this process but the locked ones: where is the needle?
+int copies_in_memory(const std::string& scrambled, char scramble) {
+  int found = 0;
+  std::ifstream maps("/proc/self/maps");
+  const int memory = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  std::vector<char> page(1 << 20);
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0, end = 0;
+    char mode[5] = "";
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[1] != 'w')
+      continue;
+    for (unsigned long at = begin; at < end; at += page.size() - scrambled.size()) {
+      const auto want = std::min<std::size_t>(page.size(), end - at);
+      const ssize_t got = ::pread(memory, page.data(), want, static_cast<off_t>(at));
+      if (got <= 0) break;
+      for (std::size_t i = 0; i + scrambled.size() <= static_cast<std::size_t>(got); ++i) {
+        std::size_t same = 0;
+        while (same < scrambled.size() && (page[i + same] ^ scramble) == scrambled[same]) ++same;
+        if (same == scrambled.size()) ++found;
+      }
+    }
+  }
+  ::close(memory);
+  return found;
+}
+
+// Writes the digits of a key into a file without ever having them in memory in one piece.
+void append_scrambled(const std::filesystem::path& file, const std::string& scrambled,
+                      char scramble) {
+  const int out = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  for (const char c : scrambled) {
+    const char plain = static_cast<char>(c ^ scramble);
+    ASSERT_EQ(::write(out, &plain, 1), 1);
+  }
+  ::close(out);
+}
+
+TEST_F(KeySource, TheTextOfAKeyIsNowhereInMemoryAfterwards) {
+  constexpr char kScramble = 0x55;
+  std::string scrambled;
+  std::random_device random;
+  for (int i = 0; i < 32; ++i)
+    scrambled += static_cast<char>("0123456789abcdef"[random() % 16] ^ kScramble);
+  const std::string text = static_base();
+  const std::size_t at = text.find(kCipher);
+  const std::filesystem::path file = write("gateway.toml", text.substr(0, at));
+  append_scrambled(file, scrambled, kScramble);
+  std::ofstream(file, std::ios::app) << text.substr(at + kCipher.size());
+  // The check can see it: here it is, once.
+  {
+    auto source = config::read_config_text(file);
+    ASSERT_TRUE(source);
+    ASSERT_GE(copies_in_memory(scrambled, kScramble), 1);
+  }
+  ASSERT_EQ(copies_in_memory(scrambled, kScramble), 0);
+  const ConfigReading reading = read_config(file, *secrets_);
+  ASSERT_TRUE(reading.config);
+  EXPECT_EQ(copies_in_memory(scrambled, kScramble), 0);
+}
+#endif
+
+}  // namespace
+}  // namespace espalier
