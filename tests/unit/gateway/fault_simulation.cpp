@@ -298,6 +298,17 @@ void FaultSimulation::hang() {
   breach("a device that hangs was not noticed");
 }
 
+void FaultSimulation::refuse_queues() {
+  sender_.device(0).lose();
+  sender_.device(0).recover();
+  sender_.device(0).refuse(Call::queue_open, ESPALIER_CAPACITY, "every queue is in use");
+  for (int i = 0; i < 20; ++i) {
+    turn();
+    sender_.pass(400ms);
+    for (const std::string& sentence : sender_.tend()) note("  " + sentence);
+  }
+}
+
 // ---- The end ------------------------------------------------------------------------------------
 
 void FaultSimulation::settle() {
@@ -328,6 +339,12 @@ std::size_t FaultSimulation::lost_of_a_healthy_round(std::uint32_t packets_each)
   }
   for (int turns = 0; turns < 50; ++turns) turn();
   return packets_each * kSas - (delivered() - before);
+}
+
+Device FaultSimulation::sender_device(const std::string& backend) {
+  const Inventory inventory = sender_.gateway().inventory();
+  const auto it = std::ranges::find(inventory.backends, backend, &BackendInfo::name);
+  return it == inventory.backends.end() || it->devices.empty() ? Device{} : it->devices.front();
 }
 
 std::vector<std::string> FaultSimulation::homeless() {

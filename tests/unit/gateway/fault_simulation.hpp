@@ -27,6 +27,8 @@ class FaultSimulation {
   // The sender's asynchronous device swallows what it gets and answers no more, until the engine
   // has noticed.
   void hang();
+  // That device is lost and comes back, but with sessions and without queues.
+  void refuse_queues();
   // Everything works again: time passes until the gateways have found that out.
   void settle();
   // Packets on every SA; gives how many did not arrive.
@@ -34,6 +36,8 @@ class FaultSimulation {
 
   // What a person needs to see when a check failed.
   std::string history() const;
+  // What the sender knows of the device of a backend.
+  Device sender_device(const std::string& backend);
   // SAs that do not live on a device that works.
   std::vector<std::string> homeless();
   // Breaches of law, by whoever: a test expects none.

@@ -36,10 +36,18 @@ TEST(FaultSimulation, WithoutFaultsEveryPacketArrives) {
   EXPECT_THAT(simulation.breaches(), IsEmpty());
 }
 
+TEST(FaultSimulation, ADeviceThatGivesNoQueueLosesItsSasToTheNext) {
+  FaultSimulation simulation(3);
+  simulation.refuse_queues();
+  EXPECT_THAT(simulation.homeless(), IsEmpty());
+  EXPECT_EQ(simulation.lost_of_a_healthy_round(10), 0u) << simulation.history();
+}
+
 TEST(FaultSimulation, ADeviceThatHangsLosesItsSasToTheNext) {
   FaultSimulation simulation(2);
   EXPECT_EQ(simulation.lost_of_a_healthy_round(10), 0u);
   simulation.hang();
+  EXPECT_EQ(simulation.sender_device("card").state, DeviceState::quarantined);
   EXPECT_EQ(simulation.lost_of_a_healthy_round(10), 0u) << simulation.history();
   simulation.settle();
   EXPECT_THAT(simulation.homeless(), IsEmpty()) << simulation.history();
