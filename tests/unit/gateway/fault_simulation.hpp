@@ -21,6 +21,8 @@ class FaultSimulation {
 
   explicit FaultSimulation(std::uint64_t seed);
 
+  // From here on the engines run on threads of their own, and the seed no longer says it all.
+  void start_threads();
   // One step: perhaps a fault or a repair, some packets, some turns of both gateways, perhaps
   // replays on the wire.
   void step();
@@ -76,6 +78,7 @@ class FaultSimulation {
   SimGateway sender_;
   SimGateway receiver_;
   std::vector<Sa> sas_;
+  bool threads_ = false;
   std::uint64_t next_id_ = 1;
   std::set<std::uint64_t> delivered_;
   std::deque<std::pair<std::uint64_t, Bytes>> seen_on_wire_;  // the last ones, with their ids
