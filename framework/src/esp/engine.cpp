@@ -113,7 +113,8 @@ void Engine::Impl::reap() {
 
 void Engine::Impl::take(const Reply& reply) {
   switch (reply.kind) {
-    case Reply::Kind::none: break;
+    case Reply::Kind::none:
+      break;
     case Reply::Kind::sa_removed: {
       const auto found = leaving.find(reply.sa);
       if (found != leaving.end() && --found->second.waiting_for == 0) leaving.erase(found);
@@ -189,12 +190,13 @@ Result<QueueEntry*> Engine::Impl::queue_for(const std::shared_ptr<OpenDevice>& d
     if (!attached) return std::unexpected(attached.error());
     iova = *attached;
   }
-  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova, options.clock), device, worker,
-                    0, false, device->info().needs_dma});
+  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova, options.clock),
+                    device, worker, 0, false, device->info().needs_dma});
   return &queues.back();
 }
 
-Result<Binding*> Engine::Impl::bind(const Transform& transform, Session session, std::uint32_t worker) {
+Result<Binding*> Engine::Impl::bind(const Transform& transform, Session session,
+                                    std::uint32_t worker) {
   auto entry = queue_for(session.device(), worker);
   if (!entry) return std::unexpected(entry.error());
   auto binding = std::make_unique<Binding>();
@@ -217,9 +219,9 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
                             sa.name));
   }
   if (sas.contains(sa.name)) {
-    return fail(ErrorCode::conflict,
-                fmt::format("there is an SA named {} already; delete it first, or rekey it",
-                            sa.name));
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
   }
   const auto spi = inbound_spis.find(sa.spi);
   if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
@@ -247,8 +249,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options,
     if (!worker) return std::unexpected(worker.error());
     impl->workers.push_back(std::move(*worker));
   }
-  impl->handoff =
-      std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl->workers.size()));
+  impl->handoff = std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl->workers.size()));
   for (auto& worker : impl->workers) worker->connect(*impl->handoff, impl->workers);
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
@@ -314,8 +315,7 @@ Result<void> Engine::remove(std::string_view sa) {
   const bool outbound = state->direction == Direction::outbound;
   if (!outbound) impl_->inbound_spis.erase(state->spi);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
-  impl_->leaving.emplace(state,
-                         LeavingSa{std::move(found->second.state), outbound ? workers : 1});
+  impl_->leaving.emplace(state, LeavingSa{std::move(found->second.state), outbound ? workers : 1});
   impl_->sas.erase(found);
   for (std::uint32_t i = 0; i < workers; ++i) {
     if (outbound || i == state->worker) {

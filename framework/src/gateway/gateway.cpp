@@ -32,6 +32,12 @@ struct Retiring {
   Clock::time_point until;
 };
 
+// Whether an error of the engine is the answer of a device, so that another may do better.
+bool is_a_devices(const Error& error) {
+  return error.code == ErrorCode::capacity || error.code == ErrorCode::transient ||
+         error.code == ErrorCode::lost || error.code == ErrorCode::permission;
+}
+
 std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:08x}", sa.name, sa.spi); }
 
 }  // namespace
@@ -44,6 +50,8 @@ struct Gateway::Impl {
   std::map<std::string, Entry> sas;
   std::vector<Retiring> retiring;
 
+  Result<Placement> place(const SaSpec& sa, const SaKeys& keys,
+                          const std::function<Result<void>(Session)>& bring);
   Result<Entry> enter(const SaSpec& sa, SaKeys keys);
   Result<void> leave(const std::string& engine_name);
   void take_engine_events(std::vector<std::string>& done);
@@ -58,16 +66,31 @@ Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
     : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}}) {}
 Gateway::~Gateway() = default;
 
+// Opens a session and brings it into the engine. A device that gives a session and then no queue
+// has refused the SA, too: the next one is tried.
+Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
+                                       const std::function<Result<void>(Session)>& bring) {
+  constexpr int kMostDevices = 16;
+  for (int tries = 1;; ++tries) {
+    auto placement = placer.place(sa, keys);
+    if (!placement) return placement;
+    auto brought = bring(std::move(placement->session));
+    if (brought) return placement;
+    if (!is_a_devices(brought.error()) || tries == kMostDevices) {
+      placer.release(sa.name);
+      return std::unexpected(std::move(brought.error()));
+    }
+    placer.refused(sa, placement->backend, placement->device, brought.error());
+  }
+}
+
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
 Result<Entry> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
-  auto placement = placer.place(unique, keys);
+  auto placement =
+      place(unique, keys, [&](Session session) { return engine.add(unique, std::move(session)); });
   if (!placement) return std::unexpected(placement.error());
-  if (auto added = engine.add(unique, std::move(placement->session)); !added) {
-    placer.release(unique.name);
-    return std::unexpected(added.error());
-  }
   return Entry{sa, std::move(keys), placement->decision, placement->backend, placement->device,
                unique.name};
 }
@@ -207,14 +230,13 @@ std::string Gateway::Impl::move(Entry& entry) {
   const bool known = std::exchange(entry.told, true);
   SaSpec unique = entry.spec;
   unique.name = entry.engine_name;
-  auto placement = placer.place(unique, entry.keys);
+  auto placement = place(unique, entry.keys, [&](Session session) {
+    return engine.move(unique.name, std::move(session));
+  });
   if (!placement) {
     return known ? "" : fmt::format("SA {} lost its device and no other takes it; its packets are "
                                     "dropped until one does: {}",
                                     entry.spec.name, placement.error().message);
-  }
-  if (auto moved = engine.move(unique.name, std::move(placement->session)); !moved) {
-    return known ? "" : moved.error().message;
   }
   std::string sentence = fmt::format("SA {} moved from {} to {}", entry.spec.name, entry.backend,
                                      placement->backend);
