@@ -15,9 +15,11 @@ import signal
 import subprocess
 import sys
 import time
+import unittest
 
 SITES = ("left", "right")
 INSIDE = "ESPALIER_LAB"
+OWNER = "ESPALIER_LAB_OWNER"  # in the environment of all that runs inside: who made the laboratory
 FOLDER = pathlib.Path("/run/espalier-lab")  # on the laboratory's own tmpfs: keys never meet a disk
 PR_SET_PDEATHSIG = 1
 
@@ -49,7 +51,8 @@ def enter():
     users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     unshare = ["unshare", *users, "--net", "--mount", "--pid", "--fork", "--kill-child",
                sys.executable, *sys.orig_argv[1:]]
-    with subprocess.Popen(unshare, env=os.environ | {INSIDE: "yes"}, preexec_fn=die_with_parent) as lab:
+    environment = os.environ | {INSIDE: "yes", OWNER: str(os.getpid())}
+    with subprocess.Popen(unshare, env=environment, preexec_fn=die_with_parent) as lab:
         # unshare itself ignores these; killed, it takes everything inside along.
         signal.signal(signal.SIGTERM, lambda *_: lab.kill())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # inside hears Ctrl-C too, and ends by itself
@@ -58,6 +61,16 @@ def enter():
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run_tests():
+    """unittest.main() inside a laboratory; exits with 77, which ctest takes as a skip, where there
+    can be none."""
+    if os.environ.get(INSIDE) is None and (why := refusal()):
+        print(f"SKIP: {why}")
+        sys.exit(77)
+    enter()
+    unittest.main()
 
 
 class Lab:

@@ -4,10 +4,8 @@
 A gateway runs at the site 'left'. The other end of the wire is scapy, which opens what the gateway
 sends and answers in kind; the left kernel's own ping and TCP stack are the application."""
 
-import ctypes
 import os
 import pathlib
-import socket
 import sys
 import threading
 import unittest
@@ -17,8 +15,8 @@ sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 import wire  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
+from netns import udp_socket  # noqa: E402
 
-CLONE_NEWNET = 0x40000000
 CBC_INTEGRITY = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-192",
                  "sha512": "SHA2-512-256"}
 CONFIG = """
@@ -39,25 +37,6 @@ transform = "{transform}"
 esn = {esn}
 keys = {{ file = "{{site}}.keys" }}
 """
-
-
-def udp_socket(site, address, port):
-    """A socket in a site's namespace, which the thread enters only for that."""
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{site}", os.O_RDONLY)
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        if libc.setns(there, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        result = socket.socket(family, socket.SOCK_DGRAM)
-        result.bind((address, port))
-        result.settimeout(5)
-        return result
-    finally:
-        libc.setns(here, CLONE_NEWNET)
-        os.close(here)
-        os.close(there)
 
 
 class ScapyPeer:
@@ -237,8 +216,4 @@ class Peers(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if why := lab.refusal():
-        print(f"SKIP: {why}")
-        sys.exit(77)
-    lab.enter()
-    unittest.main()
+    lab.run_tests()

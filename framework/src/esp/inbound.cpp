@@ -21,8 +21,7 @@ std::optional<std::uint32_t> strip_padding(std::span<const std::uint8_t> body) n
 }
 
 bool covered(const InboundSa& sa, const FlowKey& flow) noexcept {
-  return std::ranges::any_of(sa.selectors,
-                             [&](const SelectorMatch& s) { return s.matches(flow); });
+  return std::ranges::any_of(sa.selectors, [&](const SelectorMatch& s) { return s.matches(flow); });
 }
 
 }  // namespace

@@ -88,9 +88,12 @@ std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noex
 std::optional<InnerPacket> parse_inner(std::span<const std::uint8_t> packet) noexcept {
   if (packet.empty()) return std::nullopt;
   switch (packet[0] >> 4) {
-    case 4: return parse_ipv4(packet);
-    case 6: return parse_ipv6(packet);
-    default: return std::nullopt;
+    case 4:
+      return parse_ipv4(packet);
+    case 6:
+      return parse_ipv6(packet);
+    default:
+      return std::nullopt;
   }
 }
 

@@ -20,7 +20,8 @@ void mask_address(const std::array<std::uint64_t, 2>& words, std::uint8_t length
 
 }  // namespace
 
-PolicyTable::PolicyTable() : cache_(std::make_unique<CacheLine[]>(kCacheLines)) {}
+PolicyTable::PolicyTable()
+    : cache_(std::make_unique<CacheLine[]>(kCacheLines)), last_(cache_.get()) {}
 
 std::size_t PolicyTable::PrefixesHash::operator()(const Prefixes& prefixes) const noexcept {
   const auto& w = prefixes.words;
@@ -47,8 +48,8 @@ PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
   const auto rank = [](const Group& g) {
     return std::tuple(g.family, 255 - g.destination_length, 255 - g.source_length);
   };
-  Group wanted{selector.source.address.family, selector.source.length,
-               selector.destination.length, {}};
+  Group wanted{
+      selector.source.address.family, selector.source.length, selector.destination.length, {}};
   auto place = std::ranges::lower_bound(groups_, rank(wanted), {}, rank);
   if (place == groups_.end() || rank(*place) != rank(wanted)) {
     place = groups_.insert(place, std::move(wanted));
@@ -57,16 +58,16 @@ PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
 }
 
 void PolicyTable::add(OutboundSa& sa) {
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
-    group.entries[masked(selector, group)].push_back({SelectorMatch(selector), &sa});
+    group.entries[masked(selector, group)].push_back({PortMatch(selector), &sa});
   }
   ++version_;
 }
 
 void PolicyTable::remove(const OutboundSa& sa) {
   ++version_;
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
     const auto found = group.entries.find(masked(selector, group));
     if (found == group.entries.end()) continue;

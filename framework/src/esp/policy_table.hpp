@@ -23,9 +23,10 @@ class PolicyTable {
 
   // nullptr: no SA protects this flow.
   OutboundSa* find(const FlowKey& flow) noexcept {
-    CacheLine& line = cache_[hash(flow) & (kCacheLines - 1)];
-    if (line.version == version_ && line.flow == flow) return line.sa;
-    return find_slowly(flow, line);
+    if (last_->version == version_ && last_->flow == flow) return last_->sa;
+    last_ = &cache_[hash(flow) & (kCacheLines - 1)];
+    if (last_->version == version_ && last_->flow == flow) return last_->sa;
+    return find_slowly(flow, *last_);
   }
 
  private:
@@ -36,8 +37,8 @@ class PolicyTable {
     std::uint64_t version = 0;
     OutboundSa* sa = nullptr;
   };
-  struct Entry {
-    SelectorMatch match;
+  struct Entry {  // beyond the addresses, which the key of its group has compared
+    PortMatch match;
     OutboundSa* sa;
   };
   struct Prefixes {  // masked to a group's lengths
@@ -73,6 +74,7 @@ class PolicyTable {
 
   std::vector<Group> groups_;  // most specific first
   std::unique_ptr<CacheLine[]> cache_;
+  CacheLine* last_;            // of the last packet: the next one is often of the same flow
   std::uint64_t version_ = 1;  // of the table; cache lines of an older one are stale
 };
 

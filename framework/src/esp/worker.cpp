@@ -6,6 +6,7 @@
 #include "esp/outbound.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace espalier::esp {
@@ -31,7 +32,7 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
       control_(control),
       own_(std::move(own)) {
   const std::size_t slots = pool_.all().size();
-  for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_, &fresh_}) {
+  for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_}) {
     list->reserve(slots);
   }
   packets_.reserve(slots);
@@ -53,12 +54,18 @@ std::size_t Worker::turn() noexcept {
 
 std::size_t Worker::receive(PacketPort& port, bool from_wire) noexcept {
   const std::size_t room = std::min<std::size_t>(burst_, pool_.available());
-  packets_.clear();
-  for (std::size_t i = 0; i < room; ++i) packets_.push_back(&pool_.peek(i)->packet);
-  const std::size_t received = port.receive(packets_);
-  fresh_.clear();
-  for (std::size_t i = 0; i < received; ++i) fresh_.push_back(pool_.take());
-  for (Slot* slot : fresh_) from_wire ? inbound(*slot) : outbound(*slot);
+  const auto free = pool_.peek(room);
+  std::array<Slot*, 64> slots;
+  std::array<Packet*, 64> packets;
+  for (std::size_t i = 0; i < room; ++i) {
+    slots[i] = free[room - 1 - i];
+    packets[i] = &slots[i]->packet;
+  }
+  const std::size_t received = port.receive(std::span(packets).first(room));
+  pool_.take_peeked(received);
+  for (Slot* slot : std::span(slots).first(received)) {
+    from_wire ? inbound(*slot) : outbound(*slot);
+  }
   return received;
 }
 

@@ -91,7 +91,6 @@ class Worker {
   DeviceQueue::TimePoint next_reclaim_{};
   std::vector<Slot*> to_wire_;
   std::vector<Slot*> to_clear_;
-  std::vector<Slot*> fresh_;  // of a burst that was received
   std::vector<Packet*> packets_;
 
   SpscRing<Command> commands_{4096};

@@ -96,6 +96,12 @@ FaultSimulation::FaultSimulation(std::uint64_t seed)
   add_sas();
 }
 
+void FaultSimulation::start_threads() {
+  threads_ = true;
+  sender_.start();
+  receiver_.start();
+}
+
 void FaultSimulation::add_sas() {
   for (std::uint32_t i = 0; i < kSas; ++i) {
     Sa sa;
@@ -120,7 +126,7 @@ void FaultSimulation::send(std::uint32_t sa, std::uint32_t payload) {
   std::copy(kMarker.begin(), kMarker.end(), packet.begin() + kIpAndUdp);
   std::memcpy(packet.data() + kIpAndUdp + kMarker.size(), &next_id_, sizeof(next_id_));
   ++next_id_;
-  sender_.clear(sa).in.push_back(std::move(packet));
+  sender_.clear(sa).put(std::move(packet));
 }
 
 void FaultSimulation::turn() {
@@ -128,24 +134,25 @@ void FaultSimulation::turn() {
   carry();
   receiver_.turn();
   for (const auto& ends : receiver_.clears()) {
-    for (const Bytes& packet : std::exchange(ends->out, {})) judge_clear(packet);
+    for (const Bytes& packet : ends->take()) judge_clear(packet);
   }
 }
 
 // Takes what the sender put on the wire, judges it, and gives it to the receiver.
 void FaultSimulation::carry() {
   for (const auto& ends : sender_.wires()) {
-    for (Bytes& packet : std::exchange(ends->out, {})) {
+    for (Bytes& packet : ends->take()) {
       seen_on_wire_.push_back({judge_wire(packet), packet});
       if (seen_on_wire_.size() > 500) seen_on_wire_.pop_front();
-      receiver_.wire(spi_of(packet)).in.push_back(std::move(packet));
+      const std::uint32_t spi = spi_of(packet);
+      receiver_.wire(spi).put(std::move(packet));
     }
   }
   for (const auto& ends : sender_.clears()) {
-    if (!ends->out.empty()) breach("the sender gave back packets in the clear");
+    if (!ends->take().empty()) breach("the sender gave back packets in the clear");
   }
   for (const auto& ends : receiver_.wires()) {
-    if (!ends->out.empty()) breach("the receiver put something on the wire");
+    if (!ends->take().empty()) breach("the receiver put something on the wire");
   }
 }
 
@@ -187,7 +194,7 @@ void FaultSimulation::replay_something() {
   for (std::uint64_t i = random(20); i > 0 && !seen_on_wire_.empty(); --i) {
     const auto& [id, packet] = seen_on_wire_[random(seen_on_wire_.size())];
     replayed_.insert(id);
-    receiver_.wire(spi_of(packet)).in.push_back(packet);
+    receiver_.wire(spi_of(packet)).put(packet);
     ++replays_;
   }
 }
@@ -298,6 +305,17 @@ void FaultSimulation::hang() {
   breach("a device that hangs was not noticed");
 }
 
+void FaultSimulation::refuse_queues() {
+  sender_.device(0).lose();
+  sender_.device(0).recover();
+  sender_.device(0).refuse(Call::queue_open, ESPALIER_CAPACITY, "every queue is in use");
+  for (int i = 0; i < 20; ++i) {
+    turn();
+    sender_.pass(400ms);
+    for (const std::string& sentence : sender_.tend()) note("  " + sentence);
+  }
+}
+
 // ---- The end ------------------------------------------------------------------------------------
 
 void FaultSimulation::settle() {
@@ -307,11 +325,13 @@ void FaultSimulation::settle() {
   note("all is well again");
   // Longer than the longest quarantine, twice: what the first round finds lost is probed in the
   // second. Turns in between let workers notice, move, and let go.
-  for (int round = 0; round < 4; ++round) {
+  // On threads, workers take their turns when they like: they get some more time.
+  const int rounds = threads_ ? 40 : 4;
+  for (int round = 0; round < rounds; ++round) {
     for (std::uint32_t sa = 0; sa < kSas; ++sa) send(sa, 100);
     for (int i = 0; i < 50; ++i) turn();
     for (auto* gateway : {&sender_, &receiver_}) {
-      gateway->pass(301s);
+      gateway->pass(round < 4 ? 301s : 1s);
       for (const std::string& sentence : gateway->tend()) {
         note("  " + sentence.substr(0, sentence.find('\n')));
       }
@@ -321,13 +341,19 @@ void FaultSimulation::settle() {
 }
 
 std::size_t FaultSimulation::lost_of_a_healthy_round(std::uint32_t packets_each) {
-  const std::uint64_t before = delivered();
+  const std::uint64_t all = delivered() + packets_each * kSas;
   for (std::uint32_t i = 0; i < packets_each; ++i) {
     for (std::uint32_t sa = 0; sa < kSas; ++sa) send(sa, i);
     for (int turns = 0; turns < 4; ++turns) turn();
   }
-  for (int turns = 0; turns < 50; ++turns) turn();
-  return packets_each * kSas - (delivered() - before);
+  for (int turns = 0; turns < 5000 && delivered() < all; ++turns) turn();
+  return all - delivered();
+}
+
+Device FaultSimulation::sender_device(const std::string& backend) {
+  const Inventory inventory = sender_.gateway().inventory();
+  const auto it = std::ranges::find(inventory.backends, backend, &BackendInfo::name);
+  return it == inventory.backends.end() || it->devices.empty() ? Device{} : it->devices.front();
 }
 
 std::vector<std::string> FaultSimulation::homeless() {

@@ -21,12 +21,16 @@ class FaultSimulation {
 
   explicit FaultSimulation(std::uint64_t seed);
 
+  // From here on the engines run on threads of their own, and the seed no longer says it all.
+  void start_threads();
   // One step: perhaps a fault or a repair, some packets, some turns of both gateways, perhaps
   // replays on the wire.
   void step();
   // The sender's asynchronous device swallows what it gets and answers no more, until the engine
   // has noticed.
   void hang();
+  // That device is lost and comes back, but with sessions and without queues.
+  void refuse_queues();
   // Everything works again: time passes until the gateways have found that out.
   void settle();
   // Packets on every SA; gives how many did not arrive.
@@ -34,6 +38,8 @@ class FaultSimulation {
 
   // What a person needs to see when a check failed.
   std::string history() const;
+  // What the sender knows of the device of a backend.
+  Device sender_device(const std::string& backend);
   // SAs that do not live on a device that works.
   std::vector<std::string> homeless();
   // Breaches of law, by whoever: a test expects none.
@@ -72,6 +78,7 @@ class FaultSimulation {
   SimGateway sender_;
   SimGateway receiver_;
   std::vector<Sa> sas_;
+  bool threads_ = false;
   std::uint64_t next_id_ = 1;
   std::set<std::uint64_t> delivered_;
   std::deque<std::pair<std::uint64_t, Bytes>> seen_on_wire_;  // the last ones, with their ids

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A whole gateway for simulations: fake devices that can be broken, registry, placer, engine, and
-// ports in memory. One thread runs everything, turn by turn, so that a seed says it all.
+// ports in memory. Either one thread runs everything, turn by turn, so that a seed says it all, or
+// the engine has its own threads.
 #pragma once
 
 #include <espalier/gateway.hpp>
@@ -10,10 +11,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,10 +25,23 @@ namespace espalier::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// What a test puts into a port, and what came out of it.
-struct PortEnds {
-  std::deque<Bytes> in;
-  std::vector<Bytes> out;
+// What a test puts into a port, and what came out of it. Thread-safe.
+class PortEnds {
+ public:
+  void put(Bytes packet) {
+    const std::lock_guard lock(mutex_);
+    in_.push_back(std::move(packet));
+  }
+  std::vector<Bytes> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(out_, {});
+  }
+
+ private:
+  friend class SimPort;
+  std::mutex mutex_;
+  std::deque<Bytes> in_;
+  std::vector<Bytes> out_;
 };
 
 class SimPort final : public PacketPort {
@@ -32,18 +49,20 @@ class SimPort final : public PacketPort {
   explicit SimPort(std::shared_ptr<PortEnds> ends) : ends_(std::move(ends)) {}
 
   std::size_t receive(std::span<Packet* const> packets) noexcept override {
+    const std::lock_guard lock(ends_->mutex_);
     std::size_t n = 0;
-    for (; n < packets.size() && !ends_->in.empty(); ++n) {
-      const Bytes bytes = std::move(ends_->in.front());
-      ends_->in.pop_front();
+    for (; n < packets.size() && !ends_->in_.empty(); ++n) {
+      const Bytes bytes = std::move(ends_->in_.front());
+      ends_->in_.pop_front();
       std::copy(bytes.begin(), bytes.end(), packets[n]->data());
       packets[n]->length = static_cast<std::uint32_t>(bytes.size());
     }
     return n;
   }
   std::size_t send(std::span<Packet* const> packets) noexcept override {
+    const std::lock_guard lock(ends_->mutex_);
     for (const Packet* packet : packets) {
-      ends_->out.emplace_back(packet->view().begin(), packet->view().end());
+      ends_->out_.emplace_back(packet->view().begin(), packet->view().end());
     }
     return packets.size();
   }
@@ -65,7 +84,7 @@ class SimGateway {
       EXPECT_TRUE(registry_->add_builtin(fake.name(), fake.entry(), fake.options()));
       policy.backends.push_back(fake.name());
     }
-    placer_ = std::make_unique<Placer>(*registry_, policy, [this] { return now_; });
+    placer_ = std::make_unique<Placer>(*registry_, policy, [this] { return now(); });
     std::vector<WorkerPorts> ports;
     for (std::uint32_t i = 0; i < workers; ++i) {
       clear_.push_back(std::make_shared<PortEnds>());
@@ -74,17 +93,23 @@ class SimGateway {
     }
     EngineOptions options;
     options.slots = 256;
-    options.clock = [this] { return now_; };
+    options.clock = [this] { return now(); };
     engine_ = Engine::create(options, std::move(ports)).value();
     gateway_ =
         std::make_unique<Gateway>(*registry_, *placer_, *engine_, [](int, std::string_view) {});
   }
 
+  // From here on the engine's own threads run the workers.
+  void start() {
+    engine_->start();
+    threads_ = true;
+  }
   void turn() {
+    if (threads_) return std::this_thread::sleep_for(std::chrono::microseconds(300));
     for (std::uint32_t i = 0; i < clear_.size(); ++i) engine_->turn(i);
   }
   // Time for all that waits: stalls, quarantines, probes.
-  void pass(std::chrono::milliseconds time) { now_ += time; }
+  void pass(std::chrono::milliseconds time) { now_ += time.count(); }
   // What the control thread does now and then.
   std::vector<std::string> tend() { return gateway_->tend(); }
 
@@ -101,15 +126,20 @@ class SimGateway {
   DropCounts drops() const { return gateway_->drops(); }
 
  private:
+  std::chrono::steady_clock::time_point now() const {
+    return std::chrono::steady_clock::time_point(std::chrono::milliseconds(now_));
+  }
+
   std::vector<mock::FakeBackend> fakes_;
   std::unique_ptr<SecretPool> secrets_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Placer> placer_;
   std::vector<std::shared_ptr<PortEnds>> clear_;
   std::vector<std::shared_ptr<PortEnds>> wire_;
+  std::atomic<std::int64_t> now_{3'600'000};  // ms
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Gateway> gateway_;
-  std::chrono::steady_clock::time_point now_{std::chrono::hours(1)};
+  bool threads_ = false;
 };
 
 }  // namespace espalier::test
