@@ -45,9 +45,10 @@ inline int copies_in_memory(const std::string& scrambled) {
       const ssize_t got = ::pread(memory, piece.data(), want, static_cast<off_t>(at));
       if (got < static_cast<ssize_t>(scrambled.size())) break;
       const auto last = piece.begin() + got;
-      std::for_each(piece.begin(), last, [](char& c) { c ^= kScramble; });
       for (auto from = piece.begin();;) {
-        from = std::search(from, last, scrambled.begin(), scrambled.end());
+        // Nothing is unscrambled in memory: this function would find its own traces.
+        from = std::search(from, last, scrambled.begin(), scrambled.end(),
+                           [](char plain, char other) { return (plain ^ kScramble) == other; });
         if (from == last) break;
         ++found;
         ++from;
