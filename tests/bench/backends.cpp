@@ -150,9 +150,10 @@ int gcm_table(OpenBackend& aesni, OpenBackend& openssl, std::uint32_t sessions) 
       faster = faster && ours < theirs;
       std::printf("%-9s %8u %10.1f %10.1f %10.1f %12.1f\n", inbound ? "inbound" : "outbound",
                   payload, bare, ours, theirs, payload * 8 / ours);
-      std::printf("{\"direction\": \"%s\", \"payload\": %u, \"bare_ns\": %.1f, \"aesni_ns\": %.1f, "
-                  "\"openssl_ns\": %.1f}\n",
-                  inbound ? "inbound" : "outbound", payload, bare, ours, theirs);
+      std::printf(
+          "{\"direction\": \"%s\", \"payload\": %u, \"bare_ns\": %.1f, \"aesni_ns\": %.1f, "
+          "\"openssl_ns\": %.1f}\n",
+          inbound ? "inbound" : "outbound", payload, bare, ours, theirs);
     }
   }
   std::printf("aesni faster than openssl at every size: %s\n", faster ? "yes" : "NO");

@@ -23,7 +23,7 @@ std::uint32_t Findings::add_file(std::filesystem::path file) {
 }
 
 void Findings::add(Position at, Severity severity, std::string message) {
-  findings_.push_back({at, severity, std::move(message)});
+  findings_.push_back({at, findings_.size(), severity, std::move(message)});
   if (severity == Severity::error) ++errors_;
 }
 
@@ -33,7 +33,8 @@ std::string Findings::place(Position at) const {
 
 std::vector<Diagnostic> Findings::in_order() const {
   std::vector<Finding> sorted = findings_;
-  std::ranges::stable_sort(sorted, {}, &Finding::at);
+  std::ranges::sort(sorted, {},
+                    [](const Finding& finding) { return std::pair(finding.at, finding.number); });
   std::vector<Diagnostic> result;
   result.reserve(sorted.size());
   for (Finding& finding : sorted)

@@ -30,6 +30,7 @@ class Findings {
  private:
   struct Finding {
     Position at;
+    std::size_t number;  // in the order in which they were found
     Severity severity;
     std::string message;
   };

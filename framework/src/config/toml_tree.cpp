@@ -22,7 +22,7 @@ Table convert_table(const toml::table& table, std::uint32_t file) {
   for (const auto& [key, value] : table)
     entries.push_back(
         {std::string(key.str()), position_of(key.source(), file), convert(value, file)});
-  std::ranges::stable_sort(entries, {}, &Entry::at);
+  std::ranges::sort(entries, {}, &Entry::at);
   return entries;
 }
 

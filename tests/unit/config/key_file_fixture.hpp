@@ -56,7 +56,9 @@ void as_ordinary_user(const std::filesystem::path& folder, Work work) {
     ASSERT_EQ(::seteuid(kSomebody), 0);
   }
   work();
-  if (root) ASSERT_EQ(::seteuid(0), 0);
+  if (root) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
 }
 
 inline mode_t mode_of(const std::filesystem::path& path) {
