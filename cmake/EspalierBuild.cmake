@@ -2,7 +2,8 @@
 
 add_library(espalier_build_flags INTERFACE)
 target_compile_options(espalier_build_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fstack-protector-strong)
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fstack-protector-strong
+  -fno-semantic-interposition)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_definitions(espalier_build_flags INTERFACE _FORTIFY_SOURCE=2)
 endif()

@@ -43,7 +43,7 @@ class Gateway:
         self.process = network.start(
             site, *espalier.command("run", config, "--site", site, "--keys", folder, "--state",
                                     folder / f"{site}.state", "--socket", self.socket),
-            log=self.log_file.open("w"))
+            log=self.log_file)
 
     def wait_until_ready(self, limit=20):
         lab.wait_until(lambda: self.process.poll() is not None or self.is_ready(), limit,

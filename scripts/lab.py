@@ -10,13 +10,16 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import unittest
 
 SITES = ("left", "right")
 INSIDE = "ESPALIER_LAB"
+OWNER = "ESPALIER_LAB_OWNER"  # in the environment of all that runs inside: who made the laboratory
 FOLDER = pathlib.Path("/run/espalier-lab")  # on the laboratory's own tmpfs: keys never meet a disk
 PR_SET_PDEATHSIG = 1
 
@@ -48,7 +51,8 @@ def enter():
     users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     unshare = ["unshare", *users, "--net", "--mount", "--pid", "--fork", "--kill-child",
                sys.executable, *sys.orig_argv[1:]]
-    with subprocess.Popen(unshare, env=os.environ | {INSIDE: "yes"}, preexec_fn=die_with_parent) as lab:
+    environment = os.environ | {INSIDE: "yes", OWNER: str(os.getpid())}
+    with subprocess.Popen(unshare, env=environment, preexec_fn=die_with_parent) as lab:
         # unshare itself ignores these; killed, it takes everything inside along.
         signal.signal(signal.SIGTERM, lambda *_: lab.kill())
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # inside hears Ctrl-C too, and ends by itself
@@ -57,6 +61,16 @@ def enter():
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run_tests():
+    """unittest.main() inside a laboratory; exits with 77, which ctest takes as a skip, where there
+    can be none."""
+    if os.environ.get(INSIDE) is None and (why := refusal()):
+        print(f"SKIP: {why}")
+        sys.exit(77)
+    enter()
+    unittest.main()
 
 
 class Lab:
@@ -84,6 +98,10 @@ class Lab:
 
     def __exit__(self, *_):
         self.processes.close()
+        for site in SITES:
+            ip("netns", "delete", site)
+        for entry in FOLDER.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     @staticmethod
     def within(site, *command):
@@ -97,10 +115,11 @@ class Lab:
                            f"{(result.stderr or result.stdout).strip()}")
         return result
 
-    def start(self, site, *command, log=subprocess.DEVNULL):
+    def start(self, site, *command, log="/dev/null"):
         """A process in the background, stopped with SIGTERM at the end at the latest."""
-        process = subprocess.Popen(self.within(site, *command), stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=subprocess.STDOUT)
+        with open(log, "w", encoding="utf-8") as output:
+            process = subprocess.Popen(self.within(site, *command), stdin=subprocess.DEVNULL,
+                                       stdout=output, stderr=subprocess.STDOUT)
         self.processes.callback(stop, process)
         return process
 
@@ -123,7 +142,8 @@ class Lab:
         """Ends a capture; gives the number of packets that it saw."""
         time.sleep(0.5)  # the kernel hands packets over in blocks, about every 0.1 s
         stop(process)
-        counted = re.search(r"Packets captured: (\d+)", process.stderr.read())
+        with process.stderr as said:
+            counted = re.search(r"Packets captured: (\d+)", said.read())
         if not counted:
             raise LabError("dumpcap did not say how many packets it captured")
         return int(counted[1])

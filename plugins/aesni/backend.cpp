@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capabilities.hpp"
 #include "manager.hpp"
 #include "queue.hpp"
 #include "session.hpp"
@@ -54,38 +55,6 @@ class CpuDevice final : public sdk::Device {
   SessionFactory sessions_;
 };
 
-// Scores: OpenSSL 3.0's time per packet over ours, times 100, geometric mean of 64, 512 and 1420
-// bytes, both directions, bursts of 32; tests/bench/bare_aesni.cpp measures it.
-std::vector<espalier_capability> capabilities() {
-  constexpr std::uint32_t aes = ESPALIER_KEY_128 | ESPALIER_KEY_192 | ESPALIER_KEY_256;
-  constexpr std::uint32_t any = ESPALIER_KEY_ANY;
-  constexpr std::uint32_t longest = HmacLanes::kMaxLength;
-  constexpr std::uint16_t none = ESPALIER_INTEGRITY_NONE;
-  constexpr std::uint32_t icv16 = ESPALIER_ICV(16);
-  constexpr std::uint32_t gcm_icvs = ESPALIER_ICV(8) | ESPALIER_ICV(12) | icv16;
-  std::vector<espalier_capability> all = {
-      sdk::esp_capability(ESPALIER_CIPHER_AES_GCM, none, aes, gcm_icvs, 500),
-      sdk::esp_capability(ESPALIER_CIPHER_AES_GMAC, none, aes, icv16, 500),
-      sdk::esp_capability(ESPALIER_CIPHER_CHACHA20_POLY1305, none, any, icv16, 200)};
-  struct Suite {
-    std::uint16_t integrity;
-    std::uint32_t icv, null_score, cbc_score, ctr_score;
-  };
-  constexpr Suite suites[] = {{ESPALIER_INTEGRITY_HMAC_SHA1, ESPALIER_ICV(12), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA256, ESPALIER_ICV(16), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA384, ESPALIER_ICV(24), 400, 400, 400},
-                              {ESPALIER_INTEGRITY_HMAC_SHA512, ESPALIER_ICV(32), 400, 400, 400}};
-  for (const auto& s : suites) {
-    all.push_back(
-        sdk::esp_capability(ESPALIER_CIPHER_NULL, s.integrity, any, s.icv, s.null_score, longest));
-    all.push_back(sdk::esp_capability(ESPALIER_CIPHER_AES_CBC, s.integrity, aes, s.icv, s.cbc_score,
-                                      longest));
-    all.push_back(sdk::esp_capability(ESPALIER_CIPHER_AES_CTR, s.integrity, aes, s.icv, s.ctr_score,
-                                      longest));
-  }
-  return all;
-}
-
 // The code path that the configuration asks for.
 sdk::Result<std::string> wanted_path(std::string_view options) {
   const auto table = nlohmann::json::parse(options, nullptr, false);
@@ -121,7 +90,8 @@ class AesniBackend final : public sdk::Backend {
 
   sdk::Result<std::vector<espalier_capability>> caps(std::uint64_t device) override {
     if (device != kCpu) return unknown();
-    return capabilities();
+    if (!paths_) return paths_.refusal();
+    return capabilities((*paths_).main);
   }
 
   sdk::Result<std::unique_ptr<sdk::Device>> open(std::uint64_t device) override {

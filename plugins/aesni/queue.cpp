@@ -16,6 +16,13 @@ void write_nonce(std::uint8_t* nonce, std::uint32_t salt, const std::uint8_t* iv
   _mm_store_si128(reinterpret_cast<__m128i*>(nonce), _mm_or_si128(low, _mm_slli_si128(high, 4)));
 }
 
+constexpr std::uint32_t kFetched = 512;  // of a packet; the hardware follows a stream by itself
+
+void prefetch(const void* memory, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; i += 64)
+    __builtin_prefetch(static_cast<const std::uint8_t*>(memory) + i);
+}
+
 std::uint32_t payload_size(const espalier_op& op, const Session& session) noexcept {
   return op.icv_offset - session.shape.payload_offset();
 }
@@ -67,9 +74,19 @@ void CpuQueue::begin(espalier_op& op) noexcept {
   if (session->shape.esn) sdk::write_esn_aad(packet.aad, op);
 }
 
+// Two packets ahead: far enough to be there in time. With thousands of SAs this is worth a third of
+// the time of a packet of 1420 bytes; with few it costs one or two nanoseconds.
+void CpuQueue::fetch_ahead(const Aead& packet, const Session* current) noexcept {
+  const espalier_op& op = *packet.op;
+  prefetch(op.esp, std::min(op.length, kFetched));
+  if (!sdk::in_place(op)) prefetch(op.dst, std::min(op.length, kFetched));
+  if (packet.session != current) prefetch(packet.session, packet.session->memory_size);
+}
+
 void CpuQueue::run_aeads() noexcept {
   for (std::uint32_t i = 0; i < aead_count_; ++i) {
     const Aead& packet = aeads_[i];
+    if (i + 2 < aead_count_) fetch_ahead(aeads_[i + 2], packet.session);
     switch (packet.session->kind) {
       case Kind::gcm:
         gcm(packet, static_cast<const GcmSession&>(*packet.session));

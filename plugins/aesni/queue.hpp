@@ -35,6 +35,7 @@ class CpuQueue final : public sdk::Queue {
 
   void begin(espalier_op& op) noexcept;
   void run_aeads() noexcept;
+  static void fetch_ahead(const Aead& packet, const Session* current) noexcept;
   void gcm(const Aead& packet, const GcmSession& session) noexcept;
   void gmac(const Aead& packet, const GcmSession& session) noexcept;
   void chacha20(const Aead& packet, const ChachaSession& session) noexcept;

@@ -82,6 +82,18 @@ class FakeControl {
     health_ = {ESPALIER_UP, ""};
     plugged_ = true;
   }
+  // Works from now on: every fault, refusal and hold is taken back.
+  void heal() {
+    recover();
+    const std::lock_guard lock(mutex_);
+    refusals_.clear();
+    faults_.clear();
+    lose_after_.first = kForever;
+    completions_left_ = kForever;
+    accept_at_most_ = std::numeric_limits<std::uint32_t>::max();
+    latency_ = std::chrono::nanoseconds(0);
+    poll_delay_ = 0;
+  }
   // Lost, and no longer enumerated; tells the host.
   void unplug() {
     {
@@ -123,10 +135,11 @@ class FakeControl {
   void set_sa_capacity(std::uint64_t sessions) { set(sa_capacity_, sessions); }
   // What its pools say is used: a lie. nullopt: the truth.
   void report_used(std::optional<std::uint64_t> used) { set(reported_used_, used); }
-  // A device that still has packets writes into all of their buffers, as DMA of a lost card may.
-  // Gives how many it wrote to: none after queue_quiesce.
+  // A lost device that still has packets writes into all of their buffers, as its DMA may. Gives
+  // how many it wrote to: none after queue_quiesce.
   std::size_t scribble() {
     const std::lock_guard lock(mutex_);
+    if (health_.first != ESPALIER_GONE) return 0;
     for (const espalier_op* op : in_flight_) std::memset(op->esp, 0xee, op->length);
     return in_flight_.size();
   }

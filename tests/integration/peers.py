@@ -4,10 +4,8 @@
 A gateway runs at the site 'left'. The other end of the wire is scapy, which opens what the gateway
 sends and answers in kind; the left kernel's own ping and TCP stack are the application."""
 
-import ctypes
 import os
 import pathlib
-import socket
 import sys
 import threading
 import unittest
@@ -17,8 +15,8 @@ sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 import wire  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
+from netns import udp_socket  # noqa: E402
 
-CLONE_NEWNET = 0x40000000
 CBC_INTEGRITY = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-192",
                  "sha512": "SHA2-512-256"}
 CONFIG = """
@@ -41,25 +39,6 @@ keys = {{ file = "{{site}}.keys" }}
 """
 
 
-def udp_socket(site, address, port):
-    """A socket in a site's namespace, which the thread enters only for that."""
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{site}", os.O_RDONLY)
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        if libc.setns(there, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        result = socket.socket(family, socket.SOCK_DGRAM)
-        result.bind((address, port))
-        result.settimeout(5)
-        return result
-    finally:
-        libc.setns(here, CLONE_NEWNET)
-        os.close(here)
-        os.close(there)
-
-
 class ScapyPeer:
     """The site 'right': the two SAs in scapy's terms, over a real UDP socket."""
 
@@ -70,12 +49,11 @@ class ScapyPeer:
 
     def association(self, sa):
         from scapy.layers import ipsec
-        algorithms = dict(crypt_algo="AES-GCM", crypt_icv_size=16)
-        if "gcm" in sa.transform:
-            algorithms["crypt_icv_size"] = int(sa.transform.partition("gcm")[2])
+        if "gcm16" in sa.transform:
+            algorithms = {"crypt_algo": "AES-GCM"}
         else:
-            algorithms = dict(crypt_algo="AES-CBC", auth_key=bytes.fromhex(sa.integrity_key),
-                              auth_algo=CBC_INTEGRITY[sa.transform.partition("-")[2]])
+            algorithms = {"crypt_algo": "AES-CBC", "auth_key": bytes.fromhex(sa.integrity_key),
+                          "auth_algo": CBC_INTEGRITY[sa.transform.partition("-")[2]]}
         return ipsec.SecurityAssociation(
             ipsec.ESP, spi=sa.spi, crypt_key=bytes.fromhex(sa.cipher_key), esn_en=self.esn, esn=0,
             tunnel_header=self.outer_header(sa.source, sa.destination), **algorithms)
@@ -121,8 +99,9 @@ class Peers(unittest.TestCase):
         self.sas = (wire.outbound_sas(keys["right"], outer["right"], outer["left"])
                     + wire.outbound_sas(keys["left"], outer["left"], outer["right"]))
         self.gateway = Gateway(espalier, self.network, "left", config).wait_until_ready()
-        self.peer = ScapyPeer(self.sas, esn, outer)
-        self.addCleanup(self.peer.socket.close)
+        if "gcm12" not in transform:  # which scapy does not know
+            self.peer = ScapyPeer(self.sas, esn, outer)
+            self.addCleanup(self.peer.socket.close)
 
     def exchange(self):
         """Ping from left to a host that only scapy plays, over IPv4 and IPv6."""
@@ -166,24 +145,21 @@ class Peers(unittest.TestCase):
         self.start("aes128gcm16", esn=False)
         self.exchange()
 
-    def test_aes_gcm_with_a_short_icv(self):
-        self.start("aes192gcm12")
-        self.exchange()
-
+    # Without ESN: scapy 2.5 leaves the high bits out of ESP's HMAC.
     def test_aes_cbc_with_sha1(self):
         self.start("aes128-sha1", esn=False)
         self.exchange()
 
-    def test_aes_cbc_with_sha256_and_esn(self):
-        self.start("aes256-sha256")
+    def test_aes_cbc_with_sha256(self):
+        self.start("aes256-sha256", esn=False)
         self.exchange()
 
     def test_aes_cbc_with_sha384(self):
         self.start("aes256-sha384", esn=False)
         self.exchange()
 
-    def test_aes_cbc_with_sha512_and_esn(self):
-        self.start("aes192-sha512")
+    def test_aes_cbc_with_sha512(self):
+        self.start("aes192-sha512", esn=False)
         self.exchange()
 
     def test_ipv6_outside(self):
@@ -217,20 +193,27 @@ class Peers(unittest.TestCase):
         self.assertEqual(self.peer.open(self.peer.receive()).dst, "10.2.0.6")
         self.assertEqual(sum(self.drops().values()), 1, self.drops())
 
-    def test_tshark_reads_and_verifies_what_espalier_sends(self):
-        self.start("aes256gcm16", esn=False)
+    def read_by_tshark(self, transform):
+        """Pings that nobody answers; tshark decrypts them and verifies every ICV."""
+        self.start(transform, esn=False)
         file = lab.FOLDER / "peer.pcapng"
         capture = self.network.capture("left", file, "udp port 4500")
-        self.exchange()
+        for target in ("10.2.0.77", "fd00:2::77"):
+            self.network.run("left", "ping", "-c", "3", "-i", "0.02", "-W", "0.1", target, check=False)
         self.network.captured(capture)
         frames = wire.dissect(file, self.sas, "esp.icv_good", "esp.icv_bad")
-        self.assertEqual(wire.count_kinds(frames), {"icmp": 2, "icmpv6": 2})
+        self.assertEqual(wire.count_kinds(frames), {"icmp": 3, "icmpv6": 3})
         self.assertEqual({frame[1:] for frame in frames}, {("1", "0")}, "every ICV is right")
+
+    def test_tshark_reads_and_verifies_aes_gcm(self):
+        self.read_by_tshark("aes256gcm16")
+
+    def test_tshark_reads_and_verifies_aes_gcm_with_a_short_icv(self):
+        self.read_by_tshark("aes192gcm12")
+
+    def test_tshark_reads_and_verifies_aes_cbc_with_sha512(self):
+        self.read_by_tshark("aes256-sha512")
 
 
 if __name__ == "__main__":
-    if why := lab.refusal():
-        print(f"SKIP: {why}")
-        sys.exit(77)
-    lab.enter()
-    unittest.main()
+    lab.run_tests()

@@ -6,7 +6,9 @@
 #include <espalier/packet.hpp>
 #include <espalier/sa.hpp>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +20,8 @@ struct EngineOptions {
   std::uint32_t slots = 512;       // packets that a worker can hold at once, in flight or at hand
   std::uint32_t burst = 64;        // 1 to 64
   std::uint32_t max_sas = 131072;  // for each worker
+  // By which a device that hangs is noticed.
+  std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
 };
 
 // The two sides of a worker: inner packets and ESP packets.
@@ -75,6 +79,8 @@ class Engine {
   Result<void> move(std::string_view sa, Session session);
   Result<void> remove(std::string_view sa);
 
+  // The SA as it was added, or nullptr; valid until it is removed.
+  const SaSpec* spec(std::string_view sa) const;
   std::vector<SaStatus> status() const;
   DropCounts drops() const;
   std::vector<EngineEvent> take_events();

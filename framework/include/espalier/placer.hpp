@@ -58,6 +58,11 @@ class Placer {
   // want of room, it may be asked again. release() says this itself.
   void room_freed(std::string_view backend, std::string_view device);
 
+  // The device took the SA's session and then refused what else it needs (a queue, memory): counts
+  // as its answer to the SA, so that the next place() goes elsewhere. The SA's room is free again.
+  void refused(const SaSpec& sa, std::string_view backend, std::string_view device,
+               const Error& error);
+
   // The device stopped working: quarantined (first 1 s, doubling to 5 min), its SAs to be placed
   // again by the caller. A second report of the same loss changes nothing.
   void report_lost(std::string_view backend, std::string_view device, std::string_view why);

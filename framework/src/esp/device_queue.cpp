@@ -13,8 +13,9 @@ Slot& slot_holding(espalier_op* op) noexcept { return *reinterpret_cast<Slot*>(o
 
 }  // namespace
 
-DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova)
-    : queue_(std::move(queue)), pool_(&pool), iova_(iova) {
+DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova,
+                         Clock clock)
+    : queue_(std::move(queue)), pool_(&pool), iova_(iova), clock_(std::move(clock)) {
   waiting_.reserve(kMaxWaiting);
   polled_.resize(64);
 }
@@ -29,6 +30,7 @@ void DeviceQueue::enqueue(Slot& slot) noexcept {
   slot.op.cookie = slot.generation;
   slot.state = Slot::State::queued;
   ++slot.binding->in_flight;
+  if (queue_->asynchronous() && idle()) progress_ = clock_();
   waiting_.push_back(&slot.op);
 }
 
@@ -40,7 +42,7 @@ std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
   } else {
     if (!waiting_.empty()) submit();
     if (in_flight_ > 0) poll(completed);
-    if (in_flight_ > 0) watch(completed);
+    if (!idle()) watch(completed);
   }
   if (failures_in_row_ >= kMaxFailuresInRow && !lost_) {
     lose("it failed " + std::to_string(failures_in_row_) + " operations in a row", completed);
@@ -67,7 +69,7 @@ void DeviceQueue::submit() noexcept {
   for (std::size_t i = accepted; i < waiting_.size(); ++i) {
     slot_holding(waiting_[i]).state = Slot::State::queued;
   }
-  if (in_flight_ == 0) progress_ = Clock::now();
+  if (in_flight_ == 0 && accepted > 0) progress_ = clock_();
   in_flight_ += accepted;
   waiting_.erase(waiting_.begin(), waiting_.begin() + accepted);
 }
@@ -93,17 +95,21 @@ void DeviceQueue::poll(std::vector<Slot*>& completed) noexcept {
   }
 }
 
+// It neither completes what it has nor, having nothing, takes what waits.
 void DeviceQueue::watch(std::vector<Slot*>& completed) noexcept {
-  if (Clock::now() - progress_ > kStall) {
-    lose("it has " + std::to_string(in_flight_) + " operations and completed none for " +
-             std::to_string(kStall.count()) + " ms",
+  if (clock_() - progress_ <= kStall) return;
+  const std::string during = " for " + std::to_string(kStall.count()) + " ms";
+  if (in_flight_ > 0) {
+    lose("it has " + std::to_string(in_flight_) + " operations and completed none" + during,
          completed);
+  } else {
+    lose("it took none of " + std::to_string(waiting_.size()) + " operations" + during, completed);
   }
 }
 
 void DeviceQueue::complete(Slot& slot, std::vector<Slot*>& completed) noexcept {
   --in_flight_;
-  if (queue_->asynchronous()) progress_ = Clock::now();
+  if (queue_->asynchronous()) progress_ = clock_();
   --slot.binding->in_flight;
   slot.state = Slot::State::done;
   slot.outcome = slot.op.status;

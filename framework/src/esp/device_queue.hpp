@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,13 +20,15 @@ namespace espalier::esp {
 // Made and destroyed by the control thread, used by one worker.
 class DeviceQueue {
  public:
-  using Clock = std::chrono::steady_clock;
+  using TimePoint = std::chrono::steady_clock::time_point;
+  using Clock = std::function<TimePoint()>;
   static constexpr std::uint32_t kMaxFailuresInRow = 16;
   static constexpr std::size_t kMaxWaiting = 128;  // a slow device must not take every buffer
-  static constexpr std::chrono::milliseconds kStall{500};  // in flight and nothing completes
+  static constexpr std::chrono::milliseconds kStall{500};  // given ops, and nothing happens
 
   // `iova`: of the first byte of the pool's memory, 0 for devices that do not need it.
-  DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova);
+  DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova,
+              Clock clock = &std::chrono::steady_clock::now);
 
   bool lost() const noexcept { return lost_; }
   const std::string& why_lost() const noexcept { return why_; }
@@ -60,7 +63,8 @@ class DeviceQueue {
   std::vector<espalier_op*> polled_;
   std::uint32_t in_flight_ = 0;
   std::uint32_t failures_in_row_ = 0;
-  Clock::time_point progress_{};  // last time that something was accepted into idle, or completed
+  Clock clock_;
+  TimePoint progress_{};  // when it was last given something while idle, took it, or completed
   bool lost_ = false;
   bool quiesced_ = false;
   std::string why_;

@@ -21,8 +21,7 @@ std::optional<std::uint32_t> strip_padding(std::span<const std::uint8_t> body) n
 }
 
 bool covered(const InboundSa& sa, const FlowKey& flow) noexcept {
-  return std::ranges::any_of(sa.selectors,
-                             [&](const SelectorMatch& s) { return s.matches(flow); });
+  return std::ranges::any_of(sa.selectors, [&](const SelectorMatch& s) { return s.matches(flow); });
 }
 
 }  // namespace
@@ -72,7 +71,7 @@ std::optional<Drop> finish_inbound(Slot& slot, InboundSa& sa) noexcept {
   }
   const auto inner = parse_inner(body.first(*payload));
   const auto family = next_header == kNextHeaderIpv4 ? Family::ipv4 : Family::ipv6;
-  if (!inner || inner->flow.family != family) return Drop::in_bad_inner;
+  if (!inner || inner->flow.family() != family) return Drop::in_bad_inner;
   if (!covered(sa, inner->flow)) return Drop::in_selector;
 
   packet.offset += header;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/inner_packet.hpp"
 
+#include <cstring>
+
 namespace espalier::esp {
 
 namespace {
@@ -18,10 +20,17 @@ bool has_ports(std::uint8_t protocol) noexcept {
          protocol == kUdpLite;
 }
 
-void read_ports(FlowKey& flow, std::span<const std::uint8_t> upper) noexcept {
-  if (!has_ports(flow.protocol) || upper.size() < 4) return;
-  flow.source_port = be16(upper.data());
-  flow.destination_port = be16(upper.data() + 2);
+// Family, protocol and ports of a packet whose upper-layer header begins with `upper`.
+std::uint64_t pack(Family family, std::uint8_t protocol,
+                   std::span<const std::uint8_t> upper) noexcept {
+  if (!has_ports(protocol) || upper.size() < 4) return FlowKey::pack(family, protocol, 0, 0);
+  return FlowKey::pack(family, protocol, be16(upper.data()), be16(upper.data() + 2));
+}
+
+std::uint64_t load(const std::uint8_t* p, std::size_t size) noexcept {
+  std::uint64_t value = 0;
+  std::memcpy(&value, p, size);
+  return value;
 }
 
 std::optional<InnerPacket> parse_ipv4(std::span<const std::uint8_t> packet) noexcept {
@@ -29,20 +38,19 @@ std::optional<InnerPacket> parse_ipv4(std::span<const std::uint8_t> packet) noex
   const std::uint32_t header = (packet[0] & 15u) * 4;
   const std::uint32_t total = be16(&packet[2]);
   if (header < 20 || total < header || total > packet.size()) return std::nullopt;
+  const bool later_fragment = (be16(&packet[6]) & 0x1fff) != 0;
+  const auto upper = packet.subspan(header, later_fragment ? 0 : total - header);
   InnerPacket inner;
+  inner.flow.source[0] = load(&packet[12], 4);
+  inner.flow.destination[0] = load(&packet[16], 4);
+  inner.flow.rest = pack(Family::ipv4, packet[9], upper);
   inner.length = total;
   inner.tos = packet[1];
-  inner.flow.family = Family::ipv4;
-  inner.flow.protocol = packet[9];
-  std::memcpy(inner.flow.source, &packet[12], 4);
-  std::memcpy(inner.flow.destination, &packet[16], 4);
-  const bool later_fragment = (be16(&packet[6]) & 0x1fff) != 0;
-  if (!later_fragment) read_ports(inner.flow, packet.subspan(header, total - header));
   return inner;
 }
 
 // Walks the extension headers (RFC 8200 4) up to the upper-layer protocol.
-void read_ipv6_upper(FlowKey& flow, std::uint8_t next, std::span<const std::uint8_t> rest) noexcept {
+std::uint64_t pack_ipv6(std::uint8_t next, std::span<const std::uint8_t> rest) noexcept {
   bool later_fragment = false;
   for (int headers = 0; headers < 8; ++headers) {
     const bool extension = next == kHopByHop || next == kRouting || next == kFragment ||
@@ -59,8 +67,7 @@ void read_ipv6_upper(FlowKey& flow, std::uint8_t next, std::span<const std::uint
     next = rest[0];
     rest = rest.subspan(length);
   }
-  flow.protocol = next;
-  if (!later_fragment) read_ports(flow, rest);
+  return pack(Family::ipv6, next, later_fragment ? rest.first(0) : rest);
 }
 
 std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noexcept {
@@ -68,12 +75,11 @@ std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noex
   const std::uint32_t total = 40u + be16(&packet[4]);
   if (total > packet.size()) return std::nullopt;
   InnerPacket inner;
+  inner.flow.source = {load(&packet[8], 8), load(&packet[16], 8)};
+  inner.flow.destination = {load(&packet[24], 8), load(&packet[32], 8)};
+  inner.flow.rest = pack_ipv6(packet[6], packet.subspan(40, total - 40));
   inner.length = total;
   inner.tos = static_cast<std::uint8_t>(packet[0] << 4 | packet[1] >> 4);
-  inner.flow.family = Family::ipv6;
-  std::memcpy(inner.flow.source, &packet[8], 16);
-  std::memcpy(inner.flow.destination, &packet[24], 16);
-  read_ipv6_upper(inner.flow, packet[6], packet.subspan(40, total - 40));
   return inner;
 }
 
@@ -82,9 +88,12 @@ std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noex
 std::optional<InnerPacket> parse_inner(std::span<const std::uint8_t> packet) noexcept {
   if (packet.empty()) return std::nullopt;
   switch (packet[0] >> 4) {
-    case 4: return parse_ipv4(packet);
-    case 6: return parse_ipv6(packet);
-    default: return std::nullopt;
+    case 4:
+      return parse_ipv4(packet);
+    case 6:
+      return parse_ipv6(packet);
+    default:
+      return std::nullopt;
   }
 }
 

@@ -3,8 +3,8 @@
 
 #include <espalier/address.hpp>
 
+#include <array>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 
@@ -14,22 +14,30 @@ inline constexpr std::uint8_t kNextHeaderIpv4 = 4;
 inline constexpr std::uint8_t kNextHeaderIpv6 = 41;
 inline constexpr std::uint8_t kNextHeaderNone = 59;  // dummy packets (RFC 4303 2.6)
 
-// What selectors look at, in a form that is hashed and compared as plain memory. Ports in host
-// byte order, 0 where the packet has none (other protocols, later fragments).
+// What selectors look at, as five words that are hashed and compared as they are. Addresses are the
+// packet's own bytes, IPv4 in the first four.
 struct FlowKey {
-  std::uint8_t source[16]{};
-  std::uint8_t destination[16]{};
-  std::uint16_t source_port = 0;
-  std::uint16_t destination_port = 0;
-  std::uint8_t protocol = 0;
-  Family family = Family::ipv4;
-  std::uint16_t zero = 0;
+  std::array<std::uint64_t, 2> source{};
+  std::array<std::uint64_t, 2> destination{};
+  std::uint64_t rest = 0;  // family, protocol, and ports (0 where the packet has none)
+
+  static constexpr std::uint64_t pack(Family family, std::uint8_t protocol,
+                                      std::uint16_t source_port,
+                                      std::uint16_t destination_port) noexcept {
+    return std::uint64_t(family) << 40 | std::uint64_t{protocol} << 32 |
+           std::uint64_t{source_port} << 16 | destination_port;
+  }
+  Family family() const noexcept { return static_cast<Family>(rest >> 40); }
+  std::uint8_t protocol() const noexcept { return static_cast<std::uint8_t>(rest >> 32); }
+  std::uint16_t source_port() const noexcept { return static_cast<std::uint16_t>(rest >> 16); }
+  std::uint16_t destination_port() const noexcept { return static_cast<std::uint16_t>(rest); }
 
   friend bool operator==(const FlowKey& a, const FlowKey& b) noexcept {
-    return std::memcmp(&a, &b, sizeof(FlowKey)) == 0;
+    return ((a.source[0] ^ b.source[0]) | (a.source[1] ^ b.source[1]) |
+            (a.destination[0] ^ b.destination[0]) | (a.destination[1] ^ b.destination[1]) |
+            (a.rest ^ b.rest)) == 0;
   }
 };
-static_assert(sizeof(FlowKey) == 40);
 
 // An IPv4 or IPv6 packet that was found whole.
 struct InnerPacket {

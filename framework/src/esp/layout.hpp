@@ -7,8 +7,8 @@
 
 namespace espalier::esp {
 
-inline constexpr std::uint32_t kEspHeader = 8;    // SPI and low sequence bits (RFC 4303 2)
-inline constexpr std::uint32_t kEspTrailer = 2;   // pad length and next header
+inline constexpr std::uint32_t kEspHeader = 8;         // SPI and low sequence bits (RFC 4303 2)
+inline constexpr std::uint32_t kEspTrailer = 2;        // pad length and next header
 inline constexpr std::uint32_t kMaxEspPacket = 65507;  // what one UDP datagram over IPv4 carries
 
 // Where things are in the ESP packets of a transform, in bytes.

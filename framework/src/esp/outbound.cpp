@@ -7,14 +7,13 @@ namespace espalier::esp {
 
 namespace {
 
-constexpr std::array<std::uint8_t, 256> kPadding = [] {
-  std::array<std::uint8_t, 256> bytes{};  // 1, 2, 3, … (RFC 4303 2.4)
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i + 1);
-  return bytes;
-}();
+// 1, 2, 3, … (RFC 4303 2.4), as much as the largest block can ask for.
+constexpr std::array<std::uint8_t, 16> kPadding{1, 2,  3,  4,  5,  6,  7,  8,
+                                                9, 10, 11, 12, 13, 14, 15, 16};
 
+// Copies all of kPadding, whatever the length: the tailroom is there, and a fixed size is fast.
 void write_trailer(std::uint8_t* end, std::uint32_t padding, std::uint8_t next_header) noexcept {
-  std::memcpy(end, kPadding.data(), padding);
+  std::memcpy(end, kPadding.data(), kPadding.size());
   end[padding] = static_cast<std::uint8_t>(padding);
   end[padding + 1] = next_header;
 }
@@ -32,7 +31,7 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
   if (sa.counter.ended()) return Drop::out_sequence_end;
 
   Packet& packet = slot.packet;
-  const bool ipv4 = inner.flow.family == Family::ipv4;
+  const bool ipv4 = inner.flow.family() == Family::ipv4;
   write_trailer(packet.data() + inner.length, padding, ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6);
 
   const std::uint64_t sequence = sa.counter.take();
@@ -47,8 +46,10 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
     ivs.fill(esp + kEspHeader, layout.iv_bytes);
   }
 
-  packet.wire = sa.wire;
+  packet.wire.local = sa.spec.local;
+  packet.wire.peer = sa.spec.peer;
   packet.wire.tos = inner.tos & 0xfc;  // DSCP; no ECN, since the far end might not carry it back
+  packet.wire.dont_fragment = true;
   slot.sa = &sa;
   slot.sequence = sequence;
   slot.inner_length = inner.length;

@@ -2,24 +2,17 @@
 #include "esp/policy_table.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <tuple>
 
 namespace espalier::esp {
 
 namespace {
 
-// The multiply-and-fold step of wyhash: mixes two words well for the price of one multiplication.
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  __extension__ using Wide = unsigned __int128;
-  const auto product = static_cast<Wide>(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-void mask_address(const std::uint8_t* address, std::uint8_t length, std::uint64_t* out) noexcept {
-  std::uint64_t words[2];
-  std::memcpy(words, address, 16);
-  for (int i = 0; i < 2; ++i) {
-    const int bits = std::clamp(length - 64 * i, 0, 64);
+void mask_address(const std::array<std::uint64_t, 2>& words, std::uint8_t length,
+                  std::uint64_t* out) noexcept {
+  for (std::size_t i = 0; i < 2; ++i) {
+    const int bits = std::clamp(length - 64 * static_cast<int>(i), 0, 64);
     const std::uint64_t mask = bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits);
     out[i] = words[i] & __builtin_bswap64(mask);
   }
@@ -27,21 +20,16 @@ void mask_address(const std::uint8_t* address, std::uint8_t length, std::uint64_
 
 }  // namespace
 
-PolicyTable::PolicyTable() : cache_(std::make_unique<CacheLine[]>(kCacheLines)) {}
+PolicyTable::PolicyTable()
+    : cache_(std::make_unique<CacheLine[]>(kCacheLines)), last_(cache_.get()) {}
 
 std::size_t PolicyTable::PrefixesHash::operator()(const Prefixes& prefixes) const noexcept {
   const auto& w = prefixes.words;
   return mix(mix(w[0], w[1]), mix(w[2], w[3]));
 }
 
-std::uint64_t PolicyTable::hash(const FlowKey& flow) noexcept {
-  std::uint64_t w[5];
-  std::memcpy(w, &flow, sizeof(w));
-  return mix(mix(w[0], w[1]) ^ w[4], mix(w[2], w[3]));
-}
-
-PolicyTable::Prefixes PolicyTable::masked(const std::uint8_t* source,
-                                          const std::uint8_t* destination,
+PolicyTable::Prefixes PolicyTable::masked(const std::array<std::uint64_t, 2>& source,
+                                          const std::array<std::uint64_t, 2>& destination,
                                           const Group& group) noexcept {
   Prefixes prefixes{};
   mask_address(source, group.source_length, prefixes.words);
@@ -49,12 +37,19 @@ PolicyTable::Prefixes PolicyTable::masked(const std::uint8_t* source,
   return prefixes;
 }
 
+PolicyTable::Prefixes PolicyTable::masked(const TrafficSelector& selector,
+                                          const Group& group) noexcept {
+  return masked(std::bit_cast<std::array<std::uint64_t, 2>>(selector.source.address.bytes),
+                std::bit_cast<std::array<std::uint64_t, 2>>(selector.destination.address.bytes),
+                group);
+}
+
 PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
   const auto rank = [](const Group& g) {
     return std::tuple(g.family, 255 - g.destination_length, 255 - g.source_length);
   };
-  Group wanted{selector.source.address.family, selector.source.length,
-               selector.destination.length, {}};
+  Group wanted{
+      selector.source.address.family, selector.source.length, selector.destination.length, {}};
   auto place = std::ranges::lower_bound(groups_, rank(wanted), {}, rank);
   if (place == groups_.end() || rank(*place) != rank(wanted)) {
     place = groups_.insert(place, std::move(wanted));
@@ -63,21 +58,18 @@ PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
 }
 
 void PolicyTable::add(OutboundSa& sa) {
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
-    const Prefixes key = masked(selector.source.address.bytes.data(),
-                                selector.destination.address.bytes.data(), group);
-    group.entries[key].push_back({SelectorMatch(selector), &sa});
+    group.entries[masked(selector, group)].push_back({PortMatch(selector), &sa});
   }
   ++version_;
 }
 
 void PolicyTable::remove(const OutboundSa& sa) {
   ++version_;
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
-    const auto found = group.entries.find(masked(selector.source.address.bytes.data(),
-                                                 selector.destination.address.bytes.data(), group));
+    const auto found = group.entries.find(masked(selector, group));
     if (found == group.entries.end()) continue;
     std::erase_if(found->second, [&](const Entry& entry) { return entry.sa == &sa; });
     if (found->second.empty()) group.entries.erase(found);
@@ -90,7 +82,7 @@ OutboundSa* PolicyTable::find_slowly(const FlowKey& flow, CacheLine& line) noexc
   line.version = version_;
   line.sa = nullptr;
   for (const Group& group : groups_) {
-    if (group.family != flow.family) continue;
+    if (group.family != flow.family()) continue;
     const auto found = group.entries.find(masked(flow.source, flow.destination, group));
     if (found == group.entries.end()) continue;
     const auto& entries = found->second;

@@ -23,9 +23,10 @@ class PolicyTable {
 
   // nullptr: no SA protects this flow.
   OutboundSa* find(const FlowKey& flow) noexcept {
-    CacheLine& line = cache_[hash(flow) & (kCacheLines - 1)];
-    if (line.version == version_ && line.flow == flow) return line.sa;
-    return find_slowly(flow, line);
+    if (last_->version == version_ && last_->flow == flow) return last_->sa;
+    last_ = &cache_[hash(flow) & (kCacheLines - 1)];
+    if (last_->version == version_ && last_->flow == flow) return last_->sa;
+    return find_slowly(flow, *last_);
   }
 
  private:
@@ -36,8 +37,8 @@ class PolicyTable {
     std::uint64_t version = 0;
     OutboundSa* sa = nullptr;
   };
-  struct Entry {
-    SelectorMatch match;
+  struct Entry {  // beyond the addresses, which the key of its group has compared
+    PortMatch match;
     OutboundSa* sa;
   };
   struct Prefixes {  // masked to a group's lengths
@@ -54,14 +55,26 @@ class PolicyTable {
     std::unordered_map<Prefixes, std::vector<Entry>, PrefixesHash> entries;  // newest last
   };
 
-  static std::uint64_t hash(const FlowKey& flow) noexcept;
-  static Prefixes masked(const std::uint8_t* source, const std::uint8_t* destination,
+  // The multiply-and-fold step of wyhash: mixes two words well for one multiplication.
+  static std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+    __extension__ using Wide = unsigned __int128;
+    const auto product = static_cast<Wide>(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  }
+  static std::uint64_t hash(const FlowKey& flow) noexcept {
+    return mix(mix(flow.source[0], flow.destination[0]) ^ flow.rest,
+               mix(flow.source[1], flow.destination[1]));
+  }
+  static Prefixes masked(const std::array<std::uint64_t, 2>& source,
+                         const std::array<std::uint64_t, 2>& destination,
                          const Group& group) noexcept;
+  static Prefixes masked(const TrafficSelector& selector, const Group& group) noexcept;
   Group& group_for(const TrafficSelector& selector);
   OutboundSa* find_slowly(const FlowKey& flow, CacheLine& line) noexcept;
 
   std::vector<Group> groups_;  // most specific first
   std::unique_ptr<CacheLine[]> cache_;
+  CacheLine* last_;            // of the last packet: the next one is often of the same flow
   std::uint64_t version_ = 1;  // of the table; cache lines of an older one are stale
 };
 

@@ -33,6 +33,7 @@ SlotPool::SlotPool(std::uint32_t count)
   for (std::uint32_t i = count; i-- > 0;) {
     slots_[i].packet.buffer = memory_.get() + i * kStride;
     slots_[i].packet.capacity = kBuffer;
+    slots_[i].packet.offset = kHeadroom;
     free_.push_back(&slots_[i]);
   }
 }

@@ -17,11 +17,11 @@ struct Binding;
 // One packet in the hands of a worker: its op, its buffer, and its place in its SA's order.
 struct alignas(64) Slot {
   enum class State : std::uint8_t {
-    free,      // in the pool, or being prepared
-    queued,    // has its sequence number; waits for the device to accept it
-    in_flight, // accepted by a device, which owns the buffer
-    done,      // completed; retired when all before it in its SA are
-    stranded,  // its device was lost; the buffer may be used again only after quiesce (law 9)
+    free,       // in the pool, or being prepared
+    queued,     // has its sequence number; waits for the device to accept it
+    in_flight,  // accepted by a device, which owns the buffer
+    done,       // completed; retired when all before it in its SA are
+    stranded,   // its device was lost; the buffer may be used again only after quiesce (law 9)
   };
 
   espalier_op op{};
@@ -50,9 +50,13 @@ class SlotPool {
   }
   void give_back(Slot* slot) noexcept {
     slot->state = Slot::State::free;
+    slot->packet.offset = kHeadroom;
     ++slot->generation;
     free_.push_back(slot);
   }
+  // The n slots that take() would give, last one first, and how to take some of them after all.
+  std::span<Slot* const> peek(std::size_t n) const noexcept { return std::span(free_).last(n); }
+  void take_peeked(std::size_t n) noexcept { free_.resize(free_.size() - n); }
   std::size_t available() const noexcept { return free_.size(); }
   std::span<std::uint8_t> memory() noexcept { return {memory_.get(), size_}; }
 

@@ -15,7 +15,8 @@ template <class T>
 class SpscRing {
  public:
   explicit SpscRing(std::size_t capacity)
-      : mask_(std::bit_ceil(capacity) - 1), items_(std::make_unique_for_overwrite<T[]>(mask_ + 1)) {}
+      : mask_(std::bit_ceil(capacity) - 1),
+        items_(std::make_unique_for_overwrite<T[]>(mask_ + 1)) {}
 
   // Producer: the next free element, or nullptr; it is seen by the consumer after publish().
   T* vacant() noexcept {

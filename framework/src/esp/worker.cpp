@@ -6,6 +6,7 @@
 #include "esp/outbound.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace espalier::esp {
@@ -27,10 +28,11 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
       pool_(std::max(options.slots, burst_)),
       ports_(std::move(ports)),
       ivs_(std::move(ivs)),
+      clock_(options.clock),
       control_(control),
       own_(std::move(own)) {
   const std::size_t slots = pool_.all().size();
-  for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_, &fresh_}) {
+  for (auto* list : {&completed_, &stranded_, &to_wire_, &to_clear_}) {
     list->reserve(slots);
   }
   packets_.reserve(slots);
@@ -52,20 +54,17 @@ std::size_t Worker::turn() noexcept {
 
 std::size_t Worker::receive(PacketPort& port, bool from_wire) noexcept {
   const std::size_t room = std::min<std::size_t>(burst_, pool_.available());
-  if (room == 0) return 0;
-  fresh_.clear();
-  packets_.clear();
+  const auto free = pool_.peek(room);
+  std::array<Slot*, 64> slots;
+  std::array<Packet*, 64> packets;
   for (std::size_t i = 0; i < room; ++i) {
-    Slot* slot = pool_.take();
-    slot->packet.offset = kHeadroom;
-    slot->packet.length = 0;
-    fresh_.push_back(slot);
-    packets_.push_back(&slot->packet);
+    slots[i] = free[room - 1 - i];
+    packets[i] = &slots[i]->packet;
   }
-  const std::size_t received = port.receive(packets_);
-  for (std::size_t i = room; i-- > received;) pool_.give_back(fresh_[i]);
-  for (std::size_t i = 0; i < received; ++i) {
-    from_wire ? inbound(*fresh_[i]) : outbound(*fresh_[i]);
+  const std::size_t received = port.receive(std::span(packets).first(room));
+  pool_.take_peeked(received);
+  for (Slot* slot : std::span(slots).first(received)) {
+    from_wire ? inbound(*slot) : outbound(*slot);
   }
   return received;
 }
@@ -75,7 +74,7 @@ void Worker::outbound(Slot& slot) noexcept {
   if (!inner) return drop(slot, Drop::out_not_ip);
   OutboundSa* sa = policies_.find(inner->flow);
   if (sa == nullptr) return drop(slot, Drop::out_no_policy);
-  if (!mine(sa->spi)) return hand_over(slot, sa->worker, false);
+  if (sa->worker != index_) return hand_over(slot, sa->worker, false);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
@@ -91,9 +90,11 @@ void Worker::outbound(Slot& slot) noexcept {
 void Worker::inbound(Slot& slot) noexcept {
   if (slot.packet.length < kEspHeader) return drop(slot, Drop::in_malformed);
   const std::uint32_t spi = load_be32(slot.packet.data());
-  if (!mine(spi)) return hand_over(slot, spi % handoff_->workers(), true);
   InboundSa* sa = spis_.find(spi);
-  if (sa == nullptr) return drop(slot, Drop::in_no_state);
+  if (sa == nullptr) {
+    const std::uint32_t owner = spi % handoff_->workers();
+    return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
+  }
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
@@ -133,7 +134,6 @@ std::size_t Worker::receive_handed_over() noexcept {
          given = ring.front()) {
       Slot* slot = pool_.take();
       if (slot == nullptr) return taken;
-      slot->packet.offset = kHeadroom;
       slot->packet.length = given->length;
       slot->packet.wire = given->wire;
       std::memcpy(slot->packet.data(), given->data.data(), given->length);
@@ -211,7 +211,7 @@ void Worker::release(Slot& slot) noexcept {
 // Buffers of lost devices come back once the device has been quiesced (law 9).
 void Worker::reclaim_stranded() noexcept {
   if (stranded_.empty() && leaving_.empty()) return;
-  const auto now = DeviceQueue::Clock::now();
+  const auto now = clock_();
   if (now < next_reclaim_) return;
   next_reclaim_ = now + std::chrono::milliseconds(1);
   std::erase_if(stranded_, [&](Slot* slot) {

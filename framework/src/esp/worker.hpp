@@ -47,8 +47,6 @@ class Worker {
   Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
          const Wakeup& control, Wakeup own);
 
-  bool mine(std::uint32_t spi) const noexcept { return spi % handoff_->workers() == index_; }
-
   void take_up(const Command& command);
   void add(const Command& command);
   void move(const Command& command);
@@ -89,10 +87,10 @@ class Worker {
 
   std::vector<Slot*> completed_;
   std::vector<Slot*> stranded_;
-  DeviceQueue::Clock::time_point next_reclaim_{};
+  const DeviceQueue::Clock clock_;
+  DeviceQueue::TimePoint next_reclaim_{};
   std::vector<Slot*> to_wire_;
   std::vector<Slot*> to_clear_;
-  std::vector<Slot*> fresh_;      // a burst's slots, and their packets for the port
   std::vector<Packet*> packets_;
 
   SpscRing<Command> commands_{4096};

@@ -20,11 +20,17 @@ void Worker::take_commands() noexcept {
 
 void Worker::take_up(const Command& command) {
   switch (command.kind) {
-    case Command::Kind::none: return;
-    case Command::Kind::add: return add(command);
-    case Command::Kind::move: return move(command);
-    case Command::Kind::remove: return remove(*command.sa);
-    case Command::Kind::drop_queue: leaving_.push_back(command.queue); return;
+    case Command::Kind::none:
+      return;
+    case Command::Kind::add:
+      return add(command);
+    case Command::Kind::move:
+      return move(command);
+    case Command::Kind::remove:
+      return remove(*command.sa);
+    case Command::Kind::drop_queue:
+      leaving_.push_back(command.queue);
+      return;
   }
 }
 
@@ -84,9 +90,8 @@ void Worker::send_replies() noexcept {
 // Whether there is something to look after that no descriptor will tell of.
 bool Worker::busy() const noexcept {
   return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() ||
-         std::ranges::any_of(queues_, [](const DeviceQueue* queue) {
-           return !queue->lost() && !queue->idle();
-         });
+         std::ranges::any_of(
+             queues_, [](const DeviceQueue* queue) { return !queue->lost() && !queue->idle(); });
 }
 
 void Worker::run(const std::atomic<bool>& stop) noexcept {
@@ -125,8 +130,8 @@ void Worker::sleep() noexcept {
 
 void Worker::drain() noexcept {
   using std::chrono::milliseconds;
-  const auto limit = DeviceQueue::Clock::now() + DeviceQueue::kStall + milliseconds(100);
-  while (busy() && DeviceQueue::Clock::now() < limit) {
+  const auto limit = std::chrono::steady_clock::now() + DeviceQueue::kStall + milliseconds(100);
+  while (busy() && std::chrono::steady_clock::now() < limit) {
     take_commands();
     run_queues();
     reclaim_stranded();

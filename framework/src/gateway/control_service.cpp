@@ -70,7 +70,7 @@ Result<const Verb*> find_verb(const json& request) {
   std::array<std::string_view, kVerbs.size()> known;
   std::ranges::transform(kVerbs, known.begin(), &Verb::name);
   return fail(ErrorCode::invalid,
-              fmt::format("There is no verb '{}'{}.", name, did_you_mean(known, name)));
+              fmt::format("There is no verb '{}'{}", name, did_you_mean(known, name)));
 }
 
 Result<void> check_members(const json& request, const Verb& verb) {
@@ -127,6 +127,12 @@ Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base) {
   if (auto valid = validate(*sa); !valid) return std::unexpected(valid.error());
   if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
   return sa;
+}
+
+// Under the name that people know: the gateway places an SA under one that is unique over rekeys.
+Decision named(Decision decision, const std::string& sa) {
+  decision.sa = sa;
+  return decision;
 }
 
 ordered_json decision_json(const Decision& decision) {
@@ -187,7 +193,7 @@ Result<ControlService::Json> ControlService::add(const json& request, SaKeys key
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.add(*sa, std::move(keys));
   if (!decision) return std::unexpected(decision.error());
-  return decision_json(**decision);
+  return decision_json(named(**decision, sa->name));
 }
 
 Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys keys) {
@@ -197,13 +203,9 @@ Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys k
   if (!grace) return std::unexpected(grace.error());
   const auto sa = sa_in(request, keys, old->spec);
   if (!sa) return std::unexpected(sa.error());
-  if (sa->name == old->spec.name || sa->spi == old->spec.spi)
-    return fail(ErrorCode::invalid,
-                fmt::format("The SA that replaces '{}' needs a name and an SPI of its own.",
-                            old->spec.name));
   const auto decision = gateway_.rekey(old->spec.name, *sa, std::move(keys), *grace);
   if (!decision) return std::unexpected(decision.error());
-  return decision_json(**decision);
+  return decision_json(named(**decision, sa->name));
 }
 
 Result<ControlService::Json> ControlService::remove(const json& request) {
@@ -223,14 +225,15 @@ Result<GatewaySa> ControlService::find(const json& request) {
   std::vector<std::string_view> known;
   for (const GatewaySa& sa : all) known.push_back(sa.spec.name);
   return fail(ErrorCode::not_found,
-              fmt::format("There is no SA '{}'{}.", *name, did_you_mean(known, *name)));
+              fmt::format("There is no SA '{}'{}", *name, did_you_mean(known, *name)));
 }
 
 Result<ControlService::Json> ControlService::explain(const json& request) {
   const auto sa = find(request);
   if (!sa) return std::unexpected(sa.error());
-  Json reply = decision_json(*sa->decision);
-  reply["text"] = to_text(*sa->decision);
+  const Decision decision = named(*sa->decision, sa->spec.name);
+  Json reply = decision_json(decision);
+  reply["text"] = to_text(decision);
   reply["backend"] = sa->status.backend;
   reply["device"] = sa->status.device;
   return reply;

@@ -4,7 +4,7 @@
 //   {"ok":true, ...}  or  {"ok":false,"error":{"code":"not_found","message":"..."}}
 //
 //   sa.add     sa, keys                        -> decision
-//   sa.rekey   name, sa, keys, grace_ms        -> decision   (`sa` only needs what is new)
+//   sa.rekey   name, sa, keys, grace_ms        -> decision   (`sa` only needs what is new: its SPI)
 //   sa.delete  name
 //   sa.list                                    -> sas
 //   explain    name                            -> decision, text

@@ -80,7 +80,7 @@ Result<Descriptor> open_one(const WireOptions& options, std::uint32_t worker) {
   if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
     return fail(errno == EADDRNOTAVAIL ? ErrorCode::not_found : ErrorCode::io,
                 fmt::format("ESP cannot be received at {}: {}. Set the address up first "
-                            "('ip address'), or correct the site's 'outer' address.",
+                            "('ip address'), or correct the 'address' of its [site] table.",
                             to_string(options.local.address), io::words_of(errno)));
   return socket;
 }

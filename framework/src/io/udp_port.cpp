@@ -82,7 +82,7 @@ Error bind_error(const Endpoint& local, int error) {
       return {ErrorCode::not_found,
               fmt::format("No interface of this machine has the address {}, so that UDP port {} "
                           "cannot be opened on it. Set the address up first ('ip address'), or "
-                          "correct the site's 'outer' address.",
+                          "correct the 'address' of its [site] table.",
                           to_string(local.address), local.port)};
     case EACCES:
     case EPERM:

@@ -121,9 +121,9 @@ Result<Manifest> read_manifest(std::span<const std::uint8_t> file) {
   if (!text) return std::unexpected(text.error());
   auto manifest = parse_manifest(*text);
   if (!manifest) return manifest;
-  // A plugin of another major version may export something else, which is then not its fault.
-  if (auto abi = check_abi(*manifest); !abi) return std::unexpected(abi.error());
-  if (!elf->exports_object(ESPALIER_PLUGIN_SYMBOL, sizeof(espalier_plugin_entry)))
+  // What a plugin of another major exports is not for this one to say.
+  if (manifest->abi_major == ESPALIER_ABI_MAJOR &&
+      !elf->exports_object(ESPALIER_PLUGIN_SYMBOL, sizeof(espalier_plugin_entry)))
     return invalid("it does not export the data symbol " ESPALIER_PLUGIN_SYMBOL
                    ": use ESPALIER_PLUGIN of the SDK");
   return manifest;

@@ -26,8 +26,8 @@ struct Manifest {
 
 Result<Manifest> parse_manifest(std::string_view text);
 
-// The manifest of a shared object, given as its bytes. Also checks that it exports
-// ESPALIER_PLUGIN_SYMBOL. Pure; the bytes may be anything.
+// The manifest of a shared object, given as its bytes, which may be anything. Also checks that one
+// of this ABI exports ESPALIER_PLUGIN_SYMBOL. Pure.
 Result<Manifest> read_manifest(std::span<const std::uint8_t> file);
 
 // That this program can speak the plugin's ABI.

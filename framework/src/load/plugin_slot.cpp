@@ -8,11 +8,9 @@
 
 namespace espalier::load {
 
-PluginSlot PluginSlot::of_file(const std::filesystem::path& path, Result<CheckedPlugin> checked,
-                               std::string options) {
+PluginSlot PluginSlot::of_file(const std::filesystem::path& path, Result<CheckedPlugin> checked) {
   PluginSlot slot;
   slot.info_.path = path.string();
-  slot.options_ = std::move(options);
   if (checked) {
     slot.info_.name = checked->manifest.name;
     slot.info_.vendor = checked->manifest.vendor;

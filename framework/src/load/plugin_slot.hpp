@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace espalier::load {
 
@@ -23,8 +24,7 @@ struct SlotServices {
 // this process and started when it is first needed. [control]
 class PluginSlot {
  public:
-  static PluginSlot of_file(const std::filesystem::path& path, Result<CheckedPlugin> checked,
-                            std::string options);
+  static PluginSlot of_file(const std::filesystem::path& path, Result<CheckedPlugin> checked);
   static PluginSlot built_in(std::string name, const espalier_plugin_entry& entry,
                              std::string options);
 
@@ -32,6 +32,7 @@ class PluginSlot {
   const std::string& path() const noexcept { return info_.path; }
   const std::string& rejected() const noexcept { return info_.rejected; }
   const std::string& options() const noexcept { return options_; }
+  void set_options(std::string options) { options_ = std::move(options); }
   const std::optional<CheckedPlugin>& checked() const noexcept { return checked_; }
 
   // Sets it aside for good. `reason` follows on its name.
@@ -50,7 +51,7 @@ class PluginSlot {
   std::string label() const;
 
   BackendInfo info_;  // without devices
-  std::string options_;
+  std::string options_ = "{}";
   std::optional<CheckedPlugin> checked_;  // until it is loaded
   const espalier_plugin_entry* entry_ = nullptr;
   std::shared_ptr<RunningBackend> backend_;

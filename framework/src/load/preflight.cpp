@@ -7,7 +7,7 @@
 
 namespace espalier::load {
 
-Result<CheckedPlugin> preflight(const std::filesystem::path& path, const CpuFeatures& cpu) {
+Result<CheckedPlugin> preflight(const std::filesystem::path& path) {
   const auto file = open_trusted(path);
   if (!file) return std::unexpected(file.error());
   auto image = seal(file->get(), path.filename().string());
@@ -16,8 +16,12 @@ Result<CheckedPlugin> preflight(const std::filesystem::path& path, const CpuFeat
   if (!view) return std::unexpected(view.error());
   auto manifest = read_manifest(view->bytes());
   if (!manifest) return std::unexpected(manifest.error());
-  if (auto able = check_cpu(manifest->cpu, cpu); !able) return std::unexpected(able.error());
   return CheckedPlugin{std::move(*manifest), std::move(*image)};
+}
+
+Result<void> check_needs(const Manifest& manifest, const CpuFeatures& cpu) {
+  if (auto abi = check_abi(manifest); !abi) return abi;
+  return check_cpu(manifest.cpu, cpu);
 }
 
 }  // namespace espalier::load

@@ -9,15 +9,17 @@
 
 namespace espalier::load {
 
-// A plugin that has passed every check that needs none of its code to run, as a sealed copy: what
-// was checked is what gets loaded, whatever becomes of the file.
+// A plugin's file that may be trusted, as a sealed copy: what was checked is what gets loaded,
+// whatever becomes of the file.
 struct CheckedPlugin {
   Manifest manifest;
   Descriptor image;
 };
 
-// Opens the file (trusted_file.hpp), seals a copy of it, and checks in that copy: the manifest, the
-// exported symbol, the ABI, the CPU features.
-Result<CheckedPlugin> preflight(const std::filesystem::path& path, const CpuFeatures& cpu);
+// Opens the file (trusted_file.hpp), seals a copy of it, and reads the manifest of that copy.
+Result<CheckedPlugin> preflight(const std::filesystem::path& path);
+
+// That what the manifest asks for is here: this ABI, and the features of the CPU.
+Result<void> check_needs(const Manifest& manifest, const CpuFeatures& cpu);
 
 }  // namespace espalier::load

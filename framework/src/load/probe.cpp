@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <boost/dll/runtime_symbol_info.hpp>
 #include <load/probe.hpp>
 #include <load/text.hpp>
 #include <load/try_plugin.hpp>
@@ -54,6 +55,22 @@ std::string killed_by(int number) {
   const char* const name = sigabbrev_np(number);
   return fmt::format("its probe was killed by signal {}{}", number,
                      name == nullptr ? "" : fmt::format(" (SIG{})", name));
+}
+
+// Beside this program, as it is built, or in libexec of the prefix into which this program or this
+// library is installed: PREFIX/bin, PREFIX/lib or PREFIX/lib/TRIPLET.
+std::vector<fs::path> helper_places() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  boost::dll::fs::error_code unknown;
+  const fs::path library = fs::path(boost::dll::this_line_location(unknown).string()).parent_path();
+  std::vector<fs::path> places = {program / kHelperName};
+  for (const fs::path& prefix :
+       {program.parent_path(), library.parent_path(), library.parent_path().parent_path()}) {
+    auto place = prefix / "libexec" / "espalier" / kHelperName;
+    if (std::ranges::find(places, place) == places.end()) places.push_back(std::move(place));
+  }
+  return places;
 }
 
 ProbeAnswer answer_of(const ChildEnd& end, const ProbeRequest& request,
@@ -121,19 +138,11 @@ std::vector<ProbeAnswer> probe_all(const fs::path& helper, std::span<const Probe
 }
 
 Result<fs::path> find_helper(const fs::path& wanted) {
-  std::vector<fs::path> places;
-  if (!wanted.empty()) {
-    places = {wanted};
-  } else {
-    std::error_code error;
-    const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-    places = {here / kHelperName,
-              (here / ".." / "libexec" / "espalier" / kHelperName).lexically_normal()};
-  }
+  const std::vector<fs::path> places = wanted.empty() ? helper_places() : std::vector{wanted};
   for (const fs::path& place : places)
     if (access(place.c_str(), X_OK) == 0) return place;
   std::string looked;
-  for (const fs::path& place : places) looked += (looked.empty() ? "" : " and ") + place.string();
+  for (const fs::path& place : places) looked += (looked.empty() ? "" : " or ") + place.string();
   return fail(ErrorCode::not_found,
               fmt::format("the program {}, in which plugins are tried before they are loaded, was "
                           "not found at {}: install it there",

@@ -31,8 +31,8 @@ std::vector<ProbeAnswer> probe_all(const std::filesystem::path& helper,
                                    std::span<const ProbeRequest> requests,
                                    std::chrono::milliseconds limit);
 
-// The program espalier-probe: `wanted`, if it is given; else beside this program; else in
-// ../libexec/espalier. The error names the places.
+// The program espalier-probe: `wanted`, if it is given; else beside this program; else where the
+// prefix of this program or of this library has it. The error names the places.
 Result<std::filesystem::path> find_helper(const std::filesystem::path& wanted);
 
 // What a child's end says of the plugin in it: "" if it passed. Pure.

@@ -16,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using load::PluginSlot;
 
+constexpr const char* kDisabled = "it is disabled in the configuration";
+
 Error no_folder(const fs::path& folder, const std::error_code& error) {
   const auto code =
       error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io;
@@ -55,10 +57,24 @@ struct Registry::Impl {
     return found == slots.end() ? nullptr : &*found;
   }
 
+  void add_file(const fs::path& file, const load::CpuFeatures& cpu,
+                const std::map<std::string, std::string>& backend_options);
   void reject_doubles();
   void probe(const RegistryOptions& options);
   void name_apart();
 };
+
+void Registry::Impl::add_file(const fs::path& file, const load::CpuFeatures& cpu,
+                              const std::map<std::string, std::string>& backend_options) {
+  auto& slot = slots.emplace_back(PluginSlot::of_file(file, load::preflight(file)));
+  if (!slot.checked()) return;
+  if (const auto own = backend_options.find(slot.name()); own != backend_options.end())
+    slot.set_options(own->second);
+  if (is_disabled(slot.name()))
+    slot.reject(kDisabled);
+  else if (const auto here = load::check_needs(slot.checked()->manifest, cpu); !here)
+    slot.reject(here.error().message);
+}
 
 // Names are what policies refer to: the first plugin of a name keeps it.
 void Registry::Impl::reject_doubles() {
@@ -118,16 +134,7 @@ Result<std::unique_ptr<Registry>> Registry::load(const RegistryOptions& options,
   for (const fs::path& folder : options.folders) {
     const auto files = plugins_of(folder);
     if (!files) return std::unexpected(files.error());
-    for (const fs::path& file : *files) {
-      auto checked = load::preflight(file, cpu);
-      const auto own = checked ? options.backend_options.find(checked->manifest.name)
-                               : options.backend_options.end();
-      auto slot = PluginSlot::of_file(file, std::move(checked),
-                                      own == options.backend_options.end() ? "{}" : own->second);
-      if (slot.checked() && impl.is_disabled(slot.name()))
-        slot.reject("it is disabled in the configuration");
-      impl.slots.push_back(std::move(slot));
-    }
+    for (const fs::path& file : *files) impl.add_file(file, cpu, options.backend_options);
   }
   impl.reject_doubles();
   impl.probe(options);
@@ -143,7 +150,7 @@ Result<void> Registry::add_builtin(std::string name, const espalier_plugin_entry
   if (auto sound = load::check_entry(entry); !sound)
     return fail(sound.error().code, fmt::format("backend {}: {}", name, sound.error().message));
   auto slot = PluginSlot::built_in(std::move(name), entry, std::move(options));
-  if (impl_->is_disabled(slot.name())) slot.reject("it is disabled in the configuration");
+  if (impl_->is_disabled(slot.name())) slot.reject(kDisabled);
   impl_->slots.push_back(std::move(slot));
   impl_->name_apart();
   return {};

@@ -61,7 +61,8 @@ class Region {
       return fail(ErrorCode::io, fmt::format("cannot map {} bytes of memory for keys: {}",
                                              kRegionBytes, std::strerror(errno)));
     Region region(static_cast<std::uint8_t*>(memory));
-    if (mlock(memory, kRegionBytes) != 0) return std::unexpected(lock_error(errno));
+    // mlock2, since the sanitizers turn mlock into nothing.
+    if (mlock2(memory, kRegionBytes, 0) != 0) return std::unexpected(lock_error(errno));
     if (madvise(memory, kRegionBytes, MADV_DONTDUMP) != 0)
       return fail(ErrorCode::io,
                   fmt::format("cannot keep the memory for keys out of core dumps: {}",

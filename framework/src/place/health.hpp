@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "place/device_name.hpp"
@@ -50,6 +51,8 @@ class DeviceHealth {
   bool any_due(TimePoint now) const noexcept { return next_due_ && *next_due_ <= now; }
   const std::map<DeviceName, Record>& records() const noexcept { return records_; }
   Trust trust(const DeviceName& device) const;
+  // Whether a device of the backend was ever lost.
+  bool knows(std::string_view backend) const;
 
  private:
   void quarantine(Record& record, std::string_view why, TimePoint now);

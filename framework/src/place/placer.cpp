@@ -34,13 +34,17 @@ bool may_change(Reason reason) {
   }
 }
 
-Error nobody_took_it(const Decision& decision) {
+Error nobody_took_it(const Decision& decision, const DeviceHealth& health) {
   const auto any = [&](auto&& is) {
     return std::ranges::any_of(decision.candidates, is, &Candidate::reason);
   };
   ErrorCode code = ErrorCode::unsupported;
   const char* advice = "change its transform, or the policy's backends";
-  if (any(may_change)) {
+  // What was lost and is not even there now may be plugged in again.
+  const bool unplugged = std::ranges::any_of(decision.candidates, [&](const Candidate& c) {
+    return c.reason == Reason::device_absent && health.knows(c.backend);
+  });
+  if (unplugged || any(may_change)) {
     code = ErrorCode::capacity;
     advice = "try again when something has changed";
   } else if (any([](Reason reason) { return reason == Reason::refused_invalid; })) {
@@ -103,7 +107,7 @@ Result<Placement> Placer::Impl::choose_and_open(const SaSpec& sa, const SaKeys& 
   // Each turn rules out one device, or ends.
   for (std::size_t turn = 0; turn <= snapshot.devices().size(); ++turn) {
     auto decision = std::make_shared<const Decision>(select(sa, snapshot.inventory(), policy));
-    if (!decision->chosen) return std::unexpected(nobody_took_it(*decision));
+    if (!decision->chosen) return std::unexpected(nobody_took_it(*decision, health));
     const Candidate& chosen = decision->candidates[*decision->chosen];
     const DeviceName name{chosen.backend, chosen.device};
     auto session = open(name, sa, keys);
@@ -245,6 +249,12 @@ void Placer::release(std::string_view sa) { impl_->leave(sa); }
 
 void Placer::room_freed(std::string_view backend, std::string_view device) {
   impl_->refusals.room_freed({std::string(backend), std::string(device)});
+}
+
+void Placer::refused(const SaSpec& sa, std::string_view backend, std::string_view device,
+                     const Error& error) {
+  impl_->leave(sa.name);
+  impl_->note_refusal({std::string(backend), std::string(device)}, sa, error);
 }
 
 void Placer::report_lost(std::string_view backend, std::string_view device, std::string_view why) {

@@ -17,20 +17,20 @@ TEST(InnerPacket, ReadsTheFlowOfUdpOverIpv4) {
   const auto inner = parse_inner(packet);
   ASSERT_TRUE(inner);
   EXPECT_EQ(inner->length, packet.size());
-  EXPECT_EQ(inner->flow.family, Family::ipv4);
-  EXPECT_EQ(inner->flow.protocol, 17);
-  EXPECT_EQ(inner->flow.source_port, 1234);
-  EXPECT_EQ(inner->flow.destination_port, 53);
-  EXPECT_EQ(inner->flow.destination[3], 2);
+  EXPECT_EQ(inner->flow.family(), Family::ipv4);
+  EXPECT_EQ(inner->flow.protocol(), 17);
+  EXPECT_EQ(inner->flow.source_port(), 1234);
+  EXPECT_EQ(inner->flow.destination_port(), 53);
+  EXPECT_EQ(inner->flow.destination[0] >> 24 & 0xff, 2u);
 }
 
 TEST(InnerPacket, ReadsTheFlowOfUdpOverIpv6) {
   const Bytes packet = test::udp_packet("fd00::1", "fd00::2", 40, 1234, 53);
   const auto inner = parse_inner(packet);
   ASSERT_TRUE(inner);
-  EXPECT_EQ(inner->flow.family, Family::ipv6);
-  EXPECT_EQ(inner->flow.protocol, 17);
-  EXPECT_EQ(inner->flow.destination_port, 53);
+  EXPECT_EQ(inner->flow.family(), Family::ipv6);
+  EXPECT_EQ(inner->flow.protocol(), 17);
+  EXPECT_EQ(inner->flow.destination_port(), 53);
 }
 
 TEST(InnerPacket, WalksIpv6ExtensionHeaders) {
@@ -41,8 +41,8 @@ TEST(InnerPacket, WalksIpv6ExtensionHeaders) {
   packet[5] = static_cast<std::uint8_t>(packet[5] + 8);
   const auto inner = parse_inner(packet);
   ASSERT_TRUE(inner);
-  EXPECT_EQ(inner->flow.protocol, 17);
-  EXPECT_EQ(inner->flow.source_port, 1234);
+  EXPECT_EQ(inner->flow.protocol(), 17);
+  EXPECT_EQ(inner->flow.source_port(), 1234);
 }
 
 TEST(InnerPacket, LaterFragmentsHaveNoPorts) {
@@ -50,8 +50,8 @@ TEST(InnerPacket, LaterFragmentsHaveNoPorts) {
   packet[7] = 5;  // fragment offset
   const auto inner = parse_inner(packet);
   ASSERT_TRUE(inner);
-  EXPECT_EQ(inner->flow.source_port, 0);
-  EXPECT_EQ(inner->flow.destination_port, 0);
+  EXPECT_EQ(inner->flow.source_port(), 0);
+  EXPECT_EQ(inner->flow.destination_port(), 0);
 }
 
 TEST(InnerPacket, WhatFollowsThePacketIsNotPartOfIt) {

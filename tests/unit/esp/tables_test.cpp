@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
 #include <deque>
 #include <random>
 #include <unordered_map>
@@ -14,17 +18,13 @@ namespace {
 IpPrefix prefix(std::string_view text) { return IpPrefix::parse(text).value(); }
 IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
 
+using Words = std::array<std::uint64_t, 2>;
+
 FlowKey flow(std::string_view source, std::string_view destination, std::uint8_t protocol = 6,
              std::uint16_t source_port = 1000, std::uint16_t destination_port = 80) {
-  FlowKey key;
   const IpAddress from = address(source), to = address(destination);
-  key.family = from.family;
-  std::ranges::copy(from.view(), key.source);
-  std::ranges::copy(to.view(), key.destination);
-  key.protocol = protocol;
-  key.source_port = source_port;
-  key.destination_port = destination_port;
-  return key;
+  return {std::bit_cast<Words>(from.bytes), std::bit_cast<Words>(to.bytes),
+          FlowKey::pack(from.family, protocol, source_port, destination_port)};
 }
 
 class PolicyTableTest : public testing::Test {
@@ -115,11 +115,10 @@ TEST_F(PolicyTableTest, AgreesWithALinearSearchOverRandomPolicies) {
       policies.erase(policies.begin() + static_cast<std::ptrdiff_t>(victim));
     }
     for (int probe = 0; probe < 50; ++probe) {
-      FlowKey key = flow("10.0.0.1", "10.0.0.1");
-      for (int b = 1; b < 4; ++b) {
-        key.source[b] = static_cast<std::uint8_t>(random() % 3);
-        key.destination[b] = static_cast<std::uint8_t>(random() % 3);
-      }
+      const auto host = [&] {
+        return fmt::format("10.{}.{}.{}", random() % 3, random() % 3, random() % 3);
+      };
+      const FlowKey key = flow(host(), host());
       OutboundSa* expected = nullptr;
       int best = -1;
       for (const Policy& p : policies) {  // later ones are newer, so >= keeps the newest

@@ -94,6 +94,15 @@ TEST(Registry, KeepsTheFirstOfTwoPluginsOfOneName) {
   expect_working(*loaded, "good", "cpu");
 }
 
+TEST(Registry, KnowsWhoseAPluginIsThatCannotRunHere) {
+  PluginFolder folder;
+  folder.add("needs_cpu", "a");
+  folder.add("other_abi", "b");
+  const LoadedRegistry loaded(folder.path());
+  EXPECT_EQ(loaded.find("needs_cpu").vendor, "Zoo");
+  EXPECT_EQ(loaded.find("other_abi").version, "1.0");
+}
+
 TEST(Registry, SaysWhichFolderIsMissing) {
   const auto secrets = std::move(SecretPool::create()).value();
   const auto loaded = Registry::load({.folders = {"/nonexistent/plugins"}}, *secrets);

@@ -49,8 +49,9 @@ TEST(TrustedFile, MayLieBelowAStickyFolderButNotInOne) {
 }
 
 TEST(TrustedFile, IsARegularFile) {
-  for (const mode_t kind : {S_IFIFO, S_IFCHR, S_IFBLK, S_IFSOCK, S_IFDIR})
-    EXPECT_FALSE(trusted(mode_t(kind) | 0644, 0, PathRole::file));
+  for (const mode_t kind :
+       std::initializer_list<mode_t>{S_IFIFO, S_IFCHR, S_IFBLK, S_IFSOCK, S_IFDIR})
+    EXPECT_FALSE(trusted(kind | 0644, 0, PathRole::file));
 }
 
 TEST(TrustedFile, IsOpenedForReading) {

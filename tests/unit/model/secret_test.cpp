@@ -98,7 +98,8 @@ TEST(SecretPool, UsesReleasedMemoryAgain) {
 TEST(SecretPool, NeverGivesTheSameBytesTwice) {
   const auto pool = new_pool();
   std::vector<std::pair<std::uint8_t*, std::size_t>> given;
-  for (const std::size_t size : {16, 60000, 3, 200, 33, 65536, 1, 5000, 64, 65, 48, 300, 17, 9}) {
+  constexpr std::size_t sizes[] = {16, 60000, 3, 200, 33, 65536, 1, 5000, 64, 65, 48, 300, 17, 9};
+  for (const std::size_t size : sizes) {
     for (int i = 0; i < 7; ++i) given.emplace_back(*pool->allocate(size), size);
   }
   std::ranges::sort(given);

@@ -156,6 +156,20 @@ TEST_F(PlacerLossTest, AnUnpluggedDeviceComesBackToUse) {
   EXPECT_EQ(card().counters().devices_opened, 2u);
 }
 
+TEST_F(PlacerLossTest, WhenEverythingIsUnpluggedTheSaMayBePlacedLater) {
+  place("a");
+  for (const auto& fake : fakes_) fake.control().unplug();
+  EXPECT_EQ(place("a"), "capacity");
+  EXPECT_THAT(last_error_, HasSubstr("device.absent"));
+}
+
+TEST_F(PlacerLossTest, ADeviceThatRefusesAQueueAsLostIsQuarantined) {
+  place("a");
+  placer_->refused(sample::sa("a"), "nic", "card0", {ErrorCode::lost, "the queue is gone"});
+  EXPECT_EQ(device("nic").state, DeviceState::quarantined);
+  EXPECT_EQ(place("a"), "openssl/cpu");
+}
+
 TEST_F(PlacerLossTest, ADeviceWithoutSasThatWentAndCameBackIsUsedAtOnce) {
   place("a");
   remove("a");

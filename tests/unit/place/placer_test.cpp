@@ -282,6 +282,18 @@ TEST_F(PlacerTest, ASessionLeftBehindByAMoveFreesItsRoomWhenItIsClosed) {
   EXPECT_EQ(place("c"), "nic/card0");
 }
 
+TEST_F(PlacerTest, ADeviceThatRefusedAfterTheSessionIsPassedOverNext) {
+  start_card_and_software(8);
+  EXPECT_EQ(place("a"), "nic/card0");
+  sessions_.clear();
+  placer_->refused(sample::sa("a"), "nic", "card0", {ErrorCode::transient, "no queue is free"});
+  EXPECT_EQ(load("nic"), 0u);
+  EXPECT_EQ(place("a"), "openssl/cpu");
+  EXPECT_THAT(last_decision_.candidates[0].sentence, HasSubstr("no queue is free"));
+  now_ += 250ms;
+  EXPECT_EQ(place("b"), "nic/card0");
+}
+
 TEST_F(PlacerTest, TenThousandSasComeAndGoAndLeaveNothingBehind) {
   start({FakeBackendBuilder{}
              .device("card0")

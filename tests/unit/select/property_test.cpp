@@ -12,7 +12,7 @@ namespace {
 
 using namespace test;
 
-constexpr int kRounds = 4000;
+constexpr int kRounds = 1200;
 
 class Maker {
  public:

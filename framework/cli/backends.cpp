@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends.hpp"
+
+#include <espalier/abi.h>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+extern "C" const espalier_plugin_entry espalier_plugin_openssl;
+
+namespace espalier::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Beside the program in a build tree, else where it is installed.
+std::vector<fs::path> own_folders(const std::function<void(int, std::string_view)>& log) {
+  std::error_code error;
+  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+  const fs::path built = (here / ".." / "plugins").lexically_normal();
+  const fs::path installed =
+      (here / ".." / ESPALIER_LIBDIR / "espalier" / "plugins").lexically_normal();
+  for (const fs::path& folder : {built, installed})
+    if (fs::is_directory(folder, error)) return {folder};
+  log(ESPALIER_LOG_WARNING,
+      fmt::format("There is no plugin folder, neither '{}' nor '{}': only the built-in backend "
+                  "'openssl' is there. Install Espalier's plugins, or name their folder in the "
+                  "configuration ([plugins]) or with --plugins.",
+                  built.native(), installed.native()));
+  return {};
+}
+
+}  // namespace
+
+BackendOptions backend_options(const GatewayConfig& config) {
+  return {config.plugin_folders, config.backend_options, config.policy.excluded};
+}
+
+Result<std::unique_ptr<Registry>> load_backends(
+    const BackendOptions& options, SecretPool& secrets,
+    std::function<void(int level, std::string_view text)> log) {
+  RegistryOptions wanted;
+  wanted.folders = options.folders.empty() ? own_folders(log) : options.folders;
+  wanted.backend_options = options.options;
+  wanted.disabled = options.disabled;
+  wanted.log = std::move(log);
+  auto registry = Registry::load(wanted, secrets);
+  if (!registry) return registry;
+  const auto own = options.options.find("openssl");
+  const auto added = (*registry)->add_builtin("openssl", espalier_plugin_openssl,
+                                              own == options.options.end() ? "{}" : own->second);
+  if (!added && added.error().code != ErrorCode::conflict) return std::unexpected(added.error());
+  return registry;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "configuration.hpp"
+#include "verbs.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+namespace espalier::cli {
+namespace {
+
+struct Options {
+  ConfigOptions config;
+  bool json = false;
+};
+
+int check(const Options& options, const Console& console) {
+  const auto secrets = SecretPool::create();
+  if (!secrets) return console.fail(secrets.error());
+  const ConfigReading reading =
+      read_config(options.config.file, **secrets, options.config.overrides);
+  if (options.json) {
+    console.print_json({{"file", options.config.file.native()},
+                        {"usable", reading.config.has_value()},
+                        {"findings", findings_json(reading.findings)}});
+  } else {
+    for (const Diagnostic& finding : reading.findings) console.print(to_string(finding) + '\n');
+    if (reading.config)
+      console.print(fmt::format("{}: {} sites, {} tunnels: good\n", options.config.file.native(),
+                                reading.config->sites.size(), reading.config->tunnels.size()));
+  }
+  return reading.config ? kDone : kUsage;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, const Console& console, int& exit_code) {
+  auto* verb = app.add_subcommand("check", "Lint a configuration: every finding at once");
+  const auto options = std::make_shared<Options>();
+  add_config_options(*verb, options->config);
+  verb->add_flag("--json", options->json, "As JSON");
+  verb->footer("Examples:\n  espalier check site-to-site.toml\n  espalier check --json gw.toml");
+  verb->callback([=, &console, &exit_code] { exit_code = check(*options, console); });
+}
+
+}  // namespace espalier::cli

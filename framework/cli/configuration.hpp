@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/config.hpp>
+
+#include "console.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+// The options that every verb with a configuration has.
+struct ConfigOptions {
+  std::filesystem::path file;
+  ConfigOverrides overrides;
+};
+void add_config_options(CLI::App& verb, ConfigOptions& options);
+
+// Reads the configuration and tells all its findings; nothing if there is an error among them.
+std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretPool& secrets,
+                                           const Console& console);
+
+nlohmann::ordered_json findings_json(const std::vector<Diagnostic>& findings);
+
+}  // namespace espalier::cli

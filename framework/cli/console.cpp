@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "console.hpp"
+
+#include "model/json_text.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace espalier::cli {
+
+// https://no-color.org
+Console::Console() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  style_.colour = ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+}
+
+void Console::print(std::string_view text) const {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Console::print_json(const nlohmann::ordered_json& value) const { print(json_text(value)); }
+
+void Console::tell(std::string_view sentence) const {
+  while (sentence.ends_with('\n')) sentence.remove_suffix(1);
+  fmt::print(stderr, "espalier: {}\n", sentence);
+}
+
+int Console::fail(const Error& error) const {
+  tell(error.message);
+  return kFailed;
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/result.hpp>
+
+#include "observe/text_table.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string_view>
+
+namespace espalier::cli {
+
+// What the command's exit code says.
+enum ExitCode : int {
+  kDone = 0,
+  kFailed = 1,  // what was asked failed
+  kUsage = 2,   // bad usage or configuration
+};
+
+// Where a verb writes: results on stdout, messages on stderr, one sentence a line.
+class Console {
+ public:
+  Console();
+
+  const TextStyle& style() const noexcept { return style_; }
+  void print(std::string_view text) const;
+  void print_json(const nlohmann::ordered_json& value) const;
+  void tell(std::string_view sentence) const;
+  // Tells the error and gives the exit code for it.
+  int fail(const Error& error) const;
+
+ private:
+  TextStyle style_;
+};
+
+}  // namespace espalier::cli

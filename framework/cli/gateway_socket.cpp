@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway_socket.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace espalier::cli {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kFolder = "/run/espalier";
+
+}  // namespace
+
+void add_socket_option(CLI::App& verb, fs::path& socket) {
+  verb.add_option("--socket", socket,
+                  "Control socket of the gateway; default: the only one in /run/espalier")
+      ->envname("ESPALIER_SOCKET");
+}
+
+Result<fs::path> gateway_socket(const fs::path& given) {
+  if (!given.empty()) return given;
+  std::vector<fs::path> sockets;
+  std::error_code error;
+  for (fs::directory_iterator entry(kFolder, error), end; !error && entry != end;
+       entry.increment(error))
+    if (entry->is_socket(error)) sockets.push_back(entry->path());
+  if (sockets.size() == 1) return sockets.front();
+  if (sockets.empty())
+    return fail(ErrorCode::not_found,
+                fmt::format("No gateway is running: there is no socket in '{}'. Start one with "
+                            "'espalier run CONFIG', or name its socket with --socket.",
+                            kFolder));
+  std::ranges::sort(sockets);
+  std::string names;
+  for (const fs::path& socket : sockets) names += ' ' + socket.native();
+  return fail(ErrorCode::invalid,
+              fmt::format("Several gateways run here; name one with --socket:{}", names));
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/result.hpp>
+
+#include <filesystem>
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+// The option --socket, with $ESPALIER_SOCKET as its default.
+void add_socket_option(CLI::App& verb, std::filesystem::path& socket);
+
+// The socket to talk to: as given, else the only one in /run/espalier.
+Result<std::filesystem::path> gateway_socket(const std::filesystem::path& given);
+
+}  // namespace espalier::cli

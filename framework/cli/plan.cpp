@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends.hpp"
+#include "configuration.hpp"
+#include "plan_sas.hpp"
+#include "verbs.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <system_error>
+
+namespace espalier::cli {
+namespace {
+
+struct Options {
+  ConfigOptions config;
+  std::filesystem::path inventory;
+  bool verbose = false;
+  bool json = false;
+};
+
+Result<Inventory> saved_inventory(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in.is_open() || in.bad())
+    return fail(ErrorCode::io,
+                fmt::format("The inventory '{}' cannot be read: {}. 'espalier probe --save FILE' "
+                            "writes one.",
+                            file.native(), std::generic_category().message(errno)));
+  auto inventory = inventory_from_json(text);
+  if (inventory) return inventory;
+  return fail(inventory.error().code,
+              fmt::format("{}: {}", file.native(), inventory.error().message));
+}
+
+Result<Inventory> this_machine(const GatewayConfig& config, SecretPool& secrets,
+                               const Console& console) {
+  const auto registry = load_backends(backend_options(config), secrets,
+                                      [&](int, std::string_view text) { console.tell(text); });
+  if (!registry) return std::unexpected(registry.error());
+  Inventory inventory;
+  inventory.backends = (*registry)->backends();
+  return inventory;
+}
+
+int plan(const Options& options, const Console& console) {
+  const auto secrets = SecretPool::create();
+  if (!secrets) return console.fail(secrets.error());
+  const auto config = configuration(options.config, **secrets, console);
+  if (!config) return kUsage;
+  const auto specs = sa_specs(*config, "");
+  if (!specs) {
+    console.tell(specs.error().message);
+    return kUsage;
+  }
+  auto inventory = options.inventory.empty() ? this_machine(*config, **secrets, console)
+                                             : saved_inventory(options.inventory);
+  if (!inventory) return console.fail(inventory.error());
+  inventory->dataplane = config->dataplane;
+  const auto planned = plan_sas(*specs, std::move(*inventory), config->policy);
+
+  if (options.json)
+    console.print_json(plan_json(planned));
+  else if (options.verbose)
+    for (const PlannedSa& sa : planned) console.print(to_text(sa.decision));
+  else
+    console.print(render_plan(planned, console.style()));
+  const auto homeless = std::ranges::count_if(
+      planned, [](const PlannedSa& sa) { return !sa.decision.chosen.has_value(); });
+  if (homeless == 0) return kDone;
+  console.tell(fmt::format("No backend is left for {} of {} SAs.{}", homeless, planned.size(),
+                           options.verbose || options.json ? "" : " --verbose shows why."));
+  return kFailed;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, const Console& console, int& exit_code) {
+  auto* verb = app.add_subcommand(
+      "plan", "Show where each SA of a configuration would go, and why; changes nothing");
+  const auto options = std::make_shared<Options>();
+  add_config_options(*verb, options->config);
+  verb->add_option("--inventory", options->inventory,
+                   "Plan for the machine of this file, which 'probe --save' wrote");
+  verb->add_flag("--verbose,-v", options->verbose, "Every candidate with its sentence");
+  verb->add_flag("--json", options->json, "As JSON: the decisions");
+  verb->footer(
+      "Examples:\n  espalier plan site-to-site.toml --site east\n"
+      "  espalier plan site-to-site.toml --site east --inventory other-machine.json");
+  verb->callback([=, &console, &exit_code] { exit_code = plan(*options, console); });
+}
+
+}  // namespace espalier::cli

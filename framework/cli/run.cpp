@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends.hpp"
+#include "configuration.hpp"
+#include "run_keys.hpp"
+#include "run_loop.hpp"
+#include "run_network.hpp"
+#include "run_process.hpp"
+#include "verbs.hpp"
+
+#include "gateway/control_service.hpp"
+#include "observe/render.hpp"
+
+#include <espalier/abi.h>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+namespace espalier::cli {
+namespace {
+
+struct Options {
+  ConfigOptions config;
+  bool json = false;
+};
+
+using Log = StopSignals::Log;
+
+Log make_log() {
+  const auto logger = std::make_shared<spdlog::logger>(
+      "espalier", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%n: %l: %v");
+  return [logger](int level, std::string_view text) {
+    constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
+                                                    spdlog::level::warn, spdlog::level::err};
+    logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}", text);
+  };
+}
+
+Result<void> check_dataplane(const GatewayConfig& config) {
+  if (config.dataplane == Dataplane::userspace) return {};
+  return fail(ErrorCode::unsupported,
+              fmt::format("{} asks for the kernel dataplane, which this version of Espalier cannot "
+                          "run yet. 'espalier plan' shows where its SAs would go; to run it now, "
+                          "set 'dataplane = \"userspace\"'.",
+                          config.file.native()));
+}
+
+// That every SA has a place to go, before its one-time keys are claimed.
+Result<void> check_places(const std::vector<SaSpec>& specs, const Placer& placer) {
+  const Inventory inventory = placer.inventory();
+  for (const SaSpec& spec : specs) {
+    const Decision decision = select(spec, inventory, placer.policy());
+    if (!decision.chosen)
+      return fail(ErrorCode::unsupported,
+                  fmt::format("No backend is left for SA '{}'. Allow another in the policy, or "
+                              "change its transform. What was considered:\n{}",
+                              spec.name, to_text(decision)));
+  }
+  return {};
+}
+
+// A gateway from its configuration to its end. Members are destroyed in reverse order.
+class Run {
+ public:
+  Run(GatewayConfig config, SecretPool& secrets, Log log)
+      : config_(std::move(config)), secrets_(secrets), log_(std::move(log)) {}
+
+  // Everything up to the first packet. What can fail without harm comes before keys are claimed.
+  Result<void> start();
+  void serve();
+  void print_end(const Console& console, bool json);
+
+ private:
+  Result<void> prepare_backends();
+  Result<void> add_sas();
+  void start_control(ControlSocket socket);
+
+  boost::asio::io_context loop_;
+  GatewayConfig config_;
+  SecretPool& secrets_;
+  Log log_;
+  StopSignals signals_{loop_, log_};
+  std::vector<SaSpec> specs_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Placer> placer_;
+  Network network_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<Monitor> monitor_;
+  std::unique_ptr<ControlService> service_;
+  std::unique_ptr<ControlServer> server_;
+};
+
+Result<void> Run::prepare_backends() {
+  auto registry = load_backends(backend_options(config_), secrets_, log_);
+  if (!registry) return std::unexpected(registry.error());
+  registry_ = std::move(*registry);
+  for (const BackendInfo& backend : registry_->backends())
+    if (!backend.rejected.empty())
+      log_(ESPALIER_LOG_WARNING,
+           fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
+  placer_ = std::make_unique<Placer>(*registry_, config_.policy);
+  return check_places(specs_, *placer_);
+}
+
+Result<void> Run::start() {
+  auto specs = sa_specs(config_, "");
+  if (!specs) return std::unexpected(specs.error());
+  specs_ = std::move(*specs);
+  const auto hardened = harden_process();
+  if (!hardened) return std::unexpected(hardened.error());
+  if (!hardened->warning.empty()) log_(ESPALIER_LOG_WARNING, hardened->warning);
+  if (auto prepared = prepare_backends(); !prepared) return prepared;
+  auto socket = ControlSocket::listen(config_.control_socket);
+  if (!socket) return std::unexpected(socket.error());
+  auto network = open_network(config_);
+  if (!network) return std::unexpected(network.error());
+  network_ = std::move(*network);
+  auto engine = Engine::create({}, std::move(network_.ports));
+  if (!engine) return std::unexpected(engine.error());
+  engine_ = std::move(*engine);
+  gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);
+  monitor_ = std::make_unique<Monitor>(*gateway_, network_.counters);
+  if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
+  if (auto added = add_sas(); !added) return added;
+  start_control(std::move(*socket));
+  return {};
+}
+
+Result<void> Run::add_sas() {
+  auto keyed = claim_keys(config_, specs_, secrets_);
+  if (!keyed) return std::unexpected(keyed.error());
+  for (KeyedSa& sa : *keyed)
+    if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
+      return std::unexpected(added.error());
+  for (const std::string& tunnel : tunnels_by_socket(config_))
+    log_(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
+                                        config_.control_socket.native()));
+  return {};
+}
+
+void Run::start_control(ControlSocket socket) {
+  service_ = std::make_unique<ControlService>(
+      *gateway_, *monitor_, secrets_,
+      ControlService::Identity{config_.site, config_.file.native(), config_.dataplane,
+                               config_.workers});
+  server_ = std::make_unique<ControlServer>(
+      loop_, std::move(socket), [this](std::span<char> line) { return service_->answer(line); },
+      [this] { loop_.stop(); });
+}
+
+void Run::serve() {
+  RunLoop loop(loop_, *gateway_, *engine_, *monitor_, log_);
+  signals_.on_stop([&] { loop.stop(); });
+  engine_->start();
+  log_(ESPALIER_LOG_INFO,
+       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site,
+                   gateway_->list().size(), config_.control_socket.native()));
+  if (!signals_.stopped()) loop.run();
+  engine_->stop();
+  signals_.on_stop({});
+}
+
+void Run::print_end(const Console& console, bool json) {
+  monitor_->sample(std::chrono::steady_clock::now());
+  const auto reports = monitor_->reports();
+  const auto drops = drops_json(gateway_->drops());
+  if (!json) {
+    console.print(render_sas(reports, console.style()));
+    console.print('\n' + render_drops(drops, console.style()));
+    return;
+  }
+  auto list = nlohmann::ordered_json::array();
+  for (const SaReport& report : reports) list.push_back(to_json(report));
+  console.print_json({{"sas", list}, {"drops", drops}, {"wire", monitor_->port_counters()}});
+}
+
+int run(const Options& options, const Console& console) {
+  const auto secrets = SecretPool::create();
+  if (!secrets) return console.fail(secrets.error());
+  auto config = configuration(options.config, **secrets, console);
+  if (!config) return kUsage;
+  if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
+  Run gateway(std::move(*config), **secrets, make_log());
+  if (auto started = gateway.start(); !started) return console.fail(started.error());
+  gateway.serve();
+  gateway.print_end(console, options.json);
+  return kDone;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, const Console& console, int& exit_code) {
+  auto* verb = app.add_subcommand(
+      "run", "Run the gateway of a site until SIGTERM or SIGINT, then show what its SAs carried");
+  const auto options = std::make_shared<Options>();
+  add_config_options(*verb, options->config);
+  auto& overrides = options->config.overrides;
+  verb->add_option("--keys", overrides.key_folder, "Folder of the one-time key files");
+  verb->add_option("--state", overrides.state_directory, "Folder of the claims of used key files");
+  verb->add_option("--socket", overrides.control_socket, "Path of the control socket");
+  verb->add_flag("--json", options->json, "The closing table as JSON");
+  verb->footer(
+      "Needs root, or CAP_NET_ADMIN and /dev/net/tun; 'unshare -Urn' gives both to try.\n"
+      "Example:\n  espalier run site-to-site.toml --site east");
+  verb->callback([=, &console, &exit_code] { exit_code = run(*options, console); });
+}
+
+}  // namespace espalier::cli

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run_loop.hpp"
+
+#include <espalier/abi.h>
+
+#include <csignal>
+#include <utility>
+
+namespace espalier::cli {
+
+StopSignals::StopSignals(boost::asio::io_context& loop, Log log)
+    : loop_(loop), signals_(loop, SIGTERM, SIGINT, SIGHUP), log_(std::move(log)) {
+  wait();
+}
+
+void StopSignals::wait() {
+  signals_.async_wait([this](const auto& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      log_(ESPALIER_LOG_WARNING,
+           "SIGHUP is ignored: a running gateway does not read its configuration again. Restart "
+           "it, or change SAs with 'espalier sa'.");
+    } else {
+      stopped_ = true;
+      if (on_stop_) on_stop_();
+    }
+    wait();
+  });
+}
+
+bool StopSignals::stopped() {
+  loop_.poll();
+  return stopped_;
+}
+
+void StopSignals::on_stop(std::function<void()> call) { on_stop_ = std::move(call); }
+
+RunLoop::RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
+                 StopSignals::Log log)
+    : loop_(loop),
+      gateway_(gateway),
+      monitor_(monitor),
+      log_(std::move(log)),
+      engine_(loop, engine.event_descriptor()),
+      second_(loop) {}
+
+RunLoop::~RunLoop() { engine_.release(); }
+
+void RunLoop::run() {
+  wait_for_engine();
+  wait_for_second();
+  loop_.restart();
+  loop_.run();
+}
+
+void RunLoop::stop() { loop_.stop(); }
+
+void RunLoop::wait_for_engine() {
+  engine_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const auto& error) {
+    if (error) return;
+    gateway_.tend();  // logs by itself
+    wait_for_engine();
+  });
+}
+
+void RunLoop::wait_for_second() {
+  second_.expires_after(std::chrono::seconds(1));
+  second_.async_wait([this](const auto& error) {
+    if (error) return;
+    gateway_.tend();
+    for (const std::string& warning : monitor_.sample(std::chrono::steady_clock::now()))
+      log_(ESPALIER_LOG_WARNING, warning);
+    wait_for_second();
+  });
+}
+
+}  // namespace espalier::cli

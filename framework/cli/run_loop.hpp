@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/engine.hpp>
+#include <espalier/gateway.hpp>
+
+#include "gateway/control_server.hpp"
+#include "gateway/monitor.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace espalier::cli {
+
+// The signals of a run. From its construction on SIGTERM and SIGINT only ask for the end, so that
+// an interrupted start takes the same clean way out. [control]
+class StopSignals {
+ public:
+  using Log = std::function<void(int level, std::string_view text)>;
+
+  StopSignals(boost::asio::io_context& loop, Log log);
+
+  bool stopped();                       // looks without waiting
+  void on_stop(std::function<void()>);  // called at the first one from now on
+
+ private:
+  void wait();
+
+  boost::asio::io_context& loop_;
+  boost::asio::signal_set signals_;
+  Log log_;
+  std::function<void()> on_stop_;
+  bool stopped_ = false;
+};
+
+// The control thread's loop: tends the gateway when its engine has news and every second.
+class RunLoop {
+ public:
+  RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
+          StopSignals::Log log);
+  ~RunLoop();
+
+  void run();  // until stop()
+  void stop();
+
+ private:
+  void wait_for_engine();
+  void wait_for_second();
+
+  boost::asio::io_context& loop_;
+  Gateway& gateway_;
+  Monitor& monitor_;
+  StopSignals::Log log_;
+  boost::asio::posix::stream_descriptor engine_;  // the engine's: not closed here
+  boost::asio::steady_timer second_;
+};
+
+}  // namespace espalier::cli

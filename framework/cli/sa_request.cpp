@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sa_request.hpp"
+
+#include <espalier/secret.hpp>
+
+#include "gateway/control_socket.hpp"
+#include "io/descriptor.hpp"
+#include "io/os_error.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+namespace espalier::cli {
+namespace {
+
+// Fills the buffer from the file; gives the number of bytes, one more than fits if it is longer.
+Result<std::size_t> read_file(const std::filesystem::path& file, std::span<char> buffer) {
+  io::Descriptor opened;
+  if (file != "-") opened = io::Descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const int fd = file == "-" ? STDIN_FILENO : opened.get();
+  std::size_t used = 0;
+  while (fd >= 0 && used < buffer.size()) {
+    const ssize_t got = ::read(fd, buffer.data() + used, buffer.size() - used);
+    if (got == 0) return used;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) break;
+    used += static_cast<std::size_t>(got);
+  }
+  if (used == buffer.size())
+    return fail(ErrorCode::invalid, fmt::format("'{}' is longer than the {} bytes that a request "
+                                                "may have.",
+                                                file.native(), kMaxControlLine));
+  return fail(ErrorCode::io,
+              fmt::format("'{}' cannot be read: {}.", file.native(), io::words_of(errno)));
+}
+
+}  // namespace
+
+// The request is the head with the members of the file's object behind its own: no second copy of
+// the keys is made, as parsing the file would.
+Result<SaRequest> SaRequest::read(const std::filesystem::path& file, const nlohmann::json& head) {
+  SaRequest request;
+  request.buffer_.resize(kMaxControlLine);
+  std::string start = head.dump();
+  start.back() = ',';  // instead of the closing brace
+  std::ranges::copy(start, request.buffer_.begin());
+  const std::span<char> room = std::span(request.buffer_).subspan(start.size());
+  const auto got = read_file(file, room);
+  if (!got) return std::unexpected(got.error());
+  const auto text = room.first(*got);
+  const auto brace = std::ranges::find_if(
+      text, [](char c) { return c != ' ' && c != '\n' && c != '\r' && c != '\t'; });
+  if (brace == text.end() || *brace != '{')
+    return fail(ErrorCode::invalid,
+                fmt::format("'{}' does not hold a JSON object with \"sa\" and \"keys\". 'espalier "
+                            "sa add --help' shows one.",
+                            file.native()));
+  *brace = ' ';
+  std::ranges::replace(text, '\n', ' ');  // only between tokens can there be one
+  request.used_ = start.size() + *got;
+  return request;
+}
+
+SaRequest::~SaRequest() { wipe(buffer_.data(), buffer_.size()); }
+
+}  // namespace espalier::cli

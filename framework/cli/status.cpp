@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway_socket.hpp"
+#include "verbs.hpp"
+
+#include "gateway/control_client.hpp"
+#include "observe/render.hpp"
+#include "observe/sa_report.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace espalier::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path socket;
+  bool json = false;
+};
+
+std::string render(const nlohmann::ordered_json& status, const TextStyle& style) {
+  std::vector<SaReport> reports;
+  for (const auto& sa : status.at("sas")) reports.push_back(sa_report_from_json(sa));
+  auto dropped = status.at("drops");
+  for (const auto& [name, count] : status.at("wire").items()) dropped["wire: " + name] = count;
+  return fmt::format("Site {} of {}: pid {}, {} dataplane, {} workers, up {} s\n\n{}\n{}",
+                     status.at("site").get<std::string>(), status.at("config").get<std::string>(),
+                     status.at("pid").get<int>(), status.at("dataplane").get<std::string>(),
+                     status.at("workers").get<int>(), status.at("uptime_seconds").get<long>(),
+                     render_sas(reports, style), render_drops(dropped, style));
+}
+
+int status(const Options& options, const Console& console) {
+  const auto socket = gateway_socket(options.socket);
+  if (!socket) return console.fail(socket.error());
+  auto reply = ask_gateway(*socket, nlohmann::json{{"verb", "status"}});
+  if (!reply) return console.fail(reply.error());
+  reply->erase("ok");
+  if (options.json)
+    console.print_json(*reply);
+  else
+    console.print(render(*reply, console.style()));
+  return kDone;
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, const Console& console, int& exit_code) {
+  auto* verb = app.add_subcommand("status", "Show a running gateway: its SAs, and what it dropped");
+  const auto options = std::make_shared<Options>();
+  add_socket_option(*verb, options->socket);
+  verb->add_flag("--json", options->json, "As JSON");
+  verb->footer(
+      "Examples:\n  espalier status\n  espalier status --json --socket /run/espalier/a.sock");
+  verb->callback([=, &console, &exit_code] { exit_code = status(*options, console); });
+}
+
+}  // namespace espalier::cli

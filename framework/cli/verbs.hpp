@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One function a verb: adds it with its options to the command line. The verb sets `exit_code`
+// when it has run.
+#pragma once
+
+#include "console.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace espalier::cli {
+
+void add_run(CLI::App& app, const Console& console, int& exit_code);
+void add_check(CLI::App& app, const Console& console, int& exit_code);
+void add_plan(CLI::App& app, const Console& console, int& exit_code);
+void add_probe(CLI::App& app, const Console& console, int& exit_code);
+void add_keygen(CLI::App& app, const Console& console, int& exit_code);
+void add_sa(CLI::App& app, const Console& console, int& exit_code);
+void add_status(CLI::App& app, const Console& console, int& exit_code);
+void add_explain(CLI::App& app, const Console& console, int& exit_code);
+void add_transforms(CLI::App& app, const Console& console, int& exit_code);
+void add_version(CLI::App& app, const Console& console, int& exit_code);
+
+}  // namespace espalier::cli

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees of `espalier run` when something is wrong: the sentence, word for word, the
+exit code, and that nothing half-applied stays behind."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+import lab  # noqa: E402
+from gateway import Espalier, Gateway  # noqa: E402
+from netns import udp_socket  # noqa: E402
+
+CONFIG = """\
+[site.left]
+address = "192.0.2.1"
+networks = ["10.1.0.0/24"]
+tun = { name = "esp0", addresses = ["10.1.0.1/24"] }
+
+[site.right]
+address = "192.0.2.2"
+networks = ["10.2.0.0/24"]
+
+[[tunnel]]
+name = "peer"
+sites = ["left", "right"]
+transform = "aes256gcm16"
+keys = { file = "{site}.keys" }
+"""
+FROM_FILE = 'keys = { file = "{site}.keys" }'
+KEYS_AT = 'keys = { static = { spi = [%s], forward = { cipher_key = "%s", integrity_key = "%s" }, ' \
+          'backward = { cipher_key = "%s", integrity_key = "%s" } } }'
+FOLDER = lab.FOLDER
+FILE = FOLDER / "site.toml"
+
+
+def static_keys(spis="300, 301", cipher_key="0a" * 16):
+    keys = KEYS_AT % (spis, cipher_key, "0b" * 32, "0c" * 16, "0d" * 32)
+    return CONFIG.replace("aes256gcm16", "aes128-sha256").replace(FROM_FILE, keys)
+
+
+class Messages(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.network = lab.Lab({"left": "192.0.2.1/24", "right": "192.0.2.2/24"})
+        self.addCleanup(self.network.__exit__)
+        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
+        self.before = self.state_of_the_system()
+
+    def state_of_the_system(self):
+        """Everything that a gateway could leave behind."""
+        return (self.network.run("left", "ip", "-br", "address").stdout,
+                self.network.run("left", "ip", "route", "show", "table", "all").stdout,
+                self.network.run("left", "ss", "-Hlun").stdout,
+                sorted(path.name for path in FOLDER.glob("*.sock")))
+
+    def command(self, config=CONFIG, site="left", under=(), keys=True):
+        FILE.write_text(config)
+        FILE.chmod(0o600)
+        if keys:
+            self.espalier.make_keys(FILE)
+        return self.network.within("left", *under, *self.espalier.command(
+            "run", FILE, "--site", site, "--keys", FOLDER, "--state", FOLDER / "state", "--socket",
+            FOLDER / "left.sock"))
+
+    def run_it(self, *arguments, **options):
+        return subprocess.run(self.command(*arguments, **options), text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, check=False, timeout=60)
+
+    @staticmethod
+    def sentences(result):
+        """What was said, without warnings about this machine and times that differ."""
+        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "TIME", result.stderr)
+        text = re.sub(r"claimed-[0-9a-f]{32}", "claimed-ID", text)
+        return [line for line in text.splitlines() if ": warning: " not in line]
+
+    def refuses(self, exit_code, *sentences, said=None):
+        self.assertEqual(self.sentences(said), list(sentences))
+        self.assertEqual(said.returncode, exit_code)
+        self.assertEqual(said.stdout, "")
+        self.assertEqual(self.state_of_the_system(), self.before, "it left something behind")
+
+    def refuses_the_configuration(self, said, *findings):
+        self.refuses(2, *(f"{FILE}{finding}" for finding in findings),
+                     f"espalier: '{FILE}' is not a usable configuration.", said=said)
+
+    # The configuration
+
+    def test_an_unknown_transform(self):
+        self.refuses_the_configuration(
+            self.run_it(CONFIG.replace("aes256gcm16", "aes257gcm16"), keys=False),
+            ":13:13: error: 'transform': unknown transform 'aes257gcm16'; did you mean 'aes256gcm16'?")
+
+    def test_every_mistake_is_told_at_once(self):
+        wrong = CONFIG.replace("aes256gcm16", "aes256gcm61") + "\n[gatway]\nworkers = 4\n"
+        result = self.run_it(wrong, keys=False)
+        self.refuses_the_configuration(
+            result, *[line.removeprefix(str(FILE)) for line in self.sentences(result)[:2]])
+        self.assertIn("did you mean 'aes256gcm16'?", result.stderr)
+        self.assertIn(":16:2: error: unknown key 'gatway' in the file; did you mean 'gateway'?",
+                      result.stderr)
+
+    def test_a_site_that_is_not_there(self):
+        self.refuses_the_configuration(self.run_it(site="middle"),
+                                       ": error: there is no [site.middle]")
+
+    def test_an_spi_of_the_reserved_range(self):
+        self.refuses_the_configuration(
+            self.run_it(static_keys(spis="255, 300"), keys=False),
+            ":14:28: error: SPI 255 is reserved (RFC 4303 2.1): expected one from 256 up")
+
+    def test_an_spi_that_is_taken(self):
+        third = '[site.third]\naddress = "192.0.2.3"\nnetworks = ["10.3.0.0/24"]\n'
+        first, second = static_keys().split("[[tunnel]]")
+        again = second.replace('"peer"', '"other"').replace('"right"', '"third"')
+        self.refuses_the_configuration(
+            self.run_it(f"{first}[[tunnel]]{second}{third}[[tunnel]]{again}", keys=False),
+            f":22:33: error: SPI 0x12d is taken already at site 'left', by {FILE}:14: expected one "
+            "of its own for each SA that a site receives")
+
+    def test_a_key_of_the_wrong_length(self):
+        self.refuses_the_configuration(
+            self.run_it(static_keys(cipher_key="0a" * 15), keys=False),
+            ":14:64: error: 'cipher_key' has 30 hex digits: aes128-sha256 needs 32 (16 bytes)")
+
+    def test_static_keys_for_a_counter_mode(self):
+        keys = KEYS_AT % ("300, 301", "0a" * 32, "", "0c" * 32, "")
+        self.refuses_the_configuration(
+            self.run_it(CONFIG.replace(FROM_FILE, keys), keys=False),
+            ":14:19: error: aes256gcm16 cannot run on static keys: after a restart it would use the "
+            "same key and numbers again, which lays the traffic open and lets anybody forge it; "
+            "write keys = { file = \"{site}.keys\" } and run 'espalier keygen', or hand keys over "
+            "the control socket with keys = { socket = true }")
+
+    # The keys
+
+    def test_no_key_file(self):
+        self.refuses(1, f"espalier: there is no key file {FOLDER}/left.keys: make it with 'espalier "
+                     "keygen', or say where it is with --keys FOLDER", said=self.run_it(keys=False))
+
+    def test_a_key_file_serves_one_run(self):
+        gateway = subprocess.Popen(self.command(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        shutil.copy(FOLDER / "left.keys", FOLDER / "copy")
+        lab.wait_until((FOLDER / "left.sock").exists, 20, "the gateway did not start")
+        lab.wait_until((FOLDER / "left.keys.used").exists, 20, "the keys were not claimed")
+        self.assertEqual(lab.stop(gateway), 0)
+        why = ("one-time keys serve one run, because numbers used twice under one key lay the "
+               "traffic open; make new ones with 'espalier keygen' and bring them to all ends")
+        self.refuses(1, f"espalier: the keys of {FOLDER}/left.keys were used on TIME (the file is now "
+                     f"{FOLDER}/left.keys.used): {why}", said=self.run_it(keys=False))
+        (FOLDER / "copy").rename(FOLDER / "left.keys")
+        self.refuses(1, f"espalier: the keys of {FOLDER}/left.keys were claimed on TIME already "
+                     f"(recorded in {FOLDER}/state/claimed-ID): {why}", said=self.run_it(keys=False))
+
+    # The machine
+
+    def test_no_backend_is_left(self):
+        result = self.run_it(CONFIG + '\n[policy]\nbackends = ["quickassist"]\nfallback = "fail"\n')
+        self.refuses(1, "espalier: No backend is left for SA 'peer/out'. Allow another in the policy, "
+                     "or change its transform. What was considered:",
+                     "peer/out: no backend can take it (no rule, fallback fail)",
+                     "   1  quickassist    device.absent  there is no such plugin here", said=result)
+        self.assertTrue((FOLDER / "left.keys").exists(), "the keys must not be used up")
+
+    def test_no_plugin_folder(self):
+        result = self.run_it(CONFIG + '\n[plugins]\nfolders = ["/nonexistent"]\n')
+        self.refuses(1, "espalier: the plugin folder /nonexistent cannot be read: No such file or "
+                     "directory; create it, or take it out of the list of plugin folders", said=result)
+
+    def test_the_kernel_dataplane(self):
+        result = self.run_it(CONFIG + '\n[gateway]\ndataplane = "kernel"\n')
+        self.refuses(1, f"espalier: {FILE} asks for the kernel dataplane, which this version of "
+                     "Espalier cannot run yet. 'espalier plan' shows where its SAs would go; to run "
+                     "it now, set 'dataplane = \"userspace\"'.", said=result)
+
+    def test_an_address_that_is_not_here(self):
+        result = self.run_it(CONFIG.replace("192.0.2.1", "192.0.2.9"))
+        self.refuses(1, "espalier: No interface of this machine has the address 192.0.2.9, so that "
+                     "UDP port 4500 cannot be opened on it. Set the address up first ('ip "
+                     "address'), or correct the 'address' of its [site] table.", said=result)
+
+    def test_a_port_that_is_taken(self):
+        with udp_socket("left", "192.0.2.1", 4500):
+            self.before = self.state_of_the_system()
+            self.refuses(1, "espalier: UDP port 4500 of 192.0.2.1 is taken by another program. Find it "
+                         "with 'ss -lunp sport = :4500', then stop it or give this site another port.",
+                         said=self.run_it())
+
+    def test_too_little_lockable_memory(self):
+        under = ["prlimit", "--memlock=4096:4096", "setpriv", "--bounding-set=-ipc_lock",
+                 "--inh-caps=-ipc_lock"]
+        self.refuses(1, "espalier: cannot lock 65536 bytes of memory for keys: the limit "
+                     "RLIMIT_MEMLOCK is 4096 bytes and used up; raise it with LimitMEMLOCK= in the "
+                     "service unit or 'ulimit -l', or give the program CAP_IPC_LOCK",
+                     said=self.run_it(under=under))
+
+    def test_no_permission_for_tun(self):
+        result = self.run_it(under=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
+        self.assertIn("TUN", self.sentences(result)[0])
+        self.refuses(1, *self.sentences(result), said=result)
+
+    # A gateway that runs
+
+    def gateway(self):
+        FILE.write_text(CONFIG)
+        self.espalier.make_keys(FILE)
+        return Gateway(self.espalier, self.network, "left", FILE).wait_until_ready()
+
+    def test_a_second_gateway_on_the_same_socket(self):
+        gateway = self.gateway()
+        self.before = self.state_of_the_system()
+        (FOLDER / "left.keys.used").unlink()
+        (FOLDER / "right.keys").unlink()
+        self.refuses(1, f"espalier: Espalier is already running: pid {gateway.process.pid} serves "
+                     f"'{FOLDER}/left.sock'. Stop it first, or set another 'control_socket'.",
+                     said=self.run_it())
+
+    def test_a_silent_peer(self):
+        gateway = self.gateway()
+        self.network.run("left", "ping", "-c", "1", "-W", "0.1", "10.2.0.1", check=False)
+        lab.wait_until(lambda: "192.0.2.2" in gateway.log(), 20, "nothing was said of the peer")
+        self.assertIn("warning", gateway.log())
+
+    def test_nobody_to_ask_for_a_status(self):
+        result = self.espalier.call("status", "--socket", FOLDER / "left.sock", site="left")
+        self.assertEqual(result.stderr, f"espalier: No gateway is running at '{FOLDER}/left.sock'. "
+                         "Start one with 'espalier run CONFIG', or name its socket with --socket.\n")
+        self.assertEqual(result.returncode, 1)
+
+    # Ends
+
+    def test_sigterm_ends_it_cleanly(self):
+        gateway = self.gateway()
+        self.assertNotEqual(self.state_of_the_system(), self.before)
+        self.assertEqual(lab.stop(gateway.process), 0)
+        self.assertEqual(self.state_of_the_system(), self.before)
+
+    def test_a_start_that_is_interrupted_leaves_nothing_behind(self):
+        self.command()
+        for step in range(40):
+            for file in FOLDER.glob("*.keys*"):
+                file.unlink()
+            process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                       text=True)
+            try:
+                process.wait(step * 0.01)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGTERM)
+            said = process.communicate(timeout=20)[1]
+            self.assertNotIn("Something that should not happen", said)
+            self.assertEqual(self.state_of_the_system(), self.before, f"after {step * 10} ms: {said}")
+
+
+if __name__ == "__main__":
+    lab.run_tests()
