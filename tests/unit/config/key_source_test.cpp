@@ -136,11 +136,19 @@ TEST_F(KeySource, TheTextOfAKeyIsNowhereInMemoryAfterwards) {
   std::random_device random;
   for (int i = 0; i < 32; ++i)
     scrambled += static_cast<char>("0123456789abcdef"[random() % 16] ^ kScramble);
-  const std::string text = static_base();
-  const std::size_t at = text.find(kCipher);
-  const std::filesystem::path file = write("gateway.toml", text.substr(0, at));
-  append_plain(file, scrambled);
-  std::ofstream(file, std::ios::app) << text.substr(at + kCipher.size());
+  // Many tunnels with that key: what is left behind is partly overwritten soon.
+  const std::filesystem::path file = write("gateway.toml", "");
+  for (int i = 0; i < 40; ++i) {
+    std::ofstream(file, std::ios::app) << fmt::format(
+        "[site.a{0}]\naddress = \"192.0.2.{0}\"\nnetworks = [\"10.1.{0}.0/24\"]\n"
+        "[site.b{0}]\naddress = \"198.51.100.{0}\"\nnetworks = [\"10.2.{0}.0/24\"]\n"
+        "[[tunnel]]\nname = \"t{0}\"\nsites = [\"a{0}\", \"b{0}\"]\ntransform = \"null-md5\"\n"
+        "[tunnel.keys.static]\nspi = [0x1001, 0x1002]\n"
+        "backward = {{ integrity_key = \"{1}\" }}\nforward = {{ integrity_key = \"",
+        i, kCipher);
+    append_plain(file, scrambled);
+    std::ofstream(file, std::ios::app) << "\" }\n";
+  }
   {
     const auto source = config::read_config_text(file);
     ASSERT_TRUE(source);

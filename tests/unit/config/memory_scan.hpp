@@ -29,8 +29,10 @@ inline constexpr bool kCanScanMemory = true;
 
 inline constexpr char kScramble = 0x55;  // what a scrambled text is combined with
 
-// How often the text whose scrambled form is given stands in a writable page.
-inline int copies_in_memory(const std::string& scrambled) {
+// How often the end of the text whose scrambled form is given stands in a writable page. (The
+// beginning of a block that was freed unwiped is overwritten by the heap.)
+inline int copies_in_memory(const std::string& text) {
+  const std::string scrambled = text.substr(text.size() - std::min<std::size_t>(text.size(), 12));
   int found = 0;
   std::ifstream maps("/proc/self/maps");
   const int memory = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
