@@ -55,7 +55,10 @@ int ask(const Options& options, const json& request, const Console& console) {
   if (!socket) return console.fail(socket.error());
   const auto reply = ask_gateway(*socket, request);
   if (!reply) return console.fail(reply.error());
-  if (!reply->contains("sas")) return kDone;
+  if (!reply->contains("sas")) {
+    if (options.json) console.print_json({{"deleted", options.name}});
+    return kDone;
+  }
   if (options.json) {
     console.print_json({{"sas", reply->at("sas")}});
     return kDone;
