@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 // The name of an SA in engine and ledger: unique over rekeys, since old and new live side by side
 // for a while.
-std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:08x}", sa.name, sa.spi); }
+std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:x}", sa.name, sa.spi); }
 std::string_view public_name(std::string_view engine_name) {
   return engine_name.substr(0, engine_name.rfind('#'));
 }
