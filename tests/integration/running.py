@@ -126,13 +126,10 @@ class Running(LabTest):
         self.assertIn("\noffice/out ", text)
         self.assertIn(f"pid {gateway.status()['pid']}", text)
 
-    def test_secrets_are_locked_and_the_socket_is_the_owners_alone(self):
+    def test_the_control_socket_is_its_owners_alone(self):
         self.configure()
         gateway = self.gateway().wait_until_ready()
         self.assertEqual(os.stat(gateway.socket).st_mode & 0o777, 0o600)
-        status = pathlib.Path(f"/proc/{gateway.status()['pid']}/status").read_text()
-        locked = next(line for line in status.splitlines() if line.startswith("VmLck"))
-        self.assertGreaterEqual(int(locked.split()[1]), 64, "kB")
 
     def test_a_killed_gateway_is_succeeded(self):
         self.configure()
