@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `espalier` command where no gateway runs: what it prints, where, and with which exit code."""
+
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+from gateway import Espalier  # noqa: E402
+
+DONE, FAILED, USAGE = 0, 1, 2
+VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "transforms",
+         "version")
+SITES = """
+[site.left]
+address = "192.0.2.1"
+networks = ["10.1.0.0/24"]
+tun = { name = "esp0", addresses = ["10.1.0.1/24"] }
+
+[site.right]
+address = "192.0.2.2"
+networks = ["10.2.0.0/24"]
+tun = { name = "esp0", addresses = ["10.2.0.1/24"] }
+"""
+TUNNEL = """
+[[tunnel]]
+name = "office"
+sites = ["left", "right"]
+transform = "aes256gcm16"
+keys = { file = "{site}.keys" }
+"""
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.config = self.write("site.toml", SITES + TUNNEL)
+        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
+
+    def write(self, name, text):
+        file = self.folder / name
+        file.write_text(text)
+        return file
+
+    def call(self, *arguments, code=DONE, **options):
+        result = self.espalier.call(*arguments, **options)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return result
+
+    def ask(self, *arguments, code=DONE):
+        return json.loads(self.call(*arguments, "--json", code=code).stdout)
+
+    def complaint(self, *arguments, code=FAILED, **options):
+        """The sentence on stderr of a call that fails and prints nothing else."""
+        result = self.call(*arguments, code=code, **options)
+        self.assertEqual(result.stdout, "")
+        return result.stderr
+
+    def test_every_verb_has_help_with_an_example(self):
+        for verb in VERBS:
+            result = self.call(verb, "--help")
+            self.assertTrue("espalier " + verb in result.stdout or verb == "sa", result.stdout)
+        for part in ("add", "rekey", "delete", "list"):
+            self.assertIn("Example:\n  espalier sa " + part, self.call("sa", part, "--help").stdout)
+        overview = self.call("--help").stdout
+        for verb in VERBS:
+            self.assertIn(f"\n  {verb} ", overview)
+
+    def test_bad_usage_has_its_own_exit_code(self):
+        for words in ((), ("plan",), ("plan", "--bogus"), ("sa",), ("sa", "add"), ("explain",)):
+            self.assertNotEqual(self.complaint(*words, code=USAGE), "", words)
+        self.assertIn("did you mean 'plan'?", self.complaint("pln", code=USAGE))
+
+    def test_version(self):
+        version = self.ask("version")
+        self.assertEqual(sorted(version), ["plugin_abi", "version"])
+        self.assertIn(version["version"], self.call("version").stdout)
+
+    def test_transforms(self):
+        names = [entry["name"] for entry in self.ask("transforms")["transforms"]]
+        self.assertIn("aes256gcm16", names)
+        for name in names:
+            self.assertIn(f"\n{name} ", self.call("transforms").stdout)
+
+    def test_check_finds_nothing_in_a_good_configuration(self):
+        self.assertIn("2 sites, 1 tunnels: good", self.call("check", self.config).stdout)
+        self.assertEqual(self.ask("check", self.config)["findings"], [])
+
+    def test_check_prints_every_finding_with_its_place(self):
+        bad = self.write("bad.toml", SITES + TUNNEL.replace("transform", "transfrom") + "x = 1\n")
+        lines = self.call("check", bad, code=USAGE).stdout.splitlines()
+        self.assertGreaterEqual(len(lines), 2, lines)
+        self.assertTrue(any(f"{bad}:15:1: error" in line and "transform" in line
+                            for line in lines), lines)
+        answer = self.ask("check", bad, code=USAGE)
+        self.assertFalse(answer["usable"])
+        self.assertEqual(len(answer["findings"]), len(lines))
+        self.assertEqual({finding["severity"] for finding in answer["findings"]}, {"error"})
+
+    def test_every_verb_refuses_a_bad_configuration(self):
+        bad = self.write("bad.toml", "[gatway]\n")
+        for verb in ("plan", "keygen", "run"):
+            self.assertIn("bad.toml:1:", self.complaint(verb, bad, code=USAGE))
+        self.assertIn("missing.toml", self.complaint("plan", self.folder / "missing.toml",
+                                                     code=USAGE))
+
+    def test_probe_lists_backends_and_saves_what_plan_reads(self):
+        saved = self.folder / "here.json"
+        printed = self.call("probe", "--save", saved, "--json").stdout
+        self.assertEqual(saved.read_text(), printed)
+        names = [backend["name"] for backend in json.loads(printed)["backends"]]
+        self.assertIn("openssl", names)
+        here = self.ask("plan", self.config, "--site", "left")
+        there = self.ask("plan", self.config, "--site", "left", "--inventory", saved)
+        self.assertEqual(here, there)
+
+    def test_probe_names_a_rejected_plugin_and_keeps_the_others(self):
+        plugins = self.folder / "plugins"
+        plugins.mkdir(mode=0o755)
+        (plugins / "broken.so").write_text("this is no shared library")
+        text = self.call("probe", "--plugins", plugins).stdout
+        self.assertRegex(text, r"rejected, .*/broken\.so\n  \S")
+        self.assertIn("openssl", text)
+
+    def test_probe_without_its_folder_says_so(self):
+        self.assertIn("/no/such/folder", self.complaint("probe", "--plugins", "/no/such/folder"))
+
+    def test_plan_shows_where_each_sa_would_go(self):
+        text = self.call("plan", self.config, "--site", "left").stdout
+        for sa in ("office/out", "office/in"):
+            self.assertIn(f"\n{sa} ", text)
+        decisions = self.ask("plan", self.config, "--site", "left")["decisions"]
+        self.assertEqual([decision["sa"] for decision in decisions], ["office/out", "office/in"])
+        for decision in decisions:
+            self.assertEqual(decision["candidates"][decision["chosen"]]["reason"], "chosen")
+
+    def test_plan_is_the_same_every_time(self):
+        arguments = ("plan", self.config, "--site", "left", "--json")
+        self.assertEqual(self.call(*arguments).stdout, self.call(*arguments).stdout)
+
+    def test_plan_counts_the_sas_before_each_against_capacity(self):
+        saved = self.folder / "here.json"
+        self.call("probe", "--save", saved)
+        inventory = json.loads(saved.read_text())
+        inventory["backends"] = [b for b in inventory["backends"] if b["name"] == "openssl"]
+        inventory["backends"][0]["devices"][0]["pools"] = [
+            {"name": "table", "kind": "sas", "directions": ["outbound", "inbound"],
+             "use": "counted", "capacity": 1, "used": 0}]
+        saved.write_text(json.dumps(inventory))
+        result = self.call("plan", self.config, "--site", "left", "--inventory", saved, "--json",
+                           code=FAILED)
+        first, second = json.loads(result.stdout)["decisions"]
+        self.assertEqual(first["candidates"][first["chosen"]]["backend"], "openssl")
+        self.assertIsNone(second["chosen"])
+        self.assertIn("capacity.sas", [c["reason"] for c in second["candidates"]])
+        self.assertIn("No backend is left for 1 of 2 SAs", result.stderr)
+
+    def test_plan_refuses_an_inventory_that_is_none(self):
+        for text in ("", "{}", "not json"):
+            file = self.write("inventory.json", text)
+            self.assertIn("inventory.json", self.complaint("plan", self.config, "--site", "left",
+                                                           "--inventory", file))
+
+    def test_plan_asks_which_site_is_meant(self):
+        self.assertIn("--site", self.complaint("plan", self.config, code=USAGE))
+        self.assertIn("did you mean 'left'?",
+                      self.complaint("plan", self.config, "--site", "lfet", code=USAGE))
+
+    def test_keygen_writes_a_file_for_each_site_once(self):
+        files = self.ask("keygen", self.config, "--out", self.folder / "keys")["files"]
+        self.assertEqual([pathlib.Path(file).name for file in files], ["left.keys", "right.keys"])
+        for file in files:
+            self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
+        self.assertIn("left.keys", self.complaint("keygen", self.config, "--out",
+                                                  self.folder / "keys"))
+
+    def test_run_refuses_the_kernel_dataplane_before_it_touches_anything(self):
+        self.call("keygen", self.config)
+        file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
+                          + SITES + TUNNEL)
+        self.assertIn("kernel dataplane", self.complaint("run", file))
+        self.assertTrue((self.folder / "left.keys").exists())
+
+    def test_without_a_gateway_its_verbs_say_so(self):
+        socket = self.folder / "none.sock"
+        self.write("sa.json", "{}")
+        for words in (("status",), ("explain", "x"), ("sa", "list"), ("sa", "delete", "x"),
+                      ("sa", "add", self.folder / "sa.json")):
+            self.assertIn("No gateway is running", self.complaint(*words, "--socket", socket))
+
+    def test_colour_is_for_terminals_without_no_color_alone(self):
+        self.assertNotIn("\x1b", self.call("transforms").stdout)
+        plain = os.environ | {"NO_COLOR": "1", "TERM": "xterm"}
+        bright = {name: value for name, value in plain.items() if name != "NO_COLOR"}
+        self.assertIn("\x1b[1m", self.on_terminal(bright))
+        self.assertNotIn("\x1b", self.on_terminal(plain))
+
+    def on_terminal(self, environment):
+        """What `espalier transforms` writes to a terminal."""
+        ours, its = pty.openpty()
+        with subprocess.Popen(self.espalier.command("transforms"), stdout=its,
+                              stdin=subprocess.DEVNULL, env=environment):
+            os.close(its)
+            text = b""
+            try:
+                while part := os.read(ours, 65536):
+                    text += part
+            except OSError:  # the other end is closed
+                pass
+        os.close(ours)
+        return text.decode()
+
+
+if __name__ == "__main__":
+    unittest.main()
