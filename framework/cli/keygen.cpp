@@ -46,11 +46,12 @@ void add_keygen(CLI::App& app, const Console& console, int& exit_code) {
       "Make fresh one-time key files, one for each site; bring each to its site in secret");
   const auto options = std::make_shared<Options>();
   add_config_options(*verb, options->config);
-  verb->add_option("--folder", options->folder, "Folder for the files; default: as configured");
+  verb->add_option("--out,--folder", options->folder,
+                   "Folder for the files; default: as configured");
   verb->add_flag("--json", options->json, "As JSON");
   verb->footer(
       "A file serves one run: 'run' claims it, and a second start with it is refused.\n"
-      "Example:\n  espalier keygen site-to-site.toml --folder keys");
+      "Example:\n  espalier keygen site-to-site.toml --out keys");
   verb->callback([=, &console, &exit_code] { exit_code = keygen(*options, console); });
 }
 

@@ -23,8 +23,7 @@ std::string complaint_about_verb(const CLI::App& app, int argc, char** argv) {
   for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
   if (std::ranges::find(names, argv[1]) != names.end()) return {};
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return fmt::format("There is no verb '{}'{}. 'espalier --help' lists them.", argv[1],
-                     did_you_mean(known, argv[1]));
+  return fmt::format("There is no verb '{}'{}", argv[1], did_you_mean(known, argv[1]));
 }
 
 int run_command(int argc, char** argv) {

@@ -9,7 +9,7 @@ namespace espalier::aesni {
 namespace {
 
 // OpenSSL's time for a packet over ours, times 100: the geometric mean of 64, 512 and 1420 bytes,
-// both directions, bursts of 32. From `bench_bare_aesni --scores [PATH]` on Zen 5 with ipsec-mb 1.3
+// both directions, bursts of 32. From `bench_backends --scores [PATH]` on Zen 5 with ipsec-mb 1.3
 // and OpenSSL 3.0, rounded. OpenSSL had AVX-512 in all three, so that sse and avx2 are cautious.
 struct Score {
   std::uint16_t sse, avx2, avx512;

@@ -3,8 +3,9 @@
 // What the ESP engine adds to the backend's own work: nanoseconds a packet of a whole turn (packet
 // in, policy or SPI lookup, sequence, header, padding, crypto, replay, selectors, packet out)
 // beside the backend's process() on ops of the same ciphertext length. AES-256-GCM, ESN, tunnel
-// mode, bursts of 32, one SA, one core, no system calls: the ports are memory, and what they cost
-// by themselves is measured and taken off.
+// mode, bursts of 32, one SA, one core, no system calls: the ports are memory. What is compared
+// with takes the same packets from the same ports, so that only the engine is left as the
+// difference.
 //
 // Both are sampled in turn within one run; of many short samples the first decile is taken, since
 // whatever else the machine does only adds time. One JSON line a size on stdout.
@@ -134,13 +135,13 @@ class OverheadBench {
   }
 
   void measure(std::uint32_t inner_length) {
-    const double process_out = process_alone(inner_length, Direction::outbound);
     Side out(*this, inner_length, Direction::outbound);
-    const double turn_out = out.outbound() - out.port_alone(*out.clear);
+    const double turn_out = out.outbound();
+    const double process_out = process_alone(*out.clear, inner_length, Direction::outbound);
     Side in(*this, inner_length, Direction::inbound);
     in.wire->sealed = out.seal_some();
-    const double turn_in = in.inbound() - in.port_alone(*in.wire);
-    const double process_in = process_alone(inner_length, Direction::inbound);
+    const double turn_in = in.inbound();
+    const double process_in = process_alone(*in.wire, inner_length, Direction::inbound);
     std::printf(
         "{\"inner_bytes\": %u, \"outbound\": {\"backend_ns\": %.1f, \"engine_ns\": %.1f, "
         "\"added_ns\": %.1f, \"gbit_per_s\": %.1f}, \"inbound\": {\"backend_ns\": %.1f, "
@@ -232,24 +233,6 @@ class OverheadBench {
       expect_no_drops();
       return decile(samples);
     }
-    // What the bench's own port costs: writing a header, or copying a sealed packet.
-    template <class Port>
-    double port_alone(Port& port) {
-      std::vector<std::uint8_t> memory(kBurst * 70'000);
-      std::array<Packet, kBurst> packets;
-      std::array<Packet*, kBurst> pointers;
-      for (std::size_t i = 0; i < kBurst; ++i) {
-        packets[i].buffer = &memory[i * 66'112];
-        packets[i].offset = kHeadroom;
-        pointers[i] = &packets[i];
-      }
-      std::vector<double> samples(kSamples);
-      for (double& s : samples) {
-        port.left = kBurst;
-        s = sample([&] { static_cast<PacketPort&>(port).receive(pointers); });
-      }
-      return decile(samples);
-    }
     void expect_no_drops() const {
       for (const std::uint64_t drops : engine->drops()) {
         if (drops != 0) std::abort();
@@ -263,36 +246,37 @@ class OverheadBench {
     std::unique_ptr<Engine> engine;
   };
 
-  // The backend's process() on ops as the engine would give them. Inbound the ICV does not matter
-  // to the time but for the wiping of a bad one, so packets are sealed first and opened elsewhere.
-  double process_alone(std::uint32_t inner_length, Direction direction) {
-    const Session out = session(Direction::outbound);
-    const Session in = session(Direction::inbound);
+  // The same packets from the same port into the same kind of buffers, and process() alone on ops
+  // as the engine would give them.
+  template <class Port>
+  double process_alone(Port& port, std::uint32_t inner_length, Direction direction) {
+    const Session keyed = session(direction);
     const auto queue = must(device_->open_queue());
     esp::SlotPool pool(kBurst);
-    std::vector<std::uint8_t> opened(kBurst * 70'000);
     std::vector<espalier_op*> ops;
+    std::vector<Packet*> packets;
     const auto layout = must(esp::layout_of(spec(direction).transform));
+    const bool outbound = direction == Direction::outbound;
     for (std::size_t i = 0; i < kBurst; ++i) {
       esp::Slot& slot = *pool.take();
-      slot.op.session = out.handle();
-      slot.op.esp = slot.packet.buffer + kHeadroom - layout.header_bytes();
+      slot.op.session = keyed.handle();
+      slot.op.esp = slot.packet.data() - (outbound ? layout.header_bytes() : 0);
       slot.op.icv_offset =
           layout.header_bytes() + inner_length + layout.padding(inner_length) + esp::kEspTrailer;
       slot.op.length = slot.op.icv_offset + layout.icv_bytes;
       ops.push_back(&slot.op);
-    }
-    if (queue->process(ops) != ESPALIER_OK) std::abort();
-    if (direction == Direction::inbound) {
-      for (std::size_t i = 0; i < kBurst; ++i) {
-        ops[i]->session = in.handle();
-        ops[i]->dst = &opened[i * 66'112];
-      }
+      packets.push_back(&slot.packet);
     }
     std::vector<double> samples(kSamples);
-    for (double& s : samples) s = sample([&] { queue->process(ops); });
-    for (const espalier_op* op : ops) {
-      if (op->status != ESPALIER_OP_DONE) std::abort();
+    for (double& s : samples) {
+      port.left = kBurst;
+      s = sample([&] {
+        static_cast<PacketPort&>(port).receive(packets);
+        queue->process(ops);
+      });
+      for (const espalier_op* op : ops) {
+        if (op->status != ESPALIER_OP_DONE) std::abort();
+      }
     }
     return decile(samples);
   }

@@ -79,6 +79,8 @@ class Engine {
   Result<void> move(std::string_view sa, Session session);
   Result<void> remove(std::string_view sa);
 
+  // The SA as it was added, or nullptr; valid until it is removed.
+  const SaSpec* spec(std::string_view sa) const;
   std::vector<SaStatus> status() const;
   DropCounts drops() const;
   std::vector<EngineEvent> take_events();

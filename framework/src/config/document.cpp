@@ -3,13 +3,17 @@
 
 #include "config/lexer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 namespace espalier::config {
 namespace {
 
 constexpr std::size_t kMostSyntaxErrors = 20;  // in one file
+constexpr int kLongestKey = 16;                // parts of a dotted key
 
 std::span<const std::uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
@@ -53,6 +57,31 @@ void take_secrets(SourceText& text, std::uint32_t file,
     }
     before = token;
   }
+}
+
+// A dotted key so long that the tree it makes, which is walked by recursion, would end the stack.
+std::optional<SyntaxError> find_deep_key(std::string_view text, std::uint32_t file) {
+  Lexer lexer(text);
+  Position start{file, 0, 0};
+  int parts = 0;
+  bool after_dot = false;
+  for (Token token = lexer.next(); token.kind != Token::Kind::end; token = lexer.next()) {
+    if (token.mark == '.') {
+      after_dot = true;
+      continue;
+    }
+    if (!after_dot) start = {file, token.line, token.column};
+    parts = after_dot ? parts + 1 : 1;
+    after_dot = false;
+    if (parts > kLongestKey)
+      return SyntaxError{start, fmt::format("a key has at most {} parts", kLongestKey)};
+  }
+  return std::nullopt;
+}
+
+std::expected<Table, SyntaxError> parse(std::string_view text, std::uint32_t file) {
+  if (auto deep = find_deep_key(text, file)) return std::unexpected(std::move(*deep));
+  return parse_toml(text, file);
 }
 
 std::vector<std::size_t> line_offsets(std::string_view text) {
@@ -111,7 +140,7 @@ Document read_document(SourceText& text, std::uint32_t file,
   Document document;
   take_secrets(text, file, secret_keys, pool, document, findings);
   for (std::size_t errors = 0; errors < kMostSyntaxErrors; ++errors) {
-    auto root = parse_toml(text.view(), file);
+    auto root = parse(text.view(), file);
     if (root) {
       document.root = std::move(*root);
       return document;

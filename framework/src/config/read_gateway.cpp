@@ -19,7 +19,7 @@ constexpr std::int64_t kMostSas = std::int64_t{1} << 40;
 void read_path(const Item& item, Located<std::filesystem::path>& into) {
   const auto path = as_path(item);
   if (!path) return;
-  if (has_unknown_placeholder(path->string()))
+  if (has_unknown_placeholder(*item.node.as<std::string>()))
     item.error(
         fmt::format("'{}' has an unknown placeholder: only {{site}} is replaced, by the "
                     "name of the site that runs",

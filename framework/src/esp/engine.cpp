@@ -28,7 +28,7 @@ struct QueueEntry {
 
 struct SaEntry {
   std::unique_ptr<SaState> state;
-  const Binding* binding = nullptr;
+  std::unique_ptr<Binding> binding;
 };
 
 // An SA that was removed and that workers still have to let go of.
@@ -56,10 +56,10 @@ struct Engine::Impl {
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<HandoffMatrix> handoff;
   std::list<QueueEntry> queues;
-  std::unordered_map<const Binding*, std::unique_ptr<Binding>> bindings;
-  std::unordered_map<std::string, SaEntry> sas;
+  std::unordered_map<const Binding*, std::unique_ptr<Binding>> closing;  // sent for, not yet back
+  std::unordered_map<std::string_view, SaEntry> sas;  // by the name that stands in the state
   std::unordered_map<const SaState*, LeavingSa> leaving;
-  std::unordered_map<std::uint32_t, std::string> inbound_spis;  // to the SA's name
+  std::unordered_map<std::uint32_t, const SaState*> inbound_spis;
   std::vector<EngineEvent> events;
   std::vector<std::thread> threads;
   std::atomic<bool> stopping{false};
@@ -71,9 +71,15 @@ struct Engine::Impl {
   void take(const Reply& reply);
   void drop_if_unused(QueueEntry& entry);
   Result<QueueEntry*> queue_for(const std::shared_ptr<OpenDevice>& device, std::uint32_t worker);
-  Result<Binding*> bind(const Transform& transform, Session session, std::uint32_t worker);
+  Result<std::unique_ptr<Binding>> bind(const Transform& transform, Session session,
+                                        std::uint32_t worker);
   Result<void> check_new(const SaSpec& sa, const Session& session) const;
   QueueEntry& entry_of(const DeviceQueue* queue);
+  // Keeps a binding that a worker was told to let go of, until it says that it has.
+  void retire(std::unique_ptr<Binding> binding) {
+    const Binding* key = binding.get();
+    closing.emplace(key, std::move(binding));
+  }
   void stop();
 };
 
@@ -83,7 +89,7 @@ Engine::Impl::~Impl() {
   reap();
   sas.clear();
   leaving.clear();
-  bindings.clear();
+  closing.clear();
   for (QueueEntry& entry : queues) {
     entry.queue.reset();
     if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
@@ -122,7 +128,7 @@ void Engine::Impl::take(const Reply& reply) {
     }
     case Reply::Kind::binding_closed: {
       QueueEntry& entry = entry_of(reply.binding->queue);
-      bindings.erase(reply.binding);
+      closing.erase(reply.binding);
       events.push_back({EngineEvent::Kind::session_closed, entry.device->backend(),
                         entry.device->info().name, "", ""});
       --entry.bindings;
@@ -145,7 +151,7 @@ void Engine::Impl::take(const Reply& reply) {
       break;
     }
     case Reply::Kind::sequence_ended:
-      events.push_back({EngineEvent::Kind::sequence_ended, "", "", "", reply.sa->name});
+      events.push_back({EngineEvent::Kind::sequence_ended, "", "", "", reply.sa->spec.name});
       break;
   }
 }
@@ -195,8 +201,8 @@ Result<QueueEntry*> Engine::Impl::queue_for(const std::shared_ptr<OpenDevice>& d
   return &queues.back();
 }
 
-Result<Binding*> Engine::Impl::bind(const Transform& transform, Session session,
-                                    std::uint32_t worker) {
+Result<std::unique_ptr<Binding>> Engine::Impl::bind(const Transform& transform, Session session,
+                                                    std::uint32_t worker) {
   auto entry = queue_for(session.device(), worker);
   if (!entry) return std::unexpected(entry.error());
   auto binding = std::make_unique<Binding>();
@@ -204,9 +210,7 @@ Result<Binding*> Engine::Impl::bind(const Transform& transform, Session session,
   binding->session = std::move(session);
   binding->queue = (*entry)->queue.get();
   ++(*entry)->bindings;
-  Binding* made = binding.get();
-  bindings.emplace(made, std::move(binding));
-  return made;
+  return binding;
 }
 
 Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) const {
@@ -227,7 +231,7 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
   if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
     return fail(ErrorCode::conflict,
                 fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
-                            sa.spi, sa.name, spi->second));
+                            sa.spi, sa.name, spi->second->spec.name));
   }
   return {};
 }
@@ -279,12 +283,13 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
     entry.state = std::make_unique<OutboundSa>(sa, *layout, owner);
   } else {
     entry.state = std::make_unique<InboundSa>(sa, *layout, owner);
-    impl_->inbound_spis.emplace(sa.spi, sa.name);
+    impl_->inbound_spis.emplace(sa.spi, entry.state.get());
   }
-  entry.binding = *binding;
+  entry.binding = std::move(*binding);
   SaState* state = entry.state.get();
-  impl_->sas.emplace(sa.name, std::move(entry));
-  impl_->send(owner, {Command::Kind::add, state, *binding, (*binding)->queue});
+  Binding* bound = entry.binding.get();
+  impl_->sas.emplace(state->spec.name, std::move(entry));
+  impl_->send(owner, {Command::Kind::add, state, bound, bound->queue});
   for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
     if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
   }
@@ -293,21 +298,22 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
 
 Result<void> Engine::move(std::string_view sa, Session session) {
   impl_->reap();
-  const auto found = impl_->sas.find(std::string(sa));
+  const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to move", sa));
   }
   SaState& state = *found->second.state;
-  auto binding = impl_->bind(state.transform, std::move(session), state.worker);
+  auto binding = impl_->bind(state.spec.transform, std::move(session), state.worker);
   if (!binding) return std::unexpected(binding.error());
-  found->second.binding = *binding;
-  impl_->send(state.worker, {Command::Kind::move, &state, *binding, (*binding)->queue});
+  impl_->retire(std::exchange(found->second.binding, std::move(*binding)));
+  Binding* bound = found->second.binding.get();
+  impl_->send(state.worker, {Command::Kind::move, &state, bound, bound->queue});
   return {};
 }
 
 Result<void> Engine::remove(std::string_view sa) {
   impl_->reap();
-  const auto found = impl_->sas.find(std::string(sa));
+  const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to delete", sa));
   }
@@ -315,8 +321,10 @@ Result<void> Engine::remove(std::string_view sa) {
   const bool outbound = state->direction == Direction::outbound;
   if (!outbound) impl_->inbound_spis.erase(state->spi);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
-  impl_->leaving.emplace(state, LeavingSa{std::move(found->second.state), outbound ? workers : 1});
-  impl_->sas.erase(found);
+  SaEntry entry = std::move(found->second);
+  impl_->sas.erase(found);  // before its name goes
+  impl_->retire(std::move(entry.binding));
+  impl_->leaving.emplace(state, LeavingSa{std::move(entry.state), outbound ? workers : 1});
   for (std::uint32_t i = 0; i < workers; ++i) {
     if (outbound || i == state->worker) {
       impl_->send(i, {Command::Kind::remove, state, nullptr, nullptr});
@@ -325,15 +333,20 @@ Result<void> Engine::remove(std::string_view sa) {
   return {};
 }
 
+const SaSpec* Engine::spec(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  return found == impl_->sas.end() ? nullptr : &found->second.state->spec;
+}
+
 std::vector<SaStatus> Engine::status() const {
   std::vector<SaStatus> all;
   all.reserve(impl_->sas.size());
   for (const auto& [name, entry] : impl_->sas) {
     const SaState& sa = *entry.state;
     const OpenDevice& device = *entry.binding->session.device();
-    all.push_back({name, sa.direction, sa.spi, sa.worker, device.backend(), device.info().name,
-                   sa.sequence.get(), sa.packets.get(), sa.bytes.get(), sa.errors.get(),
-                   sa.moves.get()});
+    all.push_back({sa.spec.name, sa.direction, sa.spi, sa.worker, device.backend(),
+                   device.info().name, sa.sequence.get(), sa.packets.get(), sa.bytes.get(),
+                   sa.errors.get(), sa.moves.get()});
   }
   std::ranges::sort(all, {}, &SaStatus::name);
   return all;

@@ -46,8 +46,10 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
     ivs.fill(esp + kEspHeader, layout.iv_bytes);
   }
 
-  packet.wire = sa.wire;
+  packet.wire.local = sa.spec.local;
+  packet.wire.peer = sa.spec.peer;
   packet.wire.tos = inner.tos & 0xfc;  // DSCP; no ECN, since the far end might not carry it back
+  packet.wire.dont_fragment = true;
   slot.sa = &sa;
   slot.sequence = sequence;
   slot.inner_length = inner.length;

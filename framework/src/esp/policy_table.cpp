@@ -58,16 +58,16 @@ PolicyTable::Group& PolicyTable::group_for(const TrafficSelector& selector) {
 }
 
 void PolicyTable::add(OutboundSa& sa) {
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
-    group.entries[masked(selector, group)].push_back({SelectorMatch(selector), &sa});
+    group.entries[masked(selector, group)].push_back({PortMatch(selector), &sa});
   }
   ++version_;
 }
 
 void PolicyTable::remove(const OutboundSa& sa) {
   ++version_;
-  for (const TrafficSelector& selector : sa.selectors) {
+  for (const TrafficSelector& selector : sa.spec.selectors) {
     Group& group = group_for(selector);
     const auto found = group.entries.find(masked(selector, group));
     if (found == group.entries.end()) continue;

@@ -37,8 +37,8 @@ class PolicyTable {
     std::uint64_t version = 0;
     OutboundSa* sa = nullptr;
   };
-  struct Entry {
-    SelectorMatch match;
+  struct Entry {  // beyond the addresses, which the key of its group has compared
+    PortMatch match;
     OutboundSa* sa;
   };
   struct Prefixes {  // masked to a group's lengths

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace espalier::esp {
 
-ReplayWindow::ReplayWindow(std::uint32_t size) : size_(size) {
-  // One word more than the window spans, since top may stand anywhere in its word.
-  const std::uint64_t words = std::bit_ceil(std::uint64_t{size} / 64 + 2);
-  words_.assign(words, 0);
-  mask_ = words - 1;
-}
+ReplayWindow::ReplayWindow(std::uint32_t size)
+    : words_(std::bit_ceil(std::uint64_t{size}) / 64 + (size < 64 ? 1 : 0)),
+      mask_(words_.size() - 1),
+      size_(size) {}
 
 bool ReplayWindow::acceptable(std::uint64_t sequence) const noexcept {
   if (sequence == 0) return false;
@@ -27,11 +26,24 @@ bool ReplayWindow::accept(std::uint64_t sequence) noexcept {
   return true;
 }
 
+// Clears what the ring still holds of the numbers after top, up to the new one.
 void ReplayWindow::advance_to(std::uint64_t sequence) noexcept {
-  const std::uint64_t from = top_ >> 6;
-  const std::uint64_t fresh = std::min((sequence >> 6) - from, mask_ + 1);
-  for (std::uint64_t i = 1; i <= fresh; ++i) words_[(from + i) & mask_] = 0;
-  top_ = sequence;
+  const std::uint64_t last = sequence >> 6;
+  std::uint64_t at = top_ >> 6;
+  const std::uint64_t above_top = ~std::uint64_t{1} << (top_ & 63);  // bits after top's
+  const std::uint64_t up_to_new = ~std::uint64_t{0} >> (63 - (sequence & 63));
+  const std::uint64_t step = sequence - std::exchange(top_, sequence);
+  if (step >= words_.size() * 64) {
+    std::ranges::fill(words_, 0);
+    return;
+  }
+  if (at == last) {
+    words_[at & mask_] &= ~(above_top & up_to_new);
+    return;
+  }
+  words_[at & mask_] &= ~above_top;
+  while (++at != last) words_[at & mask_] = 0;
+  words_[last & mask_] &= ~up_to_new;
 }
 
 }  // namespace espalier::esp

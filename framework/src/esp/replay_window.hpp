@@ -7,7 +7,8 @@
 namespace espalier::esp {
 
 // The anti-replay window of an inbound SA (RFC 4303 3.4.3) over 64-bit sequence numbers: a bitmap
-// used as a ring of words, so that moving it forward clears words and shifts nothing (RFC 6479).
+// used as a ring, so that moving it forward clears bits and shifts nothing (as in RFC 6479, with
+// exact bits in place of whole words: half the memory).
 class ReplayWindow {
  public:
   // `size` in packets, 32 to 4096, exact.

@@ -31,53 +31,48 @@ struct Binding {
 // Owned by the control thread, which reads only what is constant and the counters; everything else
 // is the owning worker's.
 struct SaState {
-  SaState(const SaSpec& spec, const EspLayout& esp_layout, std::uint32_t owner)
-      : name(spec.name),
-        spi(spec.spi),
+  SaState(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
+      : spi(sa.spi),
         worker(owner),
-        direction(spec.direction),
-        transform(spec.transform),
-        esn(spec.esn),
-        layout(esp_layout) {}
+        direction(sa.direction),
+        esn(sa.esn),
+        layout(esp_layout),
+        spec(sa) {}
   virtual ~SaState() = default;
 
-  const std::string name;
   const std::uint32_t spi;
   const std::uint32_t worker;
   const Direction direction;
-  const Transform transform;
   const bool esn;
+  bool removed = false;
   const EspLayout layout;
 
   Binding* binding = nullptr;
   Slot* head = nullptr;  // packets that have a number and are not retired, in order
   Slot* tail = nullptr;
-  bool removed = false;
 
   Counter sequence;  // outbound: last assigned; inbound: highest accepted
   Counter packets;
   Counter bytes;
   Counter errors;
   Counter moves;
+
+  const SaSpec spec;
 };
 
 struct OutboundSa final : SaState {
-  OutboundSa(const SaSpec& spec, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(spec, esp_layout, owner), selectors(spec.selectors), counter(spec.esn) {
-    wire.local = spec.local;
-    wire.peer = spec.peer;
-  }
+  OutboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
+      : SaState(sa, esp_layout, owner), counter(sa.esn) {}
 
-  const std::vector<TrafficSelector> selectors;
   SequenceCounter counter;
-  WireAddress wire;
   bool end_reported = false;
 };
 
 struct InboundSa final : SaState {
-  InboundSa(const SaSpec& spec, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(spec, esp_layout, owner), window(spec.replay_window) {
-    for (const TrafficSelector& selector : spec.selectors) selectors.emplace_back(selector);
+  InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
+      : SaState(sa, esp_layout, owner), window(sa.replay_window) {
+    selectors.reserve(sa.selectors.size());
+    for (const TrafficSelector& selector : sa.selectors) selectors.emplace_back(selector);
   }
 
   ReplayWindow window;

@@ -14,14 +14,17 @@ PrefixMask::PrefixMask(const IpPrefix& prefix) noexcept {
   std::memcpy(value_.data(), prefix.address.bytes.data(), 16);
 }
 
-SelectorMatch::SelectorMatch(const TrafficSelector& selector) noexcept
-    : source_(selector.source),
-      destination_(selector.destination),
-      source_low_(selector.source_port_low),
+PortMatch::PortMatch(const TrafficSelector& selector) noexcept
+    : source_low_(selector.source_port_low),
       source_high_(selector.source_port_high),
       destination_low_(selector.destination_port_low),
       destination_high_(selector.destination_port_high),
-      protocol_(selector.protocol),
+      protocol_(selector.protocol) {}
+
+SelectorMatch::SelectorMatch(const TrafficSelector& selector) noexcept
+    : source_(selector.source),
+      destination_(selector.destination),
+      ports_(selector),
       family_(selector.source.address.family) {}
 
 }  // namespace espalier::esp

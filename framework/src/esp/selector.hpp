@@ -23,23 +23,34 @@ class PrefixMask {
   std::array<std::uint64_t, 2> mask_{};
 };
 
-// A traffic selector made ready for the packet path.
+// The part of a traffic selector beside its addresses, made ready for the packet path.
+class PortMatch {
+ public:
+  explicit PortMatch(const TrafficSelector& selector) noexcept;
+  bool matches(const FlowKey& flow) const noexcept {
+    return (protocol_ == 0 || protocol_ == flow.protocol()) && flow.source_port() >= source_low_ &&
+           flow.source_port() <= source_high_ && flow.destination_port() >= destination_low_ &&
+           flow.destination_port() <= destination_high_;
+  }
+
+ private:
+  std::uint16_t source_low_, source_high_, destination_low_, destination_high_;
+  std::uint8_t protocol_;
+};
+
+// A whole traffic selector made ready for the packet path.
 class SelectorMatch {
  public:
   explicit SelectorMatch(const TrafficSelector& selector) noexcept;
   bool matches(const FlowKey& flow) const noexcept {
-    return flow.family() == family_ && (protocol_ == 0 || protocol_ == flow.protocol()) &&
-           source_.contains(flow.source) && destination_.contains(flow.destination) &&
-           flow.source_port() >= source_low_ && flow.source_port() <= source_high_ &&
-           flow.destination_port() >= destination_low_ &&
-           flow.destination_port() <= destination_high_;
+    return flow.family() == family_ && source_.contains(flow.source) &&
+           destination_.contains(flow.destination) && ports_.matches(flow);
   }
 
  private:
   PrefixMask source_;
   PrefixMask destination_;
-  std::uint16_t source_low_, source_high_, destination_low_, destination_high_;
-  std::uint8_t protocol_;
+  PortMatch ports_;
   Family family_;
 };
 

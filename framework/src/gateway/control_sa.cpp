@@ -110,7 +110,7 @@ Result<void> read_object(const json& object, std::string_view what,
     if (reader == readers.end()) {
       std::vector<std::string_view> known;
       for (const auto& entry : readers) known.push_back(entry.first);
-      return fail(ErrorCode::invalid, fmt::format("The {} has no member '{}'{}.", what, member,
+      return fail(ErrorCode::invalid, fmt::format("The {} has no member '{}'{}", what, member,
                                                   did_you_mean(known, member)));
     }
     if (auto read = reader->second(value); !read) return read;

@@ -70,7 +70,7 @@ Result<const Verb*> find_verb(const json& request) {
   std::array<std::string_view, kVerbs.size()> known;
   std::ranges::transform(kVerbs, known.begin(), &Verb::name);
   return fail(ErrorCode::invalid,
-              fmt::format("There is no verb '{}'{}.", name, did_you_mean(known, name)));
+              fmt::format("There is no verb '{}'{}", name, did_you_mean(known, name)));
 }
 
 Result<void> check_members(const json& request, const Verb& verb) {
@@ -225,7 +225,7 @@ Result<GatewaySa> ControlService::find(const json& request) {
   std::vector<std::string_view> known;
   for (const GatewaySa& sa : all) known.push_back(sa.spec.name);
   return fail(ErrorCode::not_found,
-              fmt::format("There is no SA '{}'{}.", *name, did_you_mean(known, *name)));
+              fmt::format("There is no SA '{}'{}", *name, did_you_mean(known, *name)));
 }
 
 Result<ControlService::Json> ControlService::explain(const json& request) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/gateway.hpp>
 
+#include "gateway/decision_pool.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,16 +15,23 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// An SA as the gateway keeps it. Its keys stay for as long as it may have to move.
+// The name of an SA in engine and ledger: unique over rekeys, since old and new live side by side
+// for a while.
+std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:x}", sa.name, sa.spi); }
+std::string_view public_name(std::string_view engine_name) {
+  return engine_name.substr(0, engine_name.rfind('#'));
+}
+
+// An SA as the gateway keeps it. There may be very many, so that nothing stands here twice. Keys
+// stay for as long as the SA may have to move.
 struct Entry {
-  SaSpec spec;
+  const SaSpec* spec;  // the engine's, with its name there
   SaKeys keys;
   std::shared_ptr<const Decision> decision;
-  std::string backend;
-  std::string device;
-  std::string engine_name;  // unique over rekeys, since old and new live side by side for a while
-  bool homeless = false;    // its device is lost: its packets are dropped until another takes it
-  bool told = false;        // that no other takes it
+  bool homeless = false;  // its device is lost: its packets are dropped until another takes it
+  bool told = false;      // that no other takes it
+
+  const Candidate& home() const { return decision->candidates[*decision->chosen]; }
 };
 
 // A replaced inbound SA that still takes what is on its way.
@@ -32,13 +41,18 @@ struct Retiring {
   Clock::time_point until;
 };
 
+// A shared decision as that of one SA.
+std::shared_ptr<const Decision> named(const Decision& shared, std::string_view sa) {
+  auto decision = std::make_shared<Decision>(shared);
+  decision->sa = sa;
+  return decision;
+}
+
 // Whether an error of the engine is the answer of a device, so that another may do better.
 bool is_a_devices(const Error& error) {
   return error.code == ErrorCode::capacity || error.code == ErrorCode::transient ||
          error.code == ErrorCode::lost || error.code == ErrorCode::permission;
 }
-
-std::string engine_name_of(const SaSpec& sa) { return fmt::format("{}#{:08x}", sa.name, sa.spi); }
 
 }  // namespace
 
@@ -47,7 +61,8 @@ struct Gateway::Impl {
   Placer& placer;
   Engine& engine;
   std::function<void(int, std::string_view)> log;
-  std::map<std::string, Entry> sas;
+  std::map<std::string_view, Entry> sas;  // by public name, which stands in the spec
+  DecisionPool decisions;
   std::vector<Retiring> retiring;
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys,
@@ -63,7 +78,7 @@ struct Gateway::Impl {
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
-    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}}) {}
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}}) {}
 Gateway::~Gateway() = default;
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
@@ -91,8 +106,7 @@ Result<Entry> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
   auto placement =
       place(unique, keys, [&](Session session) { return engine.add(unique, std::move(session)); });
   if (!placement) return std::unexpected(placement.error());
-  return Entry{sa, std::move(keys), placement->decision, placement->backend, placement->device,
-               unique.name};
+  return Entry{engine.spec(unique.name), std::move(keys), decisions.share(*placement->decision)};
 }
 
 Result<void> Gateway::Impl::leave(const std::string& engine_name) {
@@ -103,43 +117,43 @@ Result<void> Gateway::Impl::leave(const std::string& engine_name) {
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys keys) {
   if (impl_->sas.contains(sa.name)) {
-    return fail(ErrorCode::conflict,
-                fmt::format("there is an SA named {} already; delete it first, or rekey it",
-                            sa.name));
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
-  auto decision = entry->decision;
-  impl_->sas.emplace(sa.name, std::move(*entry));
+  auto decision = named(*entry->decision, sa.name);
+  impl_->sas.emplace(public_name(entry->spec->name), std::move(*entry));
   return decision;
 }
 
 Result<void> Gateway::remove(std::string_view sa) {
-  const auto found = impl_->sas.find(std::string(sa));
+  const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found,
                 fmt::format("there is no SA named {}; `espalier sa list` shows what there is", sa));
   }
-  const Entry entry = std::move(found->second);
+  const std::string engine_name = found->second.spec->name;
   impl_->sas.erase(found);
-  return impl_->leave(entry.engine_name);
+  return impl_->leave(engine_name);
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name, const SaSpec& sa,
                                                        SaKeys keys,
                                                        std::chrono::milliseconds grace) {
-  const auto found = impl_->sas.find(std::string(old_name));
+  const auto found = impl_->sas.find(old_name);
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found,
                 fmt::format("there is no SA named {} to rekey; `espalier sa list` shows what there "
                             "is",
                             old_name));
   }
-  if (sa.direction != found->second.spec.direction) {
+  if (sa.direction != found->second.spec->direction) {
     return fail(ErrorCode::invalid, fmt::format("SA {} is {}; its successor must be, too", old_name,
-                                                to_string(found->second.spec.direction)));
+                                                to_string(found->second.spec->direction)));
   }
-  if (sa.spi == found->second.spec.spi) {
+  if (sa.spi == found->second.spec->spi) {
     return fail(ErrorCode::conflict,
                 fmt::format("the new SPI {:#x} is that of SA {} itself; a rekey needs a new SPI",
                             sa.spi, old_name));
@@ -149,14 +163,14 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
-  const Entry old = std::move(found->second);
+  const SaSpec old = *found->second.spec;
   impl_->sas.erase(found);
-  auto decision = entry->decision;
-  impl_->sas.emplace(sa.name, std::move(*entry));
-  if (old.spec.direction == Direction::inbound && grace.count() > 0) {
-    impl_->retiring.push_back({old.spec.name, old.engine_name, Clock::now() + grace});
+  auto decision = named(*entry->decision, sa.name);
+  impl_->sas.emplace(public_name(entry->spec->name), std::move(*entry));
+  if (old.direction == Direction::inbound && grace.count() > 0) {
+    impl_->retiring.push_back({std::string(old_name), old.name, Clock::now() + grace});
   } else {
-    static_cast<void>(impl_->leave(old.engine_name));
+    static_cast<void>(impl_->leave(old.name));
   }
   return decision;
 }
@@ -166,9 +180,10 @@ std::vector<GatewaySa> Gateway::list() const {
   for (SaStatus& status : impl_->engine.status()) running.emplace(status.name, std::move(status));
   std::vector<GatewaySa> all;
   for (const auto& [name, entry] : impl_->sas) {
-    SaStatus status = running[entry.engine_name];
-    status.name = name;
-    all.push_back({entry.spec, entry.decision, std::move(status)});
+    SaStatus status = std::move(running[entry.spec->name]);
+    SaSpec spec = *entry.spec;
+    status.name = spec.name = name;
+    all.push_back({std::move(spec), named(*entry.decision, name), std::move(status)});
   }
   return all;
 }
@@ -201,7 +216,7 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
         break;
       case EngineEvent::Kind::sequence_ended:
         done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
-                                   event.sa.substr(0, event.sa.rfind('#'))));
+                                   public_name(event.sa)));
         break;
     }
   }
@@ -212,7 +227,8 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& 
   done.push_back(
       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
   for (auto& [name, entry] : sas) {
-    if (entry.backend == lost.backend && entry.device == lost.device) entry.homeless = true;
+    const Candidate& home = entry.home();
+    if (home.backend == lost.backend && home.device == lost.device) entry.homeless = true;
   }
 }
 
@@ -228,22 +244,21 @@ void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
 // the SA stays where it was and its packets are dropped (law 3) until one does.
 std::string Gateway::Impl::move(Entry& entry) {
   const bool known = std::exchange(entry.told, true);
-  SaSpec unique = entry.spec;
-  unique.name = entry.engine_name;
-  auto placement = place(unique, entry.keys, [&](Session session) {
-    return engine.move(unique.name, std::move(session));
+  const std::string_view name = public_name(entry.spec->name);
+  auto placement = place(*entry.spec, entry.keys, [&](Session session) {
+    return engine.move(entry.spec->name, std::move(session));
   });
   if (!placement) {
-    return known ? "" : fmt::format("SA {} lost its device and no other takes it; its packets are "
-                                    "dropped until one does: {}",
-                                    entry.spec.name, placement.error().message);
+    return known ? ""
+                 : fmt::format(
+                       "SA {} lost its device and no other takes it; its packets are "
+                       "dropped until one does: {}",
+                       name, placement.error().message);
   }
-  std::string sentence = fmt::format("SA {} moved from {} to {}", entry.spec.name, entry.backend,
-                                     placement->backend);
+  std::string sentence =
+      fmt::format("SA {} moved from {} to {}", name, entry.home().backend, placement->backend);
   entry.homeless = entry.told = false;
-  entry.decision = placement->decision;
-  entry.backend = placement->backend;
-  entry.device = placement->device;
+  entry.decision = decisions.share(*placement->decision);
   return sentence;
 }
 

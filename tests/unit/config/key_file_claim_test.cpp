@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "key_file_fixture.hpp"
+#include "memory_scan.hpp"
 
 namespace espalier {
 namespace {
@@ -187,6 +188,17 @@ TEST_F(Claim, NoSentenceShowsAKey) {
     write("keys/left.keys", changed(text, {damage}));
     EXPECT_EQ(refusal(left_).find(key.substr(0, 8)), std::string::npos) << damage.second;
   }
+}
+
+TEST_F(Claim, TheTextOfAKeyIsNowhereInMemory) {
+  if (!kCanScanMemory) GTEST_SKIP() << "not under a sanitizer";
+  generate();
+  const std::string file = read_scrambled(left_, 0, std::filesystem::file_size(left_));
+  std::string name = "cipher_key = \"";
+  for (char& c : name) c ^= kScramble;
+  const std::string scrambled = file.substr(file.find(name) + name.size(), 64);
+  ASSERT_TRUE(claim(left_));
+  EXPECT_EQ(copies_in_memory(scrambled), 0);
 }
 
 }  // namespace

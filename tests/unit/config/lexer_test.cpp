@@ -88,6 +88,24 @@ TEST_F(Secrets, NothingElseIsTaken) {
                   .secrets.empty());
 }
 
+class Deep : public ConfigTest {};
+
+TEST_F(Deep, KeysOfThousandsOfPartsAreRefused) {
+  std::string parts;
+  for (int i = 0; i < 100000; ++i) parts += ".a";
+  EXPECT_THAT(sentences(read("[a" + parts + "]\nb = 1\n[policy]\nc" + parts + " = 1\nd = 2")),
+              ElementsAre("gateway.toml:1:2: error: a key has at most 16 parts",
+                          "gateway.toml:4:1: error: a key has at most 16 parts",
+                          "gateway.toml:5:1: error: unknown key 'd' in [policy]; known here: "
+                          "backends, fallback"));
+}
+
+TEST_F(Deep, ListsOfThousandsOfLevelsAreRefused) {
+  const ConfigReading reading = read("a = " + std::string(100000, '['));
+  ASSERT_EQ(reading.findings.size(), 1U);
+  EXPECT_THAT(reading.findings[0].message, testing::HasSubstr("maximum nested value depth"));
+}
+
 // Whatever a file holds, reading it ends, with an answer.
 class Damaged : public ConfigTest {};
 

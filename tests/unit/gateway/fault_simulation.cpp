@@ -326,7 +326,7 @@ void FaultSimulation::settle() {
   // Longer than the longest quarantine, twice: what the first round finds lost is probed in the
   // second. Turns in between let workers notice, move, and let go.
   // On threads, workers take their turns when they like: they get some more time.
-  const int rounds = threads_ ? 40 : 4;
+  const int rounds = threads_ ? 12 : 4;
   for (int round = 0; round < rounds; ++round) {
     for (std::uint32_t sa = 0; sa < kSas; ++sa) send(sa, 100);
     for (int i = 0; i < 50; ++i) turn();

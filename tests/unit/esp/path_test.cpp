@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The two halves of the packet path before and after the device, without any cryptography: what the
+// device would leave behind is written here by hand.
+#include "esp/bytes.hpp"
+#include "esp/inbound.hpp"
+#include "esp/outbound.hpp"
+#include "unit/esp/two_gateways.hpp"
+
+namespace espalier::esp {
+namespace {
+
+using test::Bytes;
+
+constexpr std::uint64_t kTwoTo32 = std::uint64_t{1} << 32;
+
+class PathTest : public testing::Test {
+ protected:
+  static SaSpec spec(Direction direction, std::string_view transform, bool esn) {
+    SaSpec sa = test::tunnel_sa("a", direction, transform);
+    sa.esn = esn;
+    return sa;
+  }
+  OutboundSa outbound(std::string_view transform, bool esn = true) {
+    const SaSpec sa = spec(Direction::outbound, transform, esn);
+    return {sa, layout_of(sa.transform).value(), 0};
+  }
+  InboundSa inbound(bool esn = true) {
+    const SaSpec sa = spec(Direction::inbound, "aes256gcm16", esn);
+    return {sa, layout_of(sa.transform).value(), 0};
+  }
+
+  // Prepares one packet to be sent; its ESP packet is then in slot_.
+  std::optional<Drop> prepare(OutboundSa& sa, const Bytes& packet) {
+    sa.binding = &binding_;
+    slot_.packet.offset = kHeadroom;
+    slot_.packet.length = static_cast<std::uint32_t>(packet.size());
+    std::ranges::copy(packet, slot_.packet.data());
+    return prepare_outbound(slot_, sa, parse_inner(slot_.packet.view()).value(), ivs_);
+  }
+
+  // What the device leaves of an arrived packet: header, IV, `body` in the clear, and an ICV.
+  void arrive(const Bytes& body, std::uint32_t low_sequence = 1) {
+    slot_.packet.offset = kHeadroom;
+    slot_.packet.length = static_cast<std::uint32_t>(16 + body.size() + 16);
+    std::ranges::fill(slot_.packet.view(), std::uint8_t{0});
+    store_be32(slot_.packet.data(), 0x1001);
+    store_be32(slot_.packet.data() + 4, low_sequence);
+    std::ranges::copy(body, slot_.packet.data() + 16);
+  }
+  std::optional<Drop> receive(InboundSa& sa, const Bytes& body, std::uint32_t low_sequence = 1) {
+    sa.binding = &binding_;
+    arrive(body, low_sequence);
+    if (const auto early = prepare_inbound(slot_, sa)) return early;
+    return finish_inbound(slot_, sa);
+  }
+  static Bytes with_trailer(Bytes packet, const Bytes& padding, std::uint8_t next_header) {
+    for (const std::uint8_t byte : padding) packet.push_back(byte);
+    packet.push_back(static_cast<std::uint8_t>(padding.size()));
+    packet.push_back(next_header);
+    return packet;
+  }
+  // 28 bytes and a whole trailer: 32.
+  static Bytes good_body() {
+    return with_trailer(test::udp_packet("10.1.0.1", "10.2.0.1", 0), {1, 2}, kNextHeaderIpv4);
+  }
+
+  SlotPool pool_{4};
+  Slot& slot_ = *pool_.take();
+  Binding binding_;
+  IvSource ivs_ = IvSource::create().value();
+};
+
+TEST_F(PathTest, APacketIsPaddedWithOneTwoThreeAndNamesWhatIsInside) {
+  for (const auto& [packet, next_header] :
+       {std::pair{test::udp_packet("10.1.0.1", "10.2.0.1", 33), kNextHeaderIpv4},
+        std::pair{test::udp_packet("fd00:1::1", "fd00:2::1", 33), kNextHeaderIpv6}}) {
+    for (const char* transform : {"aes256gcm16", "aes128-sha1", "3des-md5", "null-sha1"}) {
+      OutboundSa sa = outbound(transform);
+      ASSERT_EQ(prepare(sa, packet), std::nullopt);
+      const EspLayout& layout = sa.layout;
+      const std::uint8_t* end = slot_.op.esp + slot_.op.icv_offset;
+      const std::size_t payload = slot_.op.icv_offset - layout.header_bytes();
+      EXPECT_EQ(payload % layout.block_bytes, 0u) << transform;
+      EXPECT_EQ(end[-1], next_header);
+      const std::size_t padding = end[-2];
+      EXPECT_LT(padding, layout.block_bytes);
+      EXPECT_EQ(payload, packet.size() + padding + 2);
+      for (std::size_t i = 0; i < padding; ++i) EXPECT_EQ(end[i - padding - 2], i + 1);
+      EXPECT_EQ(slot_.op.length, slot_.op.icv_offset + layout.icv_bytes);
+    }
+  }
+}
+
+TEST_F(PathTest, WithoutEsnNothingIsSentAfterTheLast32BitNumber) {
+  OutboundSa sa = outbound("aes256gcm16", false);
+  sa.counter = SequenceCounter(false, kTwoTo32 - 2);
+  const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 10);
+  EXPECT_EQ(prepare(sa, packet), std::nullopt);
+  EXPECT_EQ(slot_.sequence, kTwoTo32 - 1);
+  EXPECT_EQ(prepare(sa, packet), Drop::out_sequence_end);
+  EXPECT_EQ(prepare(sa, packet), Drop::out_sequence_end) << "the number wrapped";
+  EXPECT_EQ(sa.counter.current(), kTwoTo32 - 1);
+}
+
+TEST_F(PathTest, WithEsnTheHighBitsGoToTheDeviceAndTheLowOnesOntoTheWire) {
+  OutboundSa sa = outbound("aes256gcm16");
+  sa.counter = SequenceCounter(true, 5 * kTwoTo32 - 1);
+  ASSERT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 10)), std::nullopt);
+  EXPECT_EQ(slot_.op.seq_hi, 5u);
+  EXPECT_EQ(load_be32(slot_.op.esp + 4), 0u);
+}
+
+TEST_F(PathTest, APacketThatIsTooLongUsesNoNumber) {
+  OutboundSa sa = outbound("aes256gcm16");
+  binding_.max_length = 200;
+  EXPECT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 300)), Drop::out_too_long);
+  EXPECT_EQ(sa.counter.current(), 0u);
+}
+
+TEST_F(PathTest, DscpGoesToTheOuterHeaderAndEcnDoesNot) {
+  OutboundSa sa = outbound("aes256gcm16");
+  Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 10);
+  packet[1] = 0xb8 | 1;  // EF, ECT(1)
+  ASSERT_EQ(prepare(sa, packet), std::nullopt);
+  EXPECT_EQ(slot_.packet.wire.tos, 0xb8);
+}
+
+TEST_F(PathTest, AGoodPacketComesOutAsItWentIn) {
+  InboundSa sa = inbound();
+  EXPECT_EQ(receive(sa, good_body()), std::nullopt);
+  EXPECT_EQ(Bytes(slot_.packet.data(), slot_.packet.data() + slot_.packet.length),
+            test::udp_packet("10.1.0.1", "10.2.0.1", 0));
+}
+
+TEST_F(PathTest, TrafficFlowPaddingAfterTheInnerPacketIsLeftAway) {
+  InboundSa sa = inbound();
+  Bytes longer = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
+  longer.resize(longer.size() + 40);
+  EXPECT_EQ(receive(sa, with_trailer(longer, {1, 2}, kNextHeaderIpv4)), std::nullopt);
+  EXPECT_EQ(slot_.packet.length, 28u);
+}
+
+TEST_F(PathTest, PaddingThatIsNotOneTwoThreeIsDropped) {
+  InboundSa sa = inbound();
+  const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 3}, kNextHeaderIpv4)), Drop::in_bad_padding);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {0, 0}, kNextHeaderIpv4), 2), Drop::in_bad_padding);
+}
+
+TEST_F(PathTest, APadLengthBeyondThePacketIsDropped) {
+  InboundSa sa = inbound();
+  Bytes body = good_body();
+  body[body.size() - 2] = 255;
+  EXPECT_EQ(receive(sa, body), Drop::in_bad_padding);
+}
+
+TEST_F(PathTest, DummiesAndOtherNextHeadersHaveCountersOfTheirOwn) {
+  InboundSa sa = inbound();
+  const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderNone)), Drop::in_dummy);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, 6), 2), Drop::in_bad_padding);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderIpv6), 3), Drop::in_bad_inner);
+}
+
+TEST_F(PathTest, AnInnerPacketThatIsCutShortIsDropped) {
+  InboundSa sa = inbound();
+  Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
+  packet[3] = 60;  // says that it is longer than it is
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderIpv4)), Drop::in_bad_inner);
+}
+
+TEST_F(PathTest, AMisalignedOrOversizedPacketIsMalformed) {
+  InboundSa sa = inbound();
+  sa.binding = &binding_;
+  arrive(good_body());
+  slot_.packet.length += 1;
+  EXPECT_EQ(prepare_inbound(slot_, sa), Drop::in_malformed);
+  binding_.max_length = 40;
+  EXPECT_EQ(receive(sa, good_body()), Drop::in_malformed);
+}
+
+TEST_F(PathTest, ADroppedButAuthenticPacketHasUsedItsNumber) {
+  InboundSa sa = inbound();
+  const Bytes packet = test::udp_packet("10.99.0.1", "10.2.0.1", 0);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderIpv4), 7), Drop::in_selector);
+  EXPECT_EQ(receive(sa, good_body(), 7), Drop::in_replay);
+}
+
+TEST_F(PathTest, TheEsnReceiverFollowsTheSenderPast32Bits) {
+  InboundSa sa = inbound();
+  sa.binding = &binding_;
+  ASSERT_TRUE(sa.window.accept(kTwoTo32 - 2));
+  arrive(good_body(), 3);
+  ASSERT_EQ(prepare_inbound(slot_, sa), std::nullopt);
+  EXPECT_EQ(slot_.op.seq_hi, 1u);
+  ASSERT_EQ(finish_inbound(slot_, sa), std::nullopt);
+  EXPECT_EQ(sa.window.top(), kTwoTo32 + 3);
+  EXPECT_EQ(receive(sa, good_body(), 0xfffffffe), Drop::in_replay);
+  EXPECT_EQ(receive(sa, good_body(), 0xffffffff), std::nullopt) << "late, but within the window";
+}
+
+TEST_F(PathTest, WithoutEsnNothingIsAcceptedPast32Bits) {
+  InboundSa sa = inbound(false);
+  ASSERT_TRUE(sa.window.accept(kTwoTo32 - 2));
+  EXPECT_EQ(receive(sa, good_body(), 3), Drop::in_replay);
+}
+
+TEST_F(PathTest, SequenceZeroIsDroppedUnlessItStandsForAWholeTurn) {
+  InboundSa plain = inbound(false), extended = inbound();
+  EXPECT_EQ(receive(plain, good_body(), 0), Drop::in_sequence_zero);
+  EXPECT_EQ(receive(extended, good_body(), 0), Drop::in_sequence_zero);
+  ASSERT_TRUE(extended.window.accept(kTwoTo32 - 2));
+  EXPECT_EQ(receive(extended, good_body(), 0), std::nullopt) << "this is number 2^32";
+}
+
+}  // namespace
+}  // namespace espalier::esp

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/control_service.hpp"
+
+#include "unit/gateway/sim_gateway.hpp"
+
+#include <fake_builder.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace espalier {
+namespace {
+
+using nlohmann::ordered_json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kSa =
+    R"("sa":{"name":"office/out","direction":"outbound","spi":4096,"transform":"aes256gcm16",)"
+    R"("local":"192.0.2.1:4500","peer":"192.0.2.2:4500",)"
+    R"("selectors":[{"source":"10.1.0.0/16","destination":"10.2.0.0/16"}]})";
+constexpr const char* kKeys =
+    R"("keys":{"cipher":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",)"
+    R"("salt":"01020304"})";
+
+// The service on a gateway with one backend, `fake`.
+class ControlServiceTest : public testing::Test {
+ protected:
+  ordered_json ask(std::string line) {
+    const ControlReply reply = service_.answer(line);
+    line_after_ = line;
+    stopped_ = reply.stop;
+    EXPECT_EQ(reply.line.find('\n'), std::string::npos) << "a reply is one line";
+    return ordered_json::parse(reply.line);
+  }
+  std::string complaint(const std::string& line) {
+    const auto reply = ask(line);
+    return reply.at("ok") == false ? reply.at("error").at("message").get<std::string>() : "";
+  }
+  std::string add_request() const {
+    return std::string(R"({"verb":"sa.add",)") + kSa + "," + kKeys + "}";
+  }
+  std::string with(std::string text, const std::string& from, const std::string& to) const {
+    const auto at = text.find(from);
+    return at == std::string::npos ? "" : text.replace(at, from.size(), to);
+  }
+
+  test::SimGateway sim_{{mock::FakeBackendBuilder{}.name("fake").build()}, 1};
+  Monitor monitor_{sim_.gateway(), {}};
+  ControlService service_{
+      sim_.gateway(), monitor_, sim_.secrets(), {"left", "site.toml", Dataplane::userspace, 1}};
+  std::string line_after_;
+  bool stopped_ = false;
+};
+
+TEST_F(ControlServiceTest, AddsAnSaAndSaysWhereItWent) {
+  const auto reply = ask(add_request());
+  ASSERT_EQ(reply.at("ok"), true) << reply;
+  const auto& decision = reply.at("decision");
+  EXPECT_EQ(decision.at("sa"), "office/out") << "under the name that it was given";
+  EXPECT_EQ(decision.at("candidates").at(decision.at("chosen").get<std::size_t>()).at("backend"),
+            "fake");
+  const auto listed = ask(R"({"verb":"sa.list"})");
+  ASSERT_EQ(listed.at("sas").size(), 1u);
+  EXPECT_EQ(listed["sas"][0].at("name"), "office/out");
+  EXPECT_EQ(listed["sas"][0].at("spi"), 4096);
+  EXPECT_EQ(listed["sas"][0].at("backend"), "fake");
+}
+
+TEST_F(ControlServiceTest, WipesTheRequestAndNeverRepeatsAKey) {
+  const auto reply = ask(add_request());
+  EXPECT_TRUE(std::ranges::all_of(line_after_, [](char c) { return c == '\0'; }));
+  EXPECT_THAT(reply.dump(), Not(HasSubstr("000102")));
+  for (const char* text : {"{\"verb\":\"sa.add\",\"keys\":{\"cipher\":\"0badcafe\"", "0badcafe",
+                           "{\"verb\":\"0badcafe\"}", "{\"keys\":{\"cipher\":\"0badcafex\"}}",
+                           "{\"verb\":\"sa.add\",\"keys\":{\"ciph\\u0065r\":\"0badcafe\"}}"}) {
+    const std::string said = complaint(text);
+    EXPECT_NE(said, "") << text;
+    const bool holds_key = std::string_view(text).find("\"verb\":\"0") == std::string_view::npos;
+    EXPECT_TRUE(!holds_key || said.find("0badcafe") == std::string::npos) << text << said;
+    EXPECT_TRUE(std::ranges::all_of(line_after_, [](char c) { return c == '\0'; })) << text;
+  }
+}
+
+TEST_F(ControlServiceTest, RefusesKeysThatDoNotFit) {
+  EXPECT_THAT(complaint(with(add_request(), R"(,"salt":"01020304")", "")),
+              HasSubstr("The salt of SA 'office/out' is 0 bytes long; aes256gcm16 takes 4."));
+  EXPECT_THAT(complaint(with(add_request(), "1e1f", "")), HasSubstr("is 30 bytes long"));
+  EXPECT_EQ(ask(R"({"verb":"sa.list"})").at("sas").size(), 0u) << "nothing was added";
+}
+
+TEST_F(ControlServiceTest, RefusesAnSaThatMayNotBe) {
+  EXPECT_THAT(complaint(with(add_request(), "4096", "255")), HasSubstr("255"));
+  EXPECT_THAT(complaint(with(add_request(), R"("10.1.0.0/16")", R"("10.1.0.0/33")")),
+              Not(HasSubstr("ok")));
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  EXPECT_THAT(complaint(add_request()), HasSubstr("office/out")) << "a second of that name";
+}
+
+TEST_F(ControlServiceTest, SaysWithTheWholeDecisionThatNoBackendIsLeft) {
+  sim_.device(0).lose();
+  const auto reply = ask(add_request());
+  EXPECT_EQ(reply.at("ok"), false);
+  EXPECT_THAT(reply.at("error").at("message").get<std::string>(), HasSubstr("fake"));
+}
+
+TEST_F(ControlServiceTest, RekeysWithNothingButANewSpiAndKeys) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  const auto reply = ask(
+      std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097},)") + kKeys + "}");
+  ASSERT_EQ(reply.at("ok"), true) << reply;
+  const auto listed = ask(R"({"verb":"sa.list"})");
+  ASSERT_EQ(listed.at("sas").size(), 1u);
+  EXPECT_EQ(listed["sas"][0].at("spi"), 4097);
+  EXPECT_EQ(listed["sas"][0].at("name"), "office/out");
+}
+
+TEST_F(ControlServiceTest, RefusesARekeyWithTheOldSpi) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  EXPECT_NE(
+      complaint(std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{},)") + kKeys + "}"),
+      "");
+}
+
+TEST_F(ControlServiceTest, DeletesAnSa) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  EXPECT_EQ(ask(R"({"verb":"sa.delete","name":"office/out"})").dump(), R"({"ok":true})");
+  EXPECT_EQ(ask(R"({"verb":"sa.list"})").at("sas").size(), 0u);
+  EXPECT_THAT(complaint(R"({"verb":"sa.delete","name":"office/out"})"), HasSubstr("office/out"));
+}
+
+TEST_F(ControlServiceTest, ExplainsAnSaAndSuggestsNames) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  const auto reply = ask(R"({"verb":"explain","name":"office/out"})");
+  EXPECT_THAT(reply.at("text").get<std::string>(), HasSubstr("office/out: fake"));
+  EXPECT_EQ(reply.at("decision").at("sa"), "office/out");
+  EXPECT_EQ(complaint(R"({"verb":"explain","name":"ofice/out"})"),
+            "There is no SA 'ofice/out'; did you mean 'office/out'?");
+}
+
+TEST_F(ControlServiceTest, ReportsStatusAndDrops) {
+  const auto status = ask(R"({"verb":"status"})");
+  EXPECT_EQ(status.at("site"), "left");
+  EXPECT_EQ(status.at("pid"), ::getpid());
+  EXPECT_EQ(status.at("drops").at("in_replay"), 0);
+  EXPECT_EQ(status.at("wire").at("keepalives"), 0);
+  EXPECT_EQ(ask(R"({"verb":"drops"})").at("drops"), status.at("drops"));
+}
+
+TEST_F(ControlServiceTest, StopsWhenAsked) {
+  EXPECT_EQ(ask(R"({"verb":"stop"})").at("ok"), true);
+  EXPECT_TRUE(stopped_);
+  ask(R"({"verb":"status"})");
+  EXPECT_FALSE(stopped_);
+  ask(R"({"verb":"stop","now":true})");
+  EXPECT_FALSE(stopped_) << "a request that is refused does nothing";
+}
+
+TEST_F(ControlServiceTest, RefusesWhatIsNoRequest) {
+  EXPECT_THAT(complaint(""), HasSubstr("not JSON"));
+  EXPECT_THAT(complaint("{\"verb\":"), HasSubstr("not JSON: byte 9"));
+  EXPECT_THAT(complaint("\xff\xfe"), HasSubstr("not JSON"));
+  EXPECT_THAT(complaint("[]"), HasSubstr("with a \"verb\""));
+  EXPECT_THAT(complaint("{\"verb\":1}"), HasSubstr("with a \"verb\""));
+  EXPECT_EQ(complaint(R"({"verb":"sa.ad"})"), "There is no verb 'sa.ad'; did you mean 'sa.add'?");
+  EXPECT_EQ(complaint(R"({"verb":"sa.list","name":"x"})"), "The verb 'sa.list' takes no 'name'.");
+  EXPECT_EQ(complaint(R"({"verb":"sa.list","":1})"), "The verb 'sa.list' takes no ''.");
+  EXPECT_THAT(complaint(R"({"verb":"explain"})"), HasSubstr("\"name\""));
+  EXPECT_THAT(complaint(R"({"verb":"sa.add"})"), HasSubstr("\"sa\""));
+  EXPECT_THAT(complaint(std::string(R"({"verb":"sa.add",)") + kSa + "}"), HasSubstr("\"keys\""));
+}
+
+TEST_F(ControlServiceTest, SurvivesDeepNesting) {
+  const std::string deep(60000, '[');
+  EXPECT_THAT(complaint(deep), HasSubstr("not JSON"));
+}
+
+TEST_F(ControlServiceTest, ForgetsNoByteOfNoiseAndNeverThrows) {
+  std::uint64_t state = 42;
+  const auto random = [&state] {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<std::uint32_t>(state >> 33);
+  };
+  const std::string valid = add_request();
+  for (int round = 0; round < 3000; ++round) {
+    std::string line = valid;
+    for (std::uint32_t edits = 1 + random() % 4; edits > 0; --edits)
+      line[random() % line.size()] = static_cast<char>(random());
+    line.resize(1 + random() % line.size());
+    const auto reply = ask(line);
+    ASSERT_TRUE(reply.at("ok").is_boolean());
+  }
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "observe/silence_watch.hpp"
+
+#include "unit/observe/sas.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace espalier {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class SilenceWatchTest : public testing::Test {
+ protected:
+  std::vector<std::string> look(int at) { return watch_.look(sas_, start_ + seconds(at)); }
+  SaStatus& out() { return sas_[0].status; }
+  SaStatus& in() { return sas_[1].status; }
+
+  std::vector<GatewaySa> sas_ = {test::gateway_sa("t/out", Direction::outbound),
+                                 test::gateway_sa("t/in", Direction::inbound)};
+  SilenceWatch watch_;
+  SilenceWatch::Time start_{seconds(1000)};
+};
+
+TEST_F(SilenceWatchTest, SaysNothingWhileNothingIsSent) {
+  EXPECT_THAT(look(0), IsEmpty());
+  EXPECT_THAT(look(100), IsEmpty());
+}
+
+TEST_F(SilenceWatchTest, NamesASilentPeerTenSecondsAfterTheFirstPacketLeft) {
+  out().packets = 1;
+  EXPECT_THAT(look(0), IsEmpty());
+  EXPECT_THAT(look(9), IsEmpty());
+  EXPECT_THAT(look(10),
+              ElementsAre("The peer 192.0.2.2 is silent: no packet came from it in the 10 s since "
+                          "the first of SA 't/out' left. Check that Espalier runs there, that a "
+                          "firewall lets UDP port 4500 through both ways, and that its "
+                          "configuration has 192.0.2.1 as this end."));
+}
+
+TEST_F(SilenceWatchTest, SaysItOnce) {
+  out().packets = 1;
+  look(0);
+  EXPECT_FALSE(look(10).empty());
+  EXPECT_THAT(look(11), IsEmpty());
+  EXPECT_THAT(look(1000), IsEmpty());
+}
+
+TEST_F(SilenceWatchTest, IsContentWithOnePacketFromThePeer) {
+  out().packets = 100;
+  look(0);
+  in().packets = 1;
+  EXPECT_THAT(look(10), IsEmpty());
+}
+
+TEST_F(SilenceWatchTest, NamesProtocol50WhereThereIsNoUdp) {
+  for (GatewaySa& sa : sas_) sa.spec.encapsulation = Encapsulation::none;
+  out().packets = 1;
+  look(0);
+  EXPECT_THAT(look(10), ElementsAre(HasSubstr("IP protocol 50 (ESP)")));
+}
+
+TEST_F(SilenceWatchTest, TellsAPeerWithOtherKeysFromASilentOne) {
+  out().packets = 1;
+  in().errors = 7;
+  look(0);
+  EXPECT_THAT(look(10), ElementsAre(HasSubstr("sends packets, but all 7 of them were dropped")));
+}
+
+TEST_F(SilenceWatchTest, WatchesEachPeerByItself) {
+  GatewaySa other = test::gateway_sa("u/out", Direction::outbound);
+  other.spec.peer.address = IpAddress::parse("2001:db8::2").value();
+  other.status.packets = 1;
+  sas_.push_back(other);
+  out().packets = 1;
+  in().packets = 1;
+  look(0);
+  EXPECT_THAT(look(10), ElementsAre(HasSubstr("The peer 2001:db8::2 is silent")));
+}
+
+TEST_F(SilenceWatchTest, StartsAnewWithAPeerWhoseSasWereReplaced) {
+  out().packets = 1;
+  look(0);
+  EXPECT_FALSE(look(10).empty());
+  const auto sas = std::exchange(sas_, {});
+  look(11);
+  sas_ = sas;
+  look(20);
+  EXPECT_THAT(look(29), IsEmpty());
+  EXPECT_FALSE(look(30).empty());
+}
+
+}  // namespace
+}  // namespace espalier
