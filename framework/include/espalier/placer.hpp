@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,12 @@ struct Placement {
   Session session;
 };
 
+// The device on which an SA lives, as its placement named it.
+struct Home {
+  std::string_view backend;
+  std::string_view device;
+};
+
 struct LostDevice {
   std::string backend;
   std::string device;
@@ -31,7 +38,9 @@ struct LostDevice {
 
 // Carries decisions out: select, open the session, and on a refusal enter it into the snapshot and
 // select again. Counts the SAs of each backend and pool, remembers refusals, quarantines lost
-// devices with backoff. A full table is not asked again until something has left it. [control]
+// devices with backoff. A full table is not asked again until something has left it. Which SA lives
+// where is the caller's knowledge; every placement is to be given back once, with moved() or
+// release() or refused(). [control]
 //
 // The snapshot is read from the registry at construction, and anew when a backend reported an
 // event, when a quarantine is over and once a second; between these, place() and release() keep its
@@ -47,21 +56,22 @@ class Placer {
 
   // Fails, with the whole decision in the sentence, only when no backend took the SA: `capacity` if
   // one may take it later, `unsupported` if none can, `invalid` if it was the request's fault. An
-  // SA that is placed already moves: in the counts its old room is free at once (but see
-  // room_freed); if this fails, it stays where it is.
-  Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
+  // SA that has a `home` already may use its room there; that stays counted until moved().
+  Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home = {});
+
+  // The SA was placed anew: its old room counts as free (but see room_freed).
+  void moved(const SaSpec& sa, const Home& from);
 
   // The SA has left (its session is destroyed by the caller): its room counts as free.
-  void release(std::string_view sa);
+  void release(const SaSpec& sa, const Home& home);
 
   // A session that an SA left behind when it moved is closed now: if the device refused others for
   // want of room, it may be asked again. release() says this itself.
   void room_freed(std::string_view backend, std::string_view device);
 
   // The device took the SA's session and then refused what else it needs (a queue, memory): counts
-  // as its answer to the SA, so that the next place() goes elsewhere. The SA's room is free again.
-  void refused(const SaSpec& sa, std::string_view backend, std::string_view device,
-               const Error& error);
+  // as its answer to the SA, so that the next place() goes elsewhere. The room is free again.
+  void refused(const SaSpec& sa, const Home& by, const Error& error);
 
   // The device stopped working: quarantined (first 1 s, doubling to 5 min), its SAs to be placed
   // again by the caller. A second report of the same loss changes nothing.

@@ -9,6 +9,7 @@
 #include <list>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace espalier {
 
@@ -26,9 +27,19 @@ struct QueueEntry {
   bool attached = false;
 };
 
-struct SaEntry {
-  std::unique_ptr<SaState> state;
-  std::unique_ptr<Binding> binding;
+// SAs are kept by the name that stands in them.
+struct SaName {
+  using is_transparent = void;
+  static std::string_view of(const std::unique_ptr<SaState>& sa) { return sa->spec.name; }
+  static std::string_view of(std::string_view name) { return name; }
+};
+struct SaNameHash : SaName {
+  std::size_t operator()(const auto& sa) const noexcept {
+    return std::hash<std::string_view>{}(of(sa));
+  }
+};
+struct SaNameEqual : SaName {
+  bool operator()(const auto& a, const auto& b) const noexcept { return of(a) == of(b); }
 };
 
 // An SA that was removed and that workers still have to let go of.
@@ -37,7 +48,7 @@ struct LeavingSa {
   std::uint32_t waiting_for = 0;
 };
 
-std::uint32_t longest_packet(const OpenDevice& device, const Transform& transform) {
+std::uint16_t longest_packet(const OpenDevice& device, const Transform& transform) {
   std::uint32_t longest = kMaxEspPacket;
   for (const Capability& capability : device.info().capabilities) {
     if (capability.cipher == transform.cipher && capability.integrity == transform.integrity &&
@@ -45,7 +56,7 @@ std::uint32_t longest_packet(const OpenDevice& device, const Transform& transfor
       longest = std::min(longest, capability.max_length);
     }
   }
-  return longest;
+  return static_cast<std::uint16_t>(longest);
 }
 
 }  // namespace
@@ -57,7 +68,7 @@ struct Engine::Impl {
   std::unique_ptr<HandoffMatrix> handoff;
   std::list<QueueEntry> queues;
   std::unordered_map<const Binding*, std::unique_ptr<Binding>> closing;  // sent for, not yet back
-  std::unordered_map<std::string_view, SaEntry> sas;  // by the name that stands in the state
+  std::unordered_set<std::unique_ptr<SaState>, SaNameHash, SaNameEqual> sas;
   std::unordered_map<const SaState*, LeavingSa> leaving;
   std::unordered_map<std::uint32_t, const SaState*> inbound_spis;
   std::vector<EngineEvent> events;
@@ -278,17 +289,17 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
   auto binding = impl_->bind(sa.transform, std::move(session), owner);
   if (!binding) return std::unexpected(binding.error());
 
-  SaEntry entry;
+  std::unique_ptr<SaState> added;
   if (sa.direction == Direction::outbound) {
-    entry.state = std::make_unique<OutboundSa>(sa, *layout, owner);
+    added = std::make_unique<OutboundSa>(sa, *layout, owner);
   } else {
-    entry.state = std::make_unique<InboundSa>(sa, *layout, owner);
-    impl_->inbound_spis.emplace(sa.spi, entry.state.get());
+    added = std::make_unique<InboundSa>(sa, *layout, owner);
+    impl_->inbound_spis.emplace(sa.spi, added.get());
   }
-  entry.binding = std::move(*binding);
-  SaState* state = entry.state.get();
-  Binding* bound = entry.binding.get();
-  impl_->sas.emplace(state->spec.name, std::move(entry));
+  added->bound = std::move(*binding);
+  SaState* state = added.get();
+  Binding* bound = added->bound.get();
+  impl_->sas.insert(std::move(added));
   impl_->send(owner, {Command::Kind::add, state, bound, bound->queue});
   for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
     if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
@@ -302,11 +313,11 @@ Result<void> Engine::move(std::string_view sa, Session session) {
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to move", sa));
   }
-  SaState& state = *found->second.state;
+  SaState& state = **found;
   auto binding = impl_->bind(state.spec.transform, std::move(session), state.worker);
   if (!binding) return std::unexpected(binding.error());
-  impl_->retire(std::exchange(found->second.binding, std::move(*binding)));
-  Binding* bound = found->second.binding.get();
+  impl_->retire(std::exchange(state.bound, std::move(*binding)));
+  Binding* bound = state.bound.get();
   impl_->send(state.worker, {Command::Kind::move, &state, bound, bound->queue});
   return {};
 }
@@ -317,14 +328,13 @@ Result<void> Engine::remove(std::string_view sa) {
   if (found == impl_->sas.end()) {
     return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to delete", sa));
   }
-  SaState* state = found->second.state.get();
+  SaState* state = found->get();
   const bool outbound = state->direction == Direction::outbound;
   if (!outbound) impl_->inbound_spis.erase(state->spi);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
-  SaEntry entry = std::move(found->second);
-  impl_->sas.erase(found);  // before its name goes
-  impl_->retire(std::move(entry.binding));
-  impl_->leaving.emplace(state, LeavingSa{std::move(entry.state), outbound ? workers : 1});
+  impl_->retire(std::move(state->bound));
+  impl_->leaving.emplace(
+      state, LeavingSa{std::move(impl_->sas.extract(found).value()), outbound ? workers : 1});
   for (std::uint32_t i = 0; i < workers; ++i) {
     if (outbound || i == state->worker) {
       impl_->send(i, {Command::Kind::remove, state, nullptr, nullptr});
@@ -335,18 +345,17 @@ Result<void> Engine::remove(std::string_view sa) {
 
 const SaSpec* Engine::spec(std::string_view sa) const {
   const auto found = impl_->sas.find(sa);
-  return found == impl_->sas.end() ? nullptr : &found->second.state->spec;
+  return found == impl_->sas.end() ? nullptr : &(*found)->spec;
 }
 
 std::vector<SaStatus> Engine::status() const {
   std::vector<SaStatus> all;
   all.reserve(impl_->sas.size());
-  for (const auto& [name, entry] : impl_->sas) {
-    const SaState& sa = *entry.state;
-    const OpenDevice& device = *entry.binding->session.device();
-    all.push_back({sa.spec.name, sa.direction, sa.spi, sa.worker, device.backend(),
-                   device.info().name, sa.sequence.get(), sa.packets.get(), sa.bytes.get(),
-                   sa.errors.get(), sa.moves.get()});
+  for (const auto& sa : impl_->sas) {
+    const OpenDevice& device = *sa->bound->session.device();
+    all.push_back({sa->spec.name, sa->direction, sa->spi, sa->worker, device.backend(),
+                   device.info().name, sa->sequence.get(), sa->packets.get(), sa->bytes.get(),
+                   sa->errors.get(), sa->moves.get()});
   }
   std::ranges::sort(all, {}, &SaStatus::name);
   return all;

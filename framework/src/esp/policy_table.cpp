@@ -71,8 +71,10 @@ void PolicyTable::remove(const OutboundSa& sa) {
     Group& group = group_for(selector);
     const auto found = group.entries.find(masked(selector, group));
     if (found == group.entries.end()) continue;
-    std::erase_if(found->second, [&](const Entry& entry) { return entry.sa == &sa; });
-    if (found->second.empty()) group.entries.erase(found);
+    Entries& entries = found->second;
+    const auto gone = [&](const Entry& entry) { return entry.sa == &sa; };
+    entries.erase(std::remove_if(entries.begin(), entries.end(), gone), entries.end());
+    if (entries.empty()) group.entries.erase(found);
   }
   std::erase_if(groups_, [](const Group& group) { return group.entries.empty(); });
 }
@@ -85,7 +87,7 @@ OutboundSa* PolicyTable::find_slowly(const FlowKey& flow, CacheLine& line) noexc
     if (group.family != flow.family()) continue;
     const auto found = group.entries.find(masked(flow.source, flow.destination, group));
     if (found == group.entries.end()) continue;
-    const auto& entries = found->second;
+    const Entries& entries = found->second;
     const auto newest = std::find_if(entries.rbegin(), entries.rend(),
                                      [&](const Entry& e) { return e.match.matches(flow); });
     if (newest != entries.rend()) {

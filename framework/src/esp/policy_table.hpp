@@ -3,6 +3,8 @@
 
 #include "esp/sa_state.hpp"
 
+#include <boost/container/small_vector.hpp>
+
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -41,7 +43,8 @@ class PolicyTable {
     PortMatch match;
     OutboundSa* sa;
   };
-  struct Prefixes {  // masked to a group's lengths
+  using Entries = boost::container::small_vector<Entry, 1>;  // newest last
+  struct Prefixes {                                          // masked to a group's lengths
     std::uint64_t words[4];
     friend bool operator==(const Prefixes&, const Prefixes&) = default;
   };
@@ -52,7 +55,7 @@ class PolicyTable {
     Family family;
     std::uint8_t source_length;
     std::uint8_t destination_length;
-    std::unordered_map<Prefixes, std::vector<Entry>, PrefixesHash> entries;  // newest last
+    std::unordered_map<Prefixes, Entries, PrefixesHash> entries;
   };
 
   // The multiply-and-fold step of wyhash: mixes two words well for one multiplication.

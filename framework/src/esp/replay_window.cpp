@@ -8,9 +8,9 @@
 namespace espalier::esp {
 
 ReplayWindow::ReplayWindow(std::uint32_t size)
-    : words_(std::bit_ceil(std::uint64_t{size}) / 64 + (size < 64 ? 1 : 0)),
-      mask_(words_.size() - 1),
-      size_(size) {}
+    : size_(size),
+      mask_(std::bit_ceil(std::max(size, 64u)) / 64 - 1),
+      words_(std::make_unique<std::uint64_t[]>(mask_ + std::size_t{1})) {}
 
 bool ReplayWindow::acceptable(std::uint64_t sequence) const noexcept {
   if (sequence == 0) return false;
@@ -33,8 +33,9 @@ void ReplayWindow::advance_to(std::uint64_t sequence) noexcept {
   const std::uint64_t above_top = ~std::uint64_t{1} << (top_ & 63);  // bits after top's
   const std::uint64_t up_to_new = ~std::uint64_t{0} >> (63 - (sequence & 63));
   const std::uint64_t step = sequence - std::exchange(top_, sequence);
-  if (step >= words_.size() * 64) {
-    std::ranges::fill(words_, 0);
+  const std::size_t words = mask_ + std::size_t{1};
+  if (step >= words * 64) {
+    std::fill_n(words_.get(), words, 0);
     return;
   }
   if (at == last) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 namespace espalier::esp {
 
@@ -30,10 +30,10 @@ class ReplayWindow {
   }
   void advance_to(std::uint64_t sequence) noexcept;
 
-  std::vector<std::uint64_t> words_;
-  std::uint64_t mask_ = 0;
   std::uint64_t top_ = 0;
-  std::uint32_t size_ = 0;
+  std::uint32_t size_;
+  std::uint32_t mask_;  // number of words, a power of 2, less 1
+  std::unique_ptr<std::uint64_t[]> words_;
 };
 
 }  // namespace espalier::esp

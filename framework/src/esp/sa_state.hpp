@@ -10,8 +10,10 @@
 
 #include <espalier/device.hpp>
 
-#include <string>
-#include <vector>
+#include <boost/container/small_vector.hpp>
+
+#include <cstdint>
+#include <memory>
 
 namespace espalier::esp {
 
@@ -22,14 +24,14 @@ class DeviceQueue;
 struct Binding {
   Session session;
   DeviceQueue* queue = nullptr;
-  std::uint32_t max_length = kMaxEspPacket;
   std::uint32_t in_flight = 0;  // ops that name this session and are not completed
-  bool retired = false;         // replaced; to be returned when nothing is in flight
+  std::uint16_t max_length = kMaxEspPacket;
+  bool retired = false;  // replaced; to be returned when nothing is in flight
 };
 
 // What the engine knows of an SA: all of its state (laws 1, 2) lives here and none in a backend.
 // Owned by the control thread, which reads only what is constant and the counters; everything else
-// is the owning worker's.
+// but `bound` is the owning worker's.
 struct SaState {
   SaState(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
       : spi(sa.spi),
@@ -45,6 +47,7 @@ struct SaState {
   const Direction direction;
   const bool esn;
   bool removed = false;
+  bool end_reported = false;  // outbound: that the sequence numbers are used up
   const EspLayout layout;
 
   Binding* binding = nullptr;
@@ -58,6 +61,7 @@ struct SaState {
   Counter moves;
 
   const SaSpec spec;
+  std::unique_ptr<Binding> bound;  // the control thread's: what it told the worker to use last
 };
 
 struct OutboundSa final : SaState {
@@ -65,18 +69,16 @@ struct OutboundSa final : SaState {
       : SaState(sa, esp_layout, owner), counter(sa.esn) {}
 
   SequenceCounter counter;
-  bool end_reported = false;
 };
 
 struct InboundSa final : SaState {
   InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
       : SaState(sa, esp_layout, owner), window(sa.replay_window) {
-    selectors.reserve(sa.selectors.size());
     for (const TrafficSelector& selector : sa.selectors) selectors.emplace_back(selector);
   }
 
   ReplayWindow window;
-  std::vector<SelectorMatch> selectors;
+  boost::container::small_vector<SelectorMatch, 1> selectors;
 };
 
 }  // namespace espalier::esp

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace espalier {
@@ -22,22 +23,34 @@ std::string_view public_name(std::string_view engine_name) {
   return engine_name.substr(0, engine_name.rfind('#'));
 }
 
-// An SA as the gateway keeps it. There may be very many, so that nothing stands here twice. Keys
-// stay for as long as the SA may have to move.
+Home home_of(const Decision& decision) {
+  const Candidate& chosen = decision.candidates[*decision.chosen];
+  return {chosen.backend, chosen.device};
+}
+
+// Orders the engine's specs by the public name that stands in them.
+struct ByPublicName {
+  using is_transparent = void;
+  static std::string_view name(const SaSpec* sa) { return public_name(sa->name); }
+  static std::string_view name(std::string_view sa) { return sa; }
+  bool operator()(const auto& a, const auto& b) const { return name(a) < name(b); }
+};
+
+// What the gateway keeps of an SA beside the engine's spec. There may be very many, so that nothing
+// stands here twice. Keys stay for as long as the SA may have to move.
 struct Entry {
-  const SaSpec* spec;  // the engine's, with its name there
   SaKeys keys;
   std::shared_ptr<const Decision> decision;
   bool homeless = false;  // its device is lost: its packets are dropped until another takes it
   bool told = false;      // that no other takes it
 
-  const Candidate& home() const { return decision->candidates[*decision->chosen]; }
+  Home home() const { return home_of(*decision); }
 };
 
 // A replaced inbound SA that still takes what is on its way.
 struct Retiring {
-  std::string name;
-  std::string engine_name;
+  const SaSpec* spec;  // the engine's
+  std::shared_ptr<const Decision> decision;
   Clock::time_point until;
 };
 
@@ -56,24 +69,26 @@ bool is_a_devices(const Error& error) {
 
 }  // namespace
 
+using Sas = std::map<const SaSpec*, Entry, ByPublicName>;
+
 struct Gateway::Impl {
   Registry& registry;
   Placer& placer;
   Engine& engine;
   std::function<void(int, std::string_view)> log;
-  std::map<std::string_view, Entry> sas;  // by public name, which stands in the spec
+  Sas sas;
   DecisionPool decisions;
   std::vector<Retiring> retiring;
 
-  Result<Placement> place(const SaSpec& sa, const SaKeys& keys,
+  Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
-  Result<Entry> enter(const SaSpec& sa, SaKeys keys);
-  Result<void> leave(const std::string& engine_name);
+  Result<Sas::value_type> enter(const SaSpec& sa, SaKeys keys);
+  Result<void> leave(const SaSpec& sa, const Home& home);
   void take_engine_events(std::vector<std::string>& done);
   void note_lost(const LostDevice& lost, std::vector<std::string>& done);
   void move_homeless(std::vector<std::string>& done);
   void end_graces(std::vector<std::string>& done);
-  std::string move(Entry& entry);
+  std::string move(const SaSpec& sa, Entry& entry);
 };
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
@@ -84,35 +99,38 @@ Gateway::~Gateway() = default;
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
 // has refused the SA, too: the next one is tried.
 Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
+                                       std::optional<Home> home,
                                        const std::function<Result<void>(Session)>& bring) {
   constexpr int kMostDevices = 16;
   for (int tries = 1;; ++tries) {
-    auto placement = placer.place(sa, keys);
+    auto placement = placer.place(sa, keys, home);
     if (!placement) return placement;
     auto brought = bring(std::move(placement->session));
     if (brought) return placement;
+    const Home by{placement->backend, placement->device};
     if (!is_a_devices(brought.error()) || tries == kMostDevices) {
-      placer.release(sa.name);
+      placer.release(sa, by);
       return std::unexpected(std::move(brought.error()));
     }
-    placer.refused(sa, placement->backend, placement->device, brought.error());
+    placer.refused(sa, by, brought.error());
   }
 }
 
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
-Result<Entry> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
+Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
-  auto placement =
-      place(unique, keys, [&](Session session) { return engine.add(unique, std::move(session)); });
+  auto placement = place(unique, keys, std::nullopt,
+                         [&](Session session) { return engine.add(unique, std::move(session)); });
   if (!placement) return std::unexpected(placement.error());
-  return Entry{engine.spec(unique.name), std::move(keys), decisions.share(*placement->decision)};
+  return Sas::value_type(engine.spec(unique.name),
+                         Entry{std::move(keys), decisions.share(*placement->decision)});
 }
 
-Result<void> Gateway::Impl::leave(const std::string& engine_name) {
-  auto removed = engine.remove(engine_name);
-  placer.release(engine_name);
-  return removed;
+// The engine's spec goes with the SA.
+Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
+  placer.release(sa, home);
+  return engine.remove(std::string(sa.name));
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys keys) {
@@ -123,8 +141,8 @@ Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys ke
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
-  auto decision = named(*entry->decision, sa.name);
-  impl_->sas.emplace(public_name(entry->spec->name), std::move(*entry));
+  auto decision = named(*entry->second.decision, sa.name);
+  impl_->sas.insert(std::move(*entry));
   return decision;
 }
 
@@ -134,9 +152,8 @@ Result<void> Gateway::remove(std::string_view sa) {
     return fail(ErrorCode::not_found,
                 fmt::format("there is no SA named {}; `espalier sa list` shows what there is", sa));
   }
-  const std::string engine_name = found->second.spec->name;
-  impl_->sas.erase(found);
-  return impl_->leave(engine_name);
+  const auto left = impl_->sas.extract(found);
+  return impl_->leave(*left.key(), left.mapped().home());
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name, const SaSpec& sa,
@@ -149,11 +166,12 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
                             "is",
                             old_name));
   }
-  if (sa.direction != found->second.spec->direction) {
+  const SaSpec& old = *found->first;
+  if (sa.direction != old.direction) {
     return fail(ErrorCode::invalid, fmt::format("SA {} is {}; its successor must be, too", old_name,
-                                                to_string(found->second.spec->direction)));
+                                                to_string(old.direction)));
   }
-  if (sa.spi == found->second.spec->spi) {
+  if (sa.spi == old.spi) {
     return fail(ErrorCode::conflict,
                 fmt::format("the new SPI {:#x} is that of SA {} itself; a rekey needs a new SPI",
                             sa.spi, old_name));
@@ -163,14 +181,13 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
-  const SaSpec old = *found->second.spec;
-  impl_->sas.erase(found);
-  auto decision = named(*entry->decision, sa.name);
-  impl_->sas.emplace(public_name(entry->spec->name), std::move(*entry));
+  const auto replaced = impl_->sas.extract(found).mapped().decision;
+  auto decision = named(*entry->second.decision, sa.name);
+  impl_->sas.insert(std::move(*entry));
   if (old.direction == Direction::inbound && grace.count() > 0) {
-    impl_->retiring.push_back({std::string(old_name), old.name, Clock::now() + grace});
+    impl_->retiring.push_back({&old, replaced, Clock::now() + grace});
   } else {
-    static_cast<void>(impl_->leave(old.name));
+    static_cast<void>(impl_->leave(old, home_of(*replaced)));
   }
   return decision;
 }
@@ -179,11 +196,12 @@ std::vector<GatewaySa> Gateway::list() const {
   std::map<std::string, SaStatus> running;
   for (SaStatus& status : impl_->engine.status()) running.emplace(status.name, std::move(status));
   std::vector<GatewaySa> all;
-  for (const auto& [name, entry] : impl_->sas) {
-    SaStatus status = std::move(running[entry.spec->name]);
-    SaSpec spec = *entry.spec;
-    status.name = spec.name = name;
-    all.push_back({std::move(spec), named(*entry.decision, name), std::move(status)});
+  for (const auto& [sa, entry] : impl_->sas) {
+    SaStatus status = std::move(running[sa->name]);
+    SaSpec spec = *sa;
+    status.name = spec.name = public_name(sa->name);
+    auto decision = named(*entry.decision, spec.name);
+    all.push_back({std::move(spec), std::move(decision), std::move(status)});
   }
   return all;
 }
@@ -226,28 +244,28 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& 
   registry.forget(lost.backend, lost.device);
   done.push_back(
       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
-  for (auto& [name, entry] : sas) {
-    const Candidate& home = entry.home();
+  for (auto& [sa, entry] : sas) {
+    const Home home = entry.home();
     if (home.backend == lost.backend && home.device == lost.device) entry.homeless = true;
   }
 }
 
 void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
-  for (auto& [name, entry] : sas) {
+  for (auto& [sa, entry] : sas) {
     if (!entry.homeless) continue;
-    std::string sentence = move(entry);
+    std::string sentence = move(*sa, entry);
     if (!sentence.empty()) done.push_back(std::move(sentence));
   }
 }
 
 // The SA's session is opened on the next device and swapped in by its worker. Where none takes it,
 // the SA stays where it was and its packets are dropped (law 3) until one does.
-std::string Gateway::Impl::move(Entry& entry) {
+std::string Gateway::Impl::move(const SaSpec& sa, Entry& entry) {
   const bool known = std::exchange(entry.told, true);
-  const std::string_view name = public_name(entry.spec->name);
-  auto placement = place(*entry.spec, entry.keys, [&](Session session) {
-    return engine.move(entry.spec->name, std::move(session));
-  });
+  const std::string_view name = public_name(sa.name);
+  const Home home = entry.home();
+  auto placement = place(sa, entry.keys, home,
+                         [&](Session session) { return engine.move(sa.name, std::move(session)); });
   if (!placement) {
     return known ? ""
                  : fmt::format(
@@ -255,8 +273,9 @@ std::string Gateway::Impl::move(Entry& entry) {
                        "dropped until one does: {}",
                        name, placement.error().message);
   }
+  placer.moved(sa, home);
   std::string sentence =
-      fmt::format("SA {} moved from {} to {}", name, entry.home().backend, placement->backend);
+      fmt::format("SA {} moved from {} to {}", name, home.backend, placement->backend);
   entry.homeless = entry.told = false;
   entry.decision = decisions.share(*placement->decision);
   return sentence;
@@ -266,8 +285,9 @@ void Gateway::Impl::end_graces(std::vector<std::string>& done) {
   const auto now = Clock::now();
   std::erase_if(retiring, [&](const Retiring& old) {
     if (now < old.until) return false;
-    static_cast<void>(leave(old.engine_name));
-    done.push_back(fmt::format("the replaced SA behind {} has ended its grace", old.name));
+    done.push_back(
+        fmt::format("the replaced SA behind {} has ended its grace", public_name(old.spec->name)));
+    static_cast<void>(leave(*old.spec, home_of(*old.decision)));
     return true;
   });
 }

@@ -55,17 +55,22 @@ Error nobody_took_it(const Decision& decision, const DeviceHealth& health) {
           fmt::format("no backend takes SA '{}'; {}:\n{}", decision.sa, advice, to_text(decision))};
 }
 
+DeviceName name_of(const Home& home) {
+  return {std::string(home.backend), std::string(home.device)};
+}
+Ledger::Place place_of(const SaSpec& sa, const Home& home) { return {name_of(home), sa.direction}; }
+
 }  // namespace
 
 struct Placer::Impl {
   Impl(Registry& r, Policy p, Clock c) : registry(r), policy(std::move(p)), clock(std::move(c)) {}
 
-  Result<Placement> place(const SaSpec& sa, const SaKeys& keys);
+  Result<Placement> place(const SaSpec& sa, const SaKeys& keys, const std::optional<Home>& home);
   Result<Placement> choose_and_open(const SaSpec& sa, const SaKeys& keys);
   Result<Session> open(const DeviceName& name, const SaSpec& sa, const SaKeys& keys);
   void note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error);
-  void enter(std::string_view sa, const Ledger::Place& place);
-  void leave(std::string_view sa);
+  void enter(const Ledger::Place& place);
+  bool leave(const Ledger::Place& place);  // false: no SA was there
 
   void catch_up(TimePoint now);
   void read(TimePoint now);
@@ -88,17 +93,14 @@ struct Placer::Impl {
 
 // ---- Placing ----------------------------------------------------------------------------------
 
-Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys) {
+Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys,
+                                      const std::optional<Home>& home) {
   catch_up(clock());
   // The choice is made as if the SA were nowhere: a limit that it fills itself is no limit to it.
-  const auto old = ledger.remove(sa.name);
-  if (old) snapshot.left(*old, ledger);
+  const bool counted = home && leave(place_of(sa, *home));
   auto placed = choose_and_open(sa, keys);
-  if (placed) {
-    enter(sa.name, {{placed->backend, placed->device}, sa.direction});
-  } else if (old) {
-    enter(sa.name, *old);
-  }
+  if (counted) enter(place_of(sa, *home));
+  if (placed) enter({{placed->backend, placed->device}, sa.direction});
   return placed;
 }
 
@@ -137,16 +139,15 @@ void Placer::Impl::note_refusal(const DeviceName& name, const SaSpec& sa, const 
   }
 }
 
-void Placer::Impl::enter(std::string_view sa, const Ledger::Place& place) {
-  ledger.add(sa, place);
+void Placer::Impl::enter(const Ledger::Place& place) {
+  ledger.add(place);
   snapshot.came(place, ledger);
 }
 
-void Placer::Impl::leave(std::string_view sa) {
-  const auto left = ledger.remove(sa);
-  if (!left) return;
-  snapshot.left(*left, ledger);
-  refusals.room_freed(left->device, static_cast<std::uint32_t>(left->direction));
+bool Placer::Impl::leave(const Ledger::Place& place) {
+  if (!ledger.remove(place)) return false;
+  snapshot.left(place, ledger);
+  return true;
 }
 
 // ---- Keeping the snapshot true ----------------------------------------------------------------
@@ -241,20 +242,24 @@ Placer::Placer(Registry& registry, Policy policy, Clock clock)
 }
 Placer::~Placer() = default;
 
-Result<Placement> Placer::place(const SaSpec& sa, const SaKeys& keys) {
-  return impl_->place(sa, keys);
+Result<Placement> Placer::place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home) {
+  return impl_->place(sa, keys, home);
 }
 
-void Placer::release(std::string_view sa) { impl_->leave(sa); }
+void Placer::moved(const SaSpec& sa, const Home& from) { impl_->leave(place_of(sa, from)); }
+
+void Placer::release(const SaSpec& sa, const Home& home) {
+  if (!impl_->leave(place_of(sa, home))) return;
+  impl_->refusals.room_freed(name_of(home), static_cast<std::uint32_t>(sa.direction));
+}
 
 void Placer::room_freed(std::string_view backend, std::string_view device) {
   impl_->refusals.room_freed({std::string(backend), std::string(device)});
 }
 
-void Placer::refused(const SaSpec& sa, std::string_view backend, std::string_view device,
-                     const Error& error) {
-  impl_->leave(sa.name);
-  impl_->note_refusal({std::string(backend), std::string(device)}, sa, error);
+void Placer::refused(const SaSpec& sa, const Home& by, const Error& error) {
+  release(sa, by);
+  impl_->note_refusal(name_of(by), sa, error);
 }
 
 void Placer::report_lost(std::string_view backend, std::string_view device, std::string_view why) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +39,10 @@ class PlacerFixture : public ::testing::Test {
 
   // Places an SA and keeps its session; gives "backend/device", or the error's code.
   std::string place(const SaSpec& sa) {
-    auto placed = placer_->place(sa, sample::keys(*secrets_));
+    const auto home = homes_.find(sa.name);
+    const bool moves = home != homes_.end();
+    auto placed = placer_->place(sa, sample::keys(*secrets_),
+                                 moves ? std::optional(home_of(home->second)) : std::nullopt);
     if (!placed) {
       last_error_ = placed.error().message;
       return to_string(placed.error().code);
@@ -46,6 +50,8 @@ class PlacerFixture : public ::testing::Test {
     last_decision_ = *placed->decision;
     const std::string where = placed->backend + "/" + placed->device;
     sessions_.insert_or_assign(sa.name, std::move(placed->session));
+    if (moves) placer_->moved(sa, home_of(home->second));
+    homes_.insert_or_assign(sa.name, Placed{sa, placed->backend, placed->device});
     return where;
   }
   std::string place(const std::string& name, Direction direction = Direction::outbound) {
@@ -54,7 +60,15 @@ class PlacerFixture : public ::testing::Test {
   // What the caller does when an SA goes: closes its session, then says so.
   void remove(const std::string& name) {
     sessions_.erase(name);
-    placer_->release(name);
+    const auto home = homes_.find(name);
+    placer_->release(home->second.sa, home_of(home->second));
+    homes_.erase(home);
+  }
+  // The SA's device gave a session, and then not what else it needs.
+  void refuse(const std::string& name, const Error& error) {
+    const auto home = homes_.find(name);
+    placer_->refused(home->second.sa, home_of(home->second), error);
+    homes_.erase(home);
   }
 
   const Device& device(const std::string& backend, const std::string& name = "card0") {
@@ -78,11 +92,19 @@ class PlacerFixture : public ::testing::Test {
     return fakes_[fake].control().counters().sessions_asked;
   }
 
+  struct Placed {
+    SaSpec sa;
+    std::string backend;
+    std::string device;
+  };
+  static Home home_of(const Placed& placed) { return {placed.backend, placed.device}; }
+
   std::unique_ptr<SecretPool> secrets_;
   std::vector<mock::FakeBackend> fakes_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Placer> placer_;
   std::map<std::string, Session> sessions_;
+  std::map<std::string, Placed> homes_;  // by the SA's name
   std::chrono::steady_clock::time_point now_{std::chrono::hours(1)};
   std::string last_error_;
   Decision last_decision_;

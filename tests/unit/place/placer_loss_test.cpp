@@ -165,7 +165,7 @@ TEST_F(PlacerLossTest, WhenEverythingIsUnpluggedTheSaMayBePlacedLater) {
 
 TEST_F(PlacerLossTest, ADeviceThatRefusesAQueueAsLostIsQuarantined) {
   place("a");
-  placer_->refused(sample::sa("a"), "nic", "card0", {ErrorCode::lost, "the queue is gone"});
+  refuse("a", {ErrorCode::lost, "the queue is gone"});
   EXPECT_EQ(device("nic").state, DeviceState::quarantined);
   EXPECT_EQ(place("a"), "openssl/cpu");
 }
@@ -216,7 +216,7 @@ TEST_F(PlacerLossTest, AnSaMovesBetweenDevicesOfABackendThatItFillsItself) {
   ASSERT_TRUE(first);
   EXPECT_EQ(first->device, "x");
   placer.report_lost("two", "x", "hung");
-  auto second = placer.place(sample::sa("a"), keys);
+  auto second = placer.place(sample::sa("a"), keys, Home{"two", "x"});
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(second->device, "y") << "the limit of one is its own place";
 }

@@ -263,9 +263,11 @@ TEST_F(PlacerTest, AFailedMoveLeavesTheSaCountedWhereItIs) {
 TEST_F(PlacerTest, ReleasingWhatIsNotThereChangesNothing) {
   start_card_and_software(1);
   place("a");
-  placer_->release("b");
+  placer_->release(sample::sa("b"), {"openssl", "cpu"});
+  placer_->release(sample::sa("b", Direction::inbound), {"nic", "card0"});
+  EXPECT_EQ(load("nic"), 1u);
   remove("a");
-  placer_->release("a");
+  placer_->release(sample::sa("a"), {"nic", "card0"});
   EXPECT_EQ(load("nic"), 0u);
   EXPECT_EQ(device("nic").pools.at(0).used, 0u);
 }
@@ -286,7 +288,7 @@ TEST_F(PlacerTest, ADeviceThatRefusedAfterTheSessionIsPassedOverNext) {
   start_card_and_software(8);
   EXPECT_EQ(place("a"), "nic/card0");
   sessions_.clear();
-  placer_->refused(sample::sa("a"), "nic", "card0", {ErrorCode::transient, "no queue is free"});
+  refuse("a", {ErrorCode::transient, "no queue is free"});
   EXPECT_EQ(load("nic"), 0u);
   EXPECT_EQ(place("a"), "openssl/cpu");
   EXPECT_THAT(last_decision_.candidates[0].sentence, HasSubstr("no queue is free"));
