@@ -58,7 +58,7 @@ class DeviceQueue {
 
   std::unique_ptr<Queue> queue_;
   SlotPool* pool_;
-  std::uint64_t iova_;
+  std::uint64_t to_iova_;              // what to add to an address in the pool's memory
   std::vector<espalier_op*> waiting_;  // not yet accepted, in order
   std::vector<espalier_op*> polled_;
   std::uint32_t in_flight_ = 0;

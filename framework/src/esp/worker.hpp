@@ -69,7 +69,7 @@ class Worker {
   void release(Slot& slot) noexcept;
   void settle(Binding& binding) noexcept;
   void transmit() noexcept;
-  void send(PacketPort& port, std::vector<Slot*>& slots) noexcept;
+  void send(PacketPort& port, std::vector<Packet*>& packets) noexcept;
   bool busy() const noexcept;
   void sleep() noexcept;
 
@@ -89,9 +89,8 @@ class Worker {
   std::vector<Slot*> stranded_;
   const DeviceQueue::Clock clock_;
   DeviceQueue::TimePoint next_reclaim_{};
-  std::vector<Slot*> to_wire_;
-  std::vector<Slot*> to_clear_;
-  std::vector<Packet*> packets_;
+  std::vector<Packet*> to_wire_;
+  std::vector<Packet*> to_clear_;
 
   SpscRing<Command> commands_{4096};
   SpscRing<Reply> replies_{4096};
