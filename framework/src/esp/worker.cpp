@@ -159,7 +159,7 @@ void Worker::drop(Slot& slot, Drop reason, SaState* sa) noexcept {
   }
   for (Slot* slot : completed_) {
     settle(*slot->binding);
-    retire(*slot->sa);
+    if (slot == slot->sa->head) retire(*slot->sa);  // others wait for it, or went with it
   }
 }
 
