@@ -152,6 +152,24 @@ class Reload(unittest.TestCase):
         self.ping()
         self.assertNotEqual(self.sas(gateways[0])["office/out"][0], before["office/out"][0])
 
+    def test_a_static_key_is_replaced_under_the_same_spi(self):
+        def config(integrity):
+            return SITES + ('\n[[tunnel]]\nname = "office"\nsites = ["left", "right"]\n'
+                            'transform = "null-sha256"\n[tunnel.keys.static]\nspi = [0x1000, 0x2000]\n'
+                            f'forward = {{ integrity_key = "{integrity * 32}" }}\n'
+                            f'backward = {{ integrity_key = "{"5a" * 32}" }}\n')
+        self.write(config("11"))
+        left, right = [self.start(site) for site in lab.SITES]
+        self.ping()
+        self.write(config("22"))
+        self.assertIn("1 changed", self.reload(left))
+        self.network.run("left", "ping", "-q", "-c", "1", "-W", "1", "10.2.0.1", check=False)
+        drops = right.status()["drops"]  # number 1 once more, and with a key that is not its own
+        self.assertEqual(drops["in_replay"] + drops["in_bad_icv"], 1, drops)
+        self.assertIn("1 changed", self.reload(right))
+        self.assertIn("0 changed", self.reload(right))
+        self.ping()
+
     def test_what_is_wrong_changes_nothing_and_is_said(self):
         self.configure(SITES, OFFICE)
         left = self.start("left")
