@@ -42,10 +42,11 @@ constexpr std::string_view kStatic = R"(
 [[tunnel]]
 name = "static"
 sites = ["left", "right"]
-transform = "null-sha256_128"
-[tunnel.keys]
-forward = { spi = 0x1000, integrity = "1111111111111111111111111111111111111111111111111111111111111111" }
-backward = { spi = 0x2000, integrity = "2222222222222222222222222222222222222222222222222222222222222222" }
+transform = "null-sha256"
+[tunnel.keys.static]
+spi = [0x1000, 0x2000]
+forward = { integrity_key = "1111111111111111111111111111111111111111111111111111111111111111" }
+backward = { integrity_key = "2222222222222222222222222222222222222222222222222222222222222222" }
 )";
 constexpr std::string_view kGateway = "[gateway]\nsite = \"left\"\n";
 
@@ -108,9 +109,12 @@ TEST_F(ReloadPlanOf, ATunnelThatIsGoneTakesItsNetworksAlong) {
   EXPECT_EQ(made.networks_gone, (std::vector{*IpPrefix::parse("10.3.0.0/24")}));
 }
 
-TEST_F(ReloadPlanOf, ANetworkThatAnotherTunnelStillReachesStays) {
-  const std::string second = with(std::string(kRight), "to-right", "second");
-  EXPECT_THAT(plan(text({right_, second}), right_).networks_gone, IsEmpty());
+TEST_F(ReloadPlanOf, ANetworkThatAnotherTunnelTakesOverStays) {
+  const ReloadPlan made = plan(right_, with(right_, "to-right", "renamed"));
+  EXPECT_THAT(made.gone, ElementsAre("to-right"));
+  EXPECT_THAT(made.added, ElementsAre("renamed"));
+  EXPECT_THAT(made.networks_gone, IsEmpty());
+  EXPECT_THAT(made.networks_added, IsEmpty());
 }
 
 TEST_F(ReloadPlanOf, TunnelsOfOtherSitesAreNotItsMatter) {
@@ -152,6 +156,7 @@ TEST_F(ReloadPlanOf, AStaticKeyWithTheSameSpiIsStillAnotherKey) {
 TEST_F(ReloadPlanOf, AStaticTunnelWrittenFromTheOtherSideIsTheSame) {
   std::string turned = with(static_, R"("left", "right")", R"("right", "left")");
   turned = with(with(turned, "forward =", "other ="), "backward =", "forward =");
+  turned = with(turned, "0x1000, 0x2000", "0x2000, 0x1000");
   EXPECT_EQ(plan(static_, with(turned, "other =", "backward =")), ReloadPlan{});
   EXPECT_THAT(plan(static_, with(static_, R"("left", "right")", R"("right", "left")")).changed,
               ElementsAre("static"));

@@ -243,6 +243,32 @@ TEST(InterfaceSetup, LeavesNothingBehindWhenItFailsHalfWay) {
   });
 }
 
+TEST(InterfaceSetup, TakesRoutesAndGivesThemUpLater) {
+  with_tun([] {
+    const auto ports = open_tun("esp0", 1);
+    ASSERT_TRUE(ports) << ports.error().message;
+    const auto other = open_tun("other0", 1);
+    ASSERT_TRUE(other) << other.error().message;
+    output_of("ip link set other0 up; ip route add 10.8.0.0/16 dev other0");
+    const std::string before = network_state();
+    {
+      auto setup = InterfaceSetup::apply(kPlan);
+      ASSERT_TRUE(setup) << setup.error().message;
+      const std::string planned = network_state();
+      const IpPrefix later = ipv4({10, 3, 0, 0}, 16);
+      EXPECT_TRUE(setup->add_route(later));
+      EXPECT_TRUE(setup->add_route(later)) << "it is there already";
+      EXPECT_NE(output_of("ip route").find("10.3.0.0/16 dev esp0"), std::string::npos);
+      EXPECT_FALSE(setup->add_route(ipv4({10, 8, 0, 0}, 16))) << "another made that one";
+      setup->delete_route(ipv4({10, 8, 0, 0}, 16));
+      setup->delete_route(later);
+      EXPECT_EQ(network_state(), planned);
+      EXPECT_TRUE(setup->add_route(later));
+    }
+    EXPECT_EQ(network_state(), before);
+  });
+}
+
 TEST(InterfaceSetup, NamesAnInterfaceThatIsNotThere) {
   const auto setup = InterfaceSetup::apply({.name = "no-such-if", .addresses = {}, .routes = {}});
   ASSERT_FALSE(setup);
