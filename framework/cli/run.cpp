@@ -111,9 +111,6 @@ Result<void> Run::start() {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
   specs_ = std::move(*specs);
-  const auto hardened = harden_process();
-  if (!hardened) return std::unexpected(hardened.error());
-  if (!hardened->warning.empty()) log_(ESPALIER_LOG_WARNING, hardened->warning);
   if (auto prepared = prepare_backends(); !prepared) return prepared;
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
@@ -180,12 +177,16 @@ void Run::print_end(const Console& console, bool json) {
 }
 
 int run(const Options& options, const Console& console) {
+  const auto hardened = harden_process();  // before the configuration, which may hold keys
+  if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
   auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
-  Run gateway(std::move(*config), **secrets, make_log());
+  const Log log = make_log();
+  if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
+  Run gateway(std::move(*config), **secrets, log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   gateway.serve();
   gateway.print_end(console, options.json);
