@@ -7,22 +7,20 @@
 
 namespace espalier::esp {
 
-namespace {
-
-Slot& slot_holding(espalier_op* op) noexcept { return *reinterpret_cast<Slot*>(op); }
-
-}  // namespace
-
 DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint64_t iova,
                          Clock clock)
-    : queue_(std::move(queue)), pool_(&pool), iova_(iova), clock_(std::move(clock)) {
-  waiting_.reserve(kMaxWaiting);
+    : queue_(std::move(queue)),
+      pool_(&pool),
+      to_iova_(iova - reinterpret_cast<std::uintptr_t>(pool.memory().data())),
+      share_(queue_->asynchronous() ? pool.all().size() / 4 : pool.all().size()),
+      clock_(std::move(clock)) {
+  waiting_.reserve(pool.all().size());
   polled_.resize(64);
 }
 
 void DeviceQueue::enqueue(Slot& slot) noexcept {
   slot.op.session = slot.binding->session.handle();
-  slot.op.iova = iova_ + static_cast<std::uint64_t>(slot.op.esp - pool_->memory().data());
+  slot.op.iova = reinterpret_cast<std::uintptr_t>(slot.op.esp) + to_iova_;
   slot.op.dst = nullptr;
   slot.op.dst_iova = 0;
   slot.op.status = ESPALIER_OP_PENDING;
@@ -30,7 +28,7 @@ void DeviceQueue::enqueue(Slot& slot) noexcept {
   slot.op.cookie = slot.generation;
   slot.state = Slot::State::queued;
   ++slot.binding->in_flight;
-  if (queue_->asynchronous() && idle()) progress_ = clock_();
+  if (idle() && queue_->asynchronous()) progress_ = clock_();
   waiting_.push_back(&slot.op);
 }
 
@@ -51,23 +49,21 @@ std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
 }
 
 void DeviceQueue::run_synchronous(std::vector<Slot*>& completed) noexcept {
-  for (espalier_op* op : waiting_) slot_holding(op).state = Slot::State::in_flight;
-  in_flight_ = static_cast<std::uint32_t>(waiting_.size());
-  const espalier_status status = queue_->process(waiting_);
-  if (status != ESPALIER_OK) {
+  if (queue_->process(waiting_) != ESPALIER_OK) {
+    for (espalier_op* op : waiting_) slot_holding(*op).state = Slot::State::in_flight;
     lose("process() answered that the device is lost", completed);
     return;
   }
-  for (espalier_op* op : waiting_) complete(slot_holding(op), completed);
+  for (espalier_op* op : waiting_) complete(slot_holding(*op), completed);
   waiting_.clear();
 }
 
 void DeviceQueue::submit() noexcept {
   // Marked before the call: the device may complete an op, and another core see it, at once.
-  for (espalier_op* op : waiting_) slot_holding(op).state = Slot::State::in_flight;
+  for (espalier_op* op : waiting_) slot_holding(*op).state = Slot::State::in_flight;
   const std::uint32_t accepted = queue_->submit(waiting_);
   for (std::size_t i = accepted; i < waiting_.size(); ++i) {
-    slot_holding(waiting_[i]).state = Slot::State::queued;
+    slot_holding(*waiting_[i]).state = Slot::State::queued;
   }
   if (in_flight_ == 0 && accepted > 0) progress_ = clock_();
   in_flight_ += accepted;
@@ -77,6 +73,7 @@ void DeviceQueue::submit() noexcept {
 void DeviceQueue::poll(std::vector<Slot*>& completed) noexcept {
   for (;;) {
     const std::uint32_t n = queue_->poll(polled_);
+    if (n > 0) progress_ = clock_();
     for (std::uint32_t i = 0; i < n; ++i) {
       Slot* slot = pool_->slot_of(polled_[i]);
       const bool ours = slot != nullptr && slot->state == Slot::State::in_flight &&
@@ -89,6 +86,7 @@ void DeviceQueue::poll(std::vector<Slot*>& completed) noexcept {
         lose("it completed an operation without setting its status", completed);
         return;
       }
+      --in_flight_;
       complete(*slot, completed);
     }
     if (n < polled_.size()) return;
@@ -108,8 +106,6 @@ void DeviceQueue::watch(std::vector<Slot*>& completed) noexcept {
 }
 
 void DeviceQueue::complete(Slot& slot, std::vector<Slot*>& completed) noexcept {
-  --in_flight_;
-  if (queue_->asynchronous()) progress_ = clock_();
   --slot.binding->in_flight;
   slot.state = Slot::State::done;
   slot.outcome = slot.op.status;

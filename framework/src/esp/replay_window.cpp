@@ -20,8 +20,11 @@ bool ReplayWindow::acceptable(std::uint64_t sequence) const noexcept {
 }
 
 bool ReplayWindow::accept(std::uint64_t sequence) noexcept {
-  if (!acceptable(sequence)) return false;
-  if (sequence > top_) advance_to(sequence);
+  if (sequence > top_) {
+    advance_to(sequence);
+  } else if (!acceptable(sequence)) {
+    return false;
+  }
   word(sequence) |= bit(sequence);
   return true;
 }

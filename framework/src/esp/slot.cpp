@@ -29,19 +29,24 @@ void SlotPool::Unmap::operator()(std::uint8_t* memory) const noexcept { munmap(m
 SlotPool::SlotPool(std::uint32_t count)
     : count_(count), size_(count * kStride), memory_(map(size_), Unmap{size_}) {
   slots_ = std::make_unique<Slot[]>(count);
-  free_.reserve(count);
-  for (std::uint32_t i = count; i-- > 0;) {
+  packets_.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
     slots_[i].packet.buffer = memory_.get() + i * kStride;
     slots_[i].packet.capacity = kBuffer;
     slots_[i].packet.offset = kHeadroom;
-    free_.push_back(&slots_[i]);
+    packets_.push_back(&slots_[i].packet);
   }
+}
+
+SlotPool::~SlotPool() {
+  if (!abandoned_) return;
+  static_cast<void>(memory_.release());
+  static_cast<void>(slots_.release());
 }
 
 Slot* SlotPool::slot_of(const espalier_op* op) noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(op);
   const auto first = reinterpret_cast<std::uintptr_t>(slots_.get());
-  static_assert(offsetof(Slot, op) == 0);
   if (address < first || (address - first) % sizeof(Slot) != 0) return nullptr;
   const std::size_t index = (address - first) / sizeof(Slot);
   return index < count_ ? &slots_[index] : nullptr;

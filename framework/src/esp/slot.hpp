@@ -4,6 +4,7 @@
 #include <espalier/abi.h>
 #include <espalier/packet.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -36,39 +37,46 @@ struct alignas(64) Slot {
   Packet packet;
 };
 
+// The slot that an op or a packet stands in.
+inline Slot& slot_holding(espalier_op& op) noexcept {
+  static_assert(offsetof(Slot, op) == 0);
+  return reinterpret_cast<Slot&>(op);
+}
+inline Slot& slot_holding(Packet& packet) noexcept {
+  auto* const at = reinterpret_cast<std::byte*>(&packet);
+  return *reinterpret_cast<Slot*>(at - offsetof(Slot, packet));
+}
+
 // The slots of one worker, with their buffers. Not thread-safe. Last in, first out, so that few
 // packets at a time stay in the cache.
 class SlotPool {
  public:
   explicit SlotPool(std::uint32_t count);
+  ~SlotPool();
 
-  Slot* take() noexcept {
-    if (free_.empty()) return nullptr;
-    Slot* slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
+  Slot* take() noexcept { return available() == 0 ? nullptr : &slot_holding(*packets_[taken_++]); }
   void give_back(Slot* slot) noexcept {
     slot->state = Slot::State::free;
     slot->packet.offset = kHeadroom;
     ++slot->generation;
-    free_.push_back(slot);
+    packets_[--taken_] = &slot->packet;
   }
-  // The n slots that take() would give, last one first, and how to take some of them after all.
-  std::span<Slot* const> peek(std::size_t n) const noexcept { return std::span(free_).last(n); }
-  void take_peeked(std::size_t n) noexcept { free_.resize(free_.size() - n); }
-  std::size_t available() const noexcept { return free_.size(); }
+  // The packets of the n slots that take() would give, and how to take some of them after all. The
+  // span shows them until something is given back.
+  std::span<Packet* const> peek(std::size_t n) const noexcept {
+    return std::span(packets_).subspan(taken_, n);
+  }
+  void take_peeked(std::size_t n) noexcept { taken_ += n; }
+  std::size_t available() const noexcept { return count_ - taken_; }
   std::span<std::uint8_t> memory() noexcept { return {memory_.get(), size_}; }
 
   // The slot of an op that a device claims to have completed: nothing if the pointer is not that
   // of an op of this pool. Reads no memory through the pointer.
   Slot* slot_of(const espalier_op* op) noexcept;
-  std::span<Slot> all() noexcept { return {slots_.get(), count_}; }
-  // For a device that never let go of its buffers: they stay mapped until the process ends.
-  void abandon() noexcept {
-    static_cast<void>(memory_.release());
-    static_cast<void>(slots_.release());
-  }
+  std::span<Slot> all() const noexcept { return {slots_.get(), count_}; }
+  // A device never let go of its buffers: ops and memory stay until the process ends.
+  void abandon() noexcept { abandoned_ = true; }
+  bool abandoned() const noexcept { return abandoned_; }
 
  private:
   struct Unmap {
@@ -79,7 +87,9 @@ class SlotPool {
   std::size_t size_;
   std::unique_ptr<std::uint8_t[], Unmap> memory_;
   std::unique_ptr<Slot[]> slots_;
-  std::vector<Slot*> free_;
+  std::vector<Packet*> packets_;  // of the free slots, from taken_ on
+  std::size_t taken_ = 0;
+  bool abandoned_ = false;
 };
 
 }  // namespace espalier::esp

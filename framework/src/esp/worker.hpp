@@ -61,6 +61,11 @@ class Worker {
   void dispatch(Slot& slot) noexcept;
   void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
   void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+  // Devices that died with buffers in their hands may cost half of them, not more: the rest is for
+  // synchronous ones, which cannot keep any.
+  bool room_on(const DeviceQueue& queue) const noexcept {
+    return queue.has_room() && (!queue.asynchronous() || stranded_.size() * 2 < pool_.all().size());
+  }
 
   void run_queues() noexcept;
   void reclaim_stranded() noexcept;
@@ -69,7 +74,7 @@ class Worker {
   void release(Slot& slot) noexcept;
   void settle(Binding& binding) noexcept;
   void transmit() noexcept;
-  void send(PacketPort& port, std::vector<Slot*>& slots) noexcept;
+  void send(PacketPort& port, std::vector<Packet*>& packets) noexcept;
   bool busy() const noexcept;
   void sleep() noexcept;
 
@@ -89,9 +94,8 @@ class Worker {
   std::vector<Slot*> stranded_;
   const DeviceQueue::Clock clock_;
   DeviceQueue::TimePoint next_reclaim_{};
-  std::vector<Slot*> to_wire_;
-  std::vector<Slot*> to_clear_;
-  std::vector<Packet*> packets_;
+  std::vector<Packet*> to_wire_;
+  std::vector<Packet*> to_clear_;
 
   SpscRing<Command> commands_{4096};
   SpscRing<Reply> replies_{4096};

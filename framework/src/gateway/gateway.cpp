@@ -2,6 +2,7 @@
 #include <espalier/gateway.hpp>
 
 #include "gateway/decision_pool.hpp"
+#include "gateway/used_keys.hpp"
 
 #include <fmt/format.h>
 
@@ -79,6 +80,7 @@ struct Gateway::Impl {
   Sas sas;
   DecisionPool decisions;
   std::vector<Retiring> retiring;
+  UsedKeys used_keys;
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -93,7 +95,7 @@ struct Gateway::Impl {
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
-    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}}) {}
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
@@ -118,11 +120,20 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
 
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
 Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
+  const bool once = is_counter_mode(sa.transform.cipher);
+  const std::uint64_t fingerprint = once ? used_keys.fingerprint(keys) : 0;
+  if (once && used_keys.contains(fingerprint)) {
+    return fail(ErrorCode::conflict,
+                fmt::format("the keys of SA {} have served an SA of this gateway before; with {} no "
+                            "number may be used twice under one key, so give it fresh ones",
+                            sa.name, to_string(sa.transform)));
+  }
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(unique, keys, std::nullopt,
                          [&](Session session) { return engine.add(unique, std::move(session)); });
   if (!placement) return std::unexpected(placement.error());
+  if (once) used_keys.insert(fingerprint);
   return Sas::value_type(engine.spec(unique.name),
                          Entry{std::move(keys), decisions.share(*placement->decision)});
 }
