@@ -106,13 +106,6 @@ class Running(LabTest):
                 keys.unlink()
             self.espalier.make_keys(self.config)
 
-    def test_sighup_is_answered_with_a_sentence(self):
-        self.configure()
-        gateway = self.gateway().wait_until_ready()
-        gateway.process.send_signal(signal.SIGHUP)
-        lab.wait_until(lambda: "SIGHUP" in gateway.log(), 10, "there was no answer to SIGHUP")
-        self.assertEqual(len(gateway.sas()), 2)
-
     def test_status_explain_and_list_agree(self):
         self.configure()
         gateway = self.gateway().wait_until_ready()
