@@ -4,7 +4,9 @@
 #include "run_keys.hpp"
 #include "run_loop.hpp"
 #include "run_network.hpp"
+#include "run_places.hpp"
 #include "run_process.hpp"
+#include "run_reload.hpp"
 #include "verbs.hpp"
 
 #include "gateway/control_service.hpp"
@@ -27,8 +29,6 @@ struct Options {
   bool json = false;
 };
 
-using Log = StopSignals::Log;
-
 Log make_log() {
   const auto logger = std::make_shared<spdlog::logger>(
       "espalier", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -49,25 +49,17 @@ Result<void> check_dataplane(const GatewayConfig& config) {
                           config.file.native()));
 }
 
-// That every SA has a place to go, before its one-time keys are claimed.
-Result<void> check_places(const std::vector<SaSpec>& specs, const Placer& placer) {
-  const Inventory inventory = placer.inventory();
-  for (const SaSpec& spec : specs) {
-    const Decision decision = select(spec, inventory, placer.policy());
-    if (!decision.chosen)
-      return fail(ErrorCode::unsupported,
-                  fmt::format("No backend is left for SA '{}'. Allow another in the policy, or "
-                              "change its transform. What was considered:\n{}",
-                              spec.name, to_text(decision)));
-  }
-  return {};
-}
-
 // A gateway from its configuration to its end. Members are destroyed in reverse order.
 class Run {
  public:
-  Run(GatewayConfig config, SecretPool& secrets, Log log)
-      : config_(std::move(config)), secrets_(secrets), log_(std::move(log)) {}
+  // Gives the configuration as it is now, or nothing, having said why.
+  using Read = std::function<std::optional<GatewayConfig>()>;
+
+  Run(GatewayConfig config, Read read, SecretPool& secrets, Log log)
+      : config_(std::move(config)),
+        read_(std::move(read)),
+        secrets_(secrets),
+        log_(std::move(log)) {}
 
   // Everything up to the first packet. What can fail without harm comes before keys are claimed.
   Result<void> start();
@@ -76,15 +68,16 @@ class Run {
 
  private:
   Result<void> prepare_backends();
-  Result<void> add_sas();
+  Result<void> add_sas(const std::vector<SaSpec>& specs);
   void start_control(ControlSocket socket);
+  void follow_configuration();
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
+  Read read_;
   SecretPool& secrets_;
   Log log_;
-  StopSignals signals_{loop_, log_};
-  std::vector<SaSpec> specs_;
+  RunSignals signals_{loop_};
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Placer> placer_;
   Network network_;
@@ -104,17 +97,17 @@ Result<void> Run::prepare_backends() {
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   placer_ = std::make_unique<Placer>(*registry_, config_.policy);
-  return check_places(specs_, *placer_);
+  return {};
 }
 
 Result<void> Run::start() {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
-  specs_ = std::move(*specs);
   const auto hardened = harden_process();
   if (!hardened) return std::unexpected(hardened.error());
   if (!hardened->warning.empty()) log_(ESPALIER_LOG_WARNING, hardened->warning);
   if (auto prepared = prepare_backends(); !prepared) return prepared;
+  if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
   auto network = open_network(config_);
@@ -126,13 +119,13 @@ Result<void> Run::start() {
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);
   monitor_ = std::make_unique<Monitor>(*gateway_, network_.counters);
   if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
-  if (auto added = add_sas(); !added) return added;
+  if (auto added = add_sas(*specs); !added) return added;
   start_control(std::move(*socket));
   return {};
 }
 
-Result<void> Run::add_sas() {
-  auto keyed = claim_keys(config_, specs_, secrets_);
+Result<void> Run::add_sas(const std::vector<SaSpec>& specs) {
+  auto keyed = claim_keys(config_, specs, secrets_);
   if (!keyed) return std::unexpected(keyed.error());
   for (KeyedSa& sa : *keyed)
     if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
@@ -153,6 +146,18 @@ void Run::start_control(ControlSocket socket) {
       [this] { loop_.stop(); });
 }
 
+// On SIGHUP.
+void Run::follow_configuration() {
+  auto wanted = read_();
+  const auto done = wanted ? reload({config_, *gateway_, *placer_, *network_.setup, secrets_, log_},
+                                    std::move(*wanted))
+                           : fail(ErrorCode::invalid, "The configuration has errors.");
+  if (!done)
+    log_(ESPALIER_LOG_ERROR,
+         fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
+                     done.error().message));
+}
+
 void Run::serve() {
   RunLoop loop(loop_, *gateway_, *engine_, *monitor_, log_);
   signals_.on_stop([&] { loop.stop(); });
@@ -160,7 +165,9 @@ void Run::serve() {
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site,
                    gateway_->list().size(), config_.control_socket.native()));
+  signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
+  signals_.on_reload({});
   engine_->stop();
   signals_.on_stop({});
 }
@@ -185,7 +192,9 @@ int run(const Options& options, const Console& console) {
   auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
-  Run gateway(std::move(*config), **secrets, make_log());
+  Run gateway(
+      std::move(*config), [&] { return configuration(options.config, **secrets, console); },
+      **secrets, make_log());
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   gateway.serve();
   gateway.print_end(console, options.json);
@@ -205,6 +214,8 @@ void add_run(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_option("--socket", overrides.control_socket, "Path of the control socket");
   verb->add_flag("--json", options->json, "The closing table as JSON");
   verb->footer(
+      "SIGHUP reads the configuration again: SAs of tunnels that did not change go on as they "
+      "are.\n"
       "Needs root, or CAP_NET_ADMIN and /dev/net/tun; 'unshare -Urn' gives both to try.\n"
       "Example:\n  espalier run site-to-site.toml --site east");
   verb->callback([=, &console, &exit_code] { exit_code = run(*options, console); });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_keys.hpp"
 
+#include "gateway/site_view.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,19 +14,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_own(const TunnelConfig& tunnel, const GatewayConfig& config) {
-  return tunnel.first == config.site || tunnel.second == config.site;
-}
-
 std::string sa_name(const TunnelConfig& tunnel, Direction direction) {
   return tunnel.name + (direction == Direction::outbound ? "/out" : "/in");
 }
 
-Result<SaSpec> spec_named(const std::vector<SaSpec>& specs, const std::string& name) {
-  const auto found = std::ranges::find(specs, name, &SaSpec::name);
-  if (found != specs.end()) return *found;
-  return fail(ErrorCode::not_found, fmt::format("The configuration has no SA '{}'.", name));
-}
+using Specs = std::map<std::string, const SaSpec*, std::less<>>;
 
 // The keys of a tunnel's direction, taken out of what its key file held.
 Result<OneTimeKeys> take(std::vector<OneTimeKeys>& keys, const TunnelConfig& tunnel,
@@ -48,50 +42,60 @@ Result<OneTimeKeys> take(std::vector<OneTimeKeys>& keys, const TunnelConfig& tun
   return std::move(*found);
 }
 
-Result<void> add_one_time(const TunnelConfig& tunnel, const std::vector<SaSpec>& specs,
+Result<void> add_one_time(const TunnelConfig& tunnel, const Specs& specs,
                           std::vector<OneTimeKeys>& keys, std::vector<KeyedSa>& out) {
   for (const Direction direction : {Direction::outbound, Direction::inbound}) {
     auto one = take(keys, tunnel, direction);
     if (!one) return std::unexpected(one.error());
-    auto spec = spec_named(specs, sa_name(tunnel, direction));
-    if (!spec) return std::unexpected(spec.error());
-    spec->spi = one->spi;
-    out.push_back({std::move(*spec), std::move(one->keys)});
+    SaSpec spec = *specs.at(sa_name(tunnel, direction));
+    spec.spi = one->spi;
+    out.push_back({std::move(spec), std::move(one->keys)});
   }
   return {};
 }
 
-Result<void> add_static(TunnelConfig& tunnel, const std::string& site,
-                        const std::vector<SaSpec>& specs, std::vector<KeyedSa>& out) {
+Result<SaKeys> copy(const SaKeys& keys, SecretPool& secrets) {
+  auto cipher = SecretBytes::copy(secrets, keys.cipher.view());
+  if (!cipher) return std::unexpected(cipher.error());
+  auto salt = SecretBytes::copy(secrets, keys.salt.view());
+  if (!salt) return std::unexpected(salt.error());
+  auto integrity = SecretBytes::copy(secrets, keys.integrity.view());
+  if (!integrity) return std::unexpected(integrity.error());
+  return SaKeys{std::move(*cipher), std::move(*salt), std::move(*integrity)};
+}
+
+Result<void> add_static(const TunnelConfig& tunnel, const std::string& site, const Specs& specs,
+                        SecretPool& secrets, std::vector<KeyedSa>& out) {
   const bool first = tunnel.first == site;
   for (const Direction direction : {Direction::outbound, Direction::inbound}) {
-    auto spec = spec_named(specs, sa_name(tunnel, direction));
-    if (!spec) return std::unexpected(spec.error());
     const bool forward = first == (direction == Direction::outbound);
-    SaKeys& keys = forward ? tunnel.static_keys->forward : tunnel.static_keys->backward;
-    out.push_back({std::move(*spec), std::move(keys)});
+    auto keys = copy(forward ? tunnel.static_keys->forward : tunnel.static_keys->backward, secrets);
+    if (!keys) return std::unexpected(keys.error());
+    out.push_back({*specs.at(sa_name(tunnel, direction)), std::move(*keys)});
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<KeyedSa>> claim_keys(GatewayConfig& config, const std::vector<SaSpec>& specs,
-                                        SecretPool& secrets) {
+Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
+                                        const std::vector<SaSpec>& specs, SecretPool& secrets) {
+  Specs by_name;
+  for (const SaSpec& spec : specs) by_name.emplace(spec.name, &spec);
   std::map<fs::path, std::vector<OneTimeKeys>> claimed;  // one file serves all tunnels of a site
   std::vector<KeyedSa> keyed;
-  for (TunnelConfig& tunnel : config.tunnels) {
-    if (!is_own(tunnel, config)) continue;
+  for (const TunnelConfig& tunnel : config.tunnels) {
+    if (!by_name.contains(sa_name(tunnel, Direction::outbound))) continue;
     Result<void> added;
     if (tunnel.static_keys) {
-      added = add_static(tunnel, config.site, specs, keyed);
+      added = add_static(tunnel, config.site, by_name, secrets, keyed);
     } else if (!tunnel.key_file.empty()) {
       if (!claimed.contains(tunnel.key_file)) {
         auto keys = claim_key_file(tunnel.key_file, config.state_directory, secrets, config.site);
         if (!keys) return std::unexpected(keys.error());
         claimed.emplace(tunnel.key_file, std::move(*keys));
       }
-      added = add_one_time(tunnel, specs, claimed.at(tunnel.key_file), keyed);
+      added = add_one_time(tunnel, by_name, claimed.at(tunnel.key_file), keyed);
     }
     if (!added) return std::unexpected(added.error());
   }

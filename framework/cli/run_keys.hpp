@@ -14,11 +14,10 @@ struct KeyedSa {
   SaKeys keys;
 };
 
-// The SAs of this site's tunnels with their keys: static ones are taken out of the configuration,
-// key files are claimed for this run (law 1). SAs whose keys come over the control socket are not
-// among them.
-Result<std::vector<KeyedSa>> claim_keys(GatewayConfig& config, const std::vector<SaSpec>& specs,
-                                        SecretPool& secrets);
+// These SAs of the configuration's tunnels with their keys: static ones are copied, key files are
+// claimed for this run (law 1). SAs whose keys come over the control socket are not among them.
+Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
+                                        const std::vector<SaSpec>& specs, SecretPool& secrets);
 
 // The names of tunnels of this site that wait for their SAs on the control socket.
 std::vector<std::string> tunnels_by_socket(const GatewayConfig& config);

@@ -8,18 +8,19 @@
 
 namespace espalier::cli {
 
-StopSignals::StopSignals(boost::asio::io_context& loop, Log log)
-    : loop_(loop), signals_(loop, SIGTERM, SIGINT, SIGHUP), log_(std::move(log)) {
+RunSignals::RunSignals(boost::asio::io_context& loop)
+    : loop_(loop), signals_(loop, SIGTERM, SIGINT, SIGHUP) {
   wait();
 }
 
-void StopSignals::wait() {
+void RunSignals::wait() {
   signals_.async_wait([this](const auto& error, int signal) {
     if (error) return;
     if (signal == SIGHUP) {
-      log_(ESPALIER_LOG_WARNING,
-           "SIGHUP is ignored: a running gateway does not read its configuration again. Restart "
-           "it, or change SAs with 'espalier sa'.");
+      if (on_reload_)
+        on_reload_();
+      else
+        reload_waits_ = true;
     } else {
       stopped_ = true;
       if (on_stop_) on_stop_();
@@ -28,15 +29,20 @@ void StopSignals::wait() {
   });
 }
 
-bool StopSignals::stopped() {
+bool RunSignals::stopped() {
   loop_.poll();
   return stopped_;
 }
 
-void StopSignals::on_stop(std::function<void()> call) { on_stop_ = std::move(call); }
+void RunSignals::on_stop(std::function<void()> call) { on_stop_ = std::move(call); }
+
+void RunSignals::on_reload(std::function<void()> call) {
+  on_reload_ = std::move(call);
+  if (on_reload_ && std::exchange(reload_waits_, false)) on_reload_();
+}
 
 RunLoop::RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
-                 StopSignals::Log log)
+                 Log log)
     : loop_(loop),
       gateway_(gateway),
       monitor_(monitor),

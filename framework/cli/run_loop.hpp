@@ -18,32 +18,34 @@
 
 namespace espalier::cli {
 
+using Log = std::function<void(int level, std::string_view text)>;
+
 // The signals of a run. From its construction on SIGTERM and SIGINT only ask for the end, so that
-// an interrupted start takes the same clean way out. [control]
-class StopSignals {
+// an interrupted start takes the same clean way out; SIGHUP asks for a reload. [control]
+class RunSignals {
  public:
-  using Log = std::function<void(int level, std::string_view text)>;
+  explicit RunSignals(boost::asio::io_context& loop);
 
-  StopSignals(boost::asio::io_context& loop, Log log);
-
-  bool stopped();                       // looks without waiting
-  void on_stop(std::function<void()>);  // called at the first one from now on
+  bool stopped();                         // looks without waiting
+  void on_stop(std::function<void()>);    // called at the first one from now on
+  void on_reload(std::function<void()>);  // called at each one, and for one that came before
 
  private:
   void wait();
 
   boost::asio::io_context& loop_;
   boost::asio::signal_set signals_;
-  Log log_;
   std::function<void()> on_stop_;
+  std::function<void()> on_reload_;
   bool stopped_ = false;
+  bool reload_waits_ = false;
 };
 
 // The control thread's loop: tends the gateway when its engine has news and every second.
 class RunLoop {
  public:
   RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
-          StopSignals::Log log);
+          Log log);
   ~RunLoop();
 
   void run();  // until stop()
@@ -56,7 +58,7 @@ class RunLoop {
   boost::asio::io_context& loop_;
   Gateway& gateway_;
   Monitor& monitor_;
-  StopSignals::Log log_;
+  Log log_;
   boost::asio::posix::stream_descriptor engine_;  // the engine's: not closed here
   boost::asio::steady_timer second_;
 };

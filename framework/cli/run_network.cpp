@@ -1,45 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_network.hpp"
 
+#include "gateway/site_view.hpp"
+
 #include <espalier/tun_port.hpp>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <set>
-#include <string>
 #include <utility>
 
 namespace espalier::cli {
 namespace {
-
-// What the site's tunnels reach, each network once.
-std::vector<IpPrefix> remote_networks(const GatewayConfig& config) {
-  std::set<IpPrefix> networks;
-  for (const TunnelConfig& tunnel : config.tunnels) {
-    if (tunnel.first != config.site && tunnel.second != config.site) continue;
-    const auto& remote =
-        config.sites.at(tunnel.first == config.site ? tunnel.second : tunnel.first);
-    networks.insert(remote.networks.begin(), remote.networks.end());
-  }
-  return {networks.begin(), networks.end()};
-}
-
-// A worker has one port towards its peers, so that all tunnels of a site share one encapsulation.
-Result<Encapsulation> encapsulation_of(const GatewayConfig& config) {
-  std::optional<Encapsulation> found;
-  for (const TunnelConfig& tunnel : config.tunnels) {
-    if (tunnel.first != config.site && tunnel.second != config.site) continue;
-    if (found && *found != tunnel.encapsulation)
-      return fail(ErrorCode::unsupported,
-                  fmt::format("The tunnels of site '{}' have different encapsulations, which one "
-                              "gateway cannot serve. Give all the same 'encapsulation', or run a "
-                              "gateway for each.",
-                              config.site));
-    found = tunnel.encapsulation;
-  }
-  return found.value_or(Encapsulation::udp);
-}
 
 Result<WirePorts> open_wire(const GatewayConfig& config, const SiteConfig& site) {
   const auto encapsulation = encapsulation_of(config);
@@ -56,10 +25,11 @@ Result<Network> open_network(const GatewayConfig& config) {
   if (!wire) return std::unexpected(wire.error());
   auto tun = open_tun(site.tun_name, config.workers);
   if (!tun) return std::unexpected(tun.error());
+  const auto networks = remote_networks(config);
   auto setup = InterfaceSetup::apply({.name = site.tun_name,
                                       .mtu = site.tun_mtu,
                                       .addresses = site.tun_addresses,
-                                      .routes = remote_networks(config)});
+                                      .routes = {networks.begin(), networks.end()}});
   if (!setup) return std::unexpected(setup.error());
 
   Network network;

@@ -5,7 +5,7 @@
 #include <espalier/result.hpp>
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,11 +28,15 @@ class InterfaceSetup {
   InterfaceSetup(InterfaceSetup&& other) noexcept;
   InterfaceSetup& operator=(InterfaceSetup&& other) noexcept;
 
- private:
-  InterfaceSetup() = default;
-  void undo() noexcept;
+  // Later changes, undone with the rest. A route that the setup has made already is left as it is.
+  Result<void> add_route(const IpPrefix& network);
+  void delete_route(const IpPrefix& network);  // one that is not the setup's own is left alone
 
-  std::vector<std::function<void()>> undo_;
+ private:
+  struct Impl;
+  explicit InterfaceSetup(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace espalier

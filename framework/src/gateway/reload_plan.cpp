@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/reload_plan.hpp"
+
+#include "gateway/site_view.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <string_view>
+
+namespace espalier {
+namespace {
+
+bool equal(const SaKeys& a, const SaKeys& b) {
+  const auto same = [](const SecretBytes& x, const SecretBytes& y) {
+    return std::ranges::equal(x.view(), y.view());
+  };
+  return same(a.cipher, b.cipher) && same(a.salt, b.salt) && same(a.integrity, b.integrity);
+}
+
+// A tunnel may name its sites the other way round and be the same.
+bool same_keys(const TunnelConfig& a, const TunnelConfig& b) {
+  if (a.key_file != b.key_file || a.static_keys.has_value() != b.static_keys.has_value())
+    return false;
+  if (!a.static_keys) return true;
+  const bool turned = a.first != b.first;
+  return equal(a.static_keys->forward, turned ? b.static_keys->backward : b.static_keys->forward) &&
+         equal(a.static_keys->backward, turned ? b.static_keys->forward : b.static_keys->backward);
+}
+
+struct OwnTunnel {
+  const TunnelConfig* config;
+  SaSpec outbound, inbound;
+
+  friend bool operator==(const OwnTunnel& a, const OwnTunnel& b) {
+    return a.outbound == b.outbound && a.inbound == b.inbound && same_keys(*a.config, *b.config);
+  }
+};
+using OwnTunnels = std::map<std::string_view, OwnTunnel>;
+
+// sa_specs() gives two for each own tunnel, in the order of the tunnels.
+Result<OwnTunnels> own_tunnels(const GatewayConfig& config) {
+  auto specs = sa_specs(config, "");
+  if (!specs) return std::unexpected(specs.error());
+  OwnTunnels own;
+  auto spec = specs->begin();
+  for (const TunnelConfig& tunnel : config.tunnels) {
+    if (!is_own(tunnel, config)) continue;
+    OwnTunnel one{&tunnel, std::move(spec[0]), std::move(spec[1])};
+    own.emplace(tunnel.name, std::move(one));
+    spec += 2;
+  }
+  return own;
+}
+
+void compare_tunnels(const OwnTunnels& running, const OwnTunnels& wanted, ReloadPlan& plan) {
+  for (const auto& [name, tunnel] : running)
+    if (!wanted.contains(name)) plan.gone.emplace_back(name);
+  for (const auto& [name, tunnel] : wanted) {
+    const auto before = running.find(name);
+    if (before == running.end())
+      plan.added.emplace_back(name);
+    else if (before->second != tunnel)
+      plan.changed.emplace_back(name);
+  }
+}
+
+std::vector<std::string_view> changes_of_site(const SiteConfig& running, const SiteConfig& wanted) {
+  std::vector<std::string_view> changes;
+  if (running.outer != wanted.outer) changes.push_back("the site's outer address or port");
+  if (running.tun_name != wanted.tun_name) changes.push_back("the name of the TUN device");
+  if (running.tun_addresses != wanted.tun_addresses)
+    changes.push_back("the addresses of the TUN device");
+  if (running.tun_mtu != wanted.tun_mtu) changes.push_back("the MTU of the TUN device");
+  return changes;
+}
+
+std::vector<std::string_view> changes_of_gateway(const GatewayConfig& running,
+                                                 const GatewayConfig& wanted) {
+  std::vector<std::string_view> changes;
+  if (running.dataplane != wanted.dataplane) changes.push_back("the dataplane");
+  if (running.workers != wanted.workers) changes.push_back("the number of workers");
+  if (running.control_socket != wanted.control_socket) changes.push_back("the control socket");
+  if (running.plugin_folders != wanted.plugin_folders) changes.push_back("the plugin folders");
+  if (running.backend_options != wanted.backend_options)
+    changes.push_back("the options of the backends");
+  return changes;
+}
+
+// What is built once, at the start.
+Result<void> check_fixed(const GatewayConfig& running, const GatewayConfig& wanted) {
+  const auto encapsulation = encapsulation_of(wanted);
+  if (!encapsulation) return std::unexpected(encapsulation.error());
+  std::vector<std::string_view> changes;
+  if (running.site != wanted.site) {
+    changes.push_back("which site this machine is");
+  } else {
+    changes = changes_of_site(running.sites.at(running.site), wanted.sites.at(wanted.site));
+    if (encapsulation_of(running) != encapsulation)
+      changes.push_back("the encapsulation of the site's tunnels");
+  }
+  std::ranges::copy(changes_of_gateway(running, wanted), std::back_inserter(changes));
+  if (changes.empty()) return {};
+  return fail(ErrorCode::unsupported,
+              fmt::format("{} changes {}, which a running gateway cannot follow: restart to apply "
+                          "it.",
+                          wanted.file.native(), fmt::join(changes, ", ")));
+}
+
+}  // namespace
+
+Result<ReloadPlan> reload_plan(const GatewayConfig& running, const GatewayConfig& wanted) {
+  const auto before = own_tunnels(running);
+  if (!before) return std::unexpected(before.error());
+  const auto after = own_tunnels(wanted);
+  if (!after) return std::unexpected(after.error());
+  if (auto fixed = check_fixed(running, wanted); !fixed) return std::unexpected(fixed.error());
+
+  ReloadPlan plan;
+  plan.policy_changed = running.policy != wanted.policy;
+  compare_tunnels(*before, *after, plan);
+  const auto from = remote_networks(running);
+  const auto to = remote_networks(wanted);
+  std::ranges::set_difference(from, to, std::back_inserter(plan.networks_gone));
+  std::ranges::set_difference(to, from, std::back_inserter(plan.networks_added));
+  return plan;
+}
+
+}  // namespace espalier

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/config.hpp>
+
+#include <set>
+
+namespace espalier {
+
+// What a configuration means for the network of its own site.
+
+bool is_own(const TunnelConfig& tunnel, const GatewayConfig& config);
+
+// What the site's tunnels reach, each network once.
+std::set<IpPrefix> remote_networks(const GatewayConfig& config);
+
+// A worker has one port towards its peers, so that all tunnels of a site share one encapsulation.
+Result<Encapsulation> encapsulation_of(const GatewayConfig& config);
+
+}  // namespace espalier
