@@ -115,6 +115,21 @@ Result<void> check_writable(const Descriptor& folder, const std::filesystem::pat
   return system_failure("rename files in", folder_of(file), errno);
 }
 
+// Takes the keys out of a file that is claimed: nobody may need them any more. What cannot be
+// overwritten stays unusable by its record, so that a failure here is none of the claim.
+void scrub(const Descriptor& folder, const std::filesystem::path& used, std::string_view id) {
+  const Descriptor file(
+      ::openat(folder.get(), used.filename().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return;
+  const std::string note = fmt::format("# one-time keys {}: used, and taken out\n", id);
+  std::string blank(static_cast<std::size_t>(status.st_size), '#');
+  if (::pwrite(file.get(), blank.data(), blank.size(), 0) < 0 || ::fsync(file.get()) != 0) return;
+  if (::ftruncate(file.get(), 0) != 0) return;
+  if (::pwrite(file.get(), note.data(), note.size(), 0) < 0) return;
+  static_cast<void>(::fsync(file.get()));
+}
+
 }  // namespace
 
 Result<std::vector<OneTimeKeys>> claim_in_steps(const std::filesystem::path& file,
@@ -148,6 +163,7 @@ Result<std::vector<OneTimeKeys>> claim_in_steps(const std::filesystem::path& fil
   after(ClaimStep::renamed);
   if (auto synced = sync(*folder, folder_of(file)); !synced) return std::unexpected(synced.error());
   after(ClaimStep::folder_synced);
+  scrub(*folder, used_name(file), keys->id);
   return std::move(keys->sas);
 }
 

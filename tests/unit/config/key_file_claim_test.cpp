@@ -10,6 +10,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 using testing::StartsWith;
 
 class Claim : public KeyFileTest {};
@@ -65,10 +66,13 @@ TEST_F(Claim, ACopyIsRefusedWhateverItsName) {
   EXPECT_TRUE(std::filesystem::exists(left_)) << "a refused file stays where it is";
 }
 
-TEST_F(Claim, TheUsedFileIsRefusedToo) {
+TEST_F(Claim, TheUsedFileHasNoKeysAnyMore) {
   generate();
+  ASSERT_THAT(read_text(left_), HasSubstr("cipher_key"));
   ASSERT_TRUE(claim(left_));
-  EXPECT_THAT(refusal(keys_ / "left.keys.used"), HasSubstr("were claimed on"));
+  EXPECT_THAT(read_text(keys_ / "left.keys.used"),
+              AllOf(StartsWith("# one-time keys "), Not(HasSubstr("cipher_key"))));
+  EXPECT_THAT(refusal(keys_ / "left.keys.used"), HasSubstr("not a one-time key file"));
 }
 
 TEST_F(Claim, BothEndsMayShareAStateDirectory) {
