@@ -59,7 +59,7 @@ def spoilt(value):
             yield [other, *value[1:]]
 
 
-class Output(unittest.TestCase):
+class OutputSchema(unittest.TestCase):
     def setUp(self):
         self.network = lab.Lab({"left": "192.0.2.1/24", "right": "192.0.2.2/24"})
         self.addCleanup(self.network.__exit__)
