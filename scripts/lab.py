@@ -92,6 +92,9 @@ class Lab:
             ip("-n", site, "address", "add", addresses[site], "dev", "wire", *nodad)
             ip("-n", site, "link", "set", "lo", "up")
             ip("-n", site, "link", "set", "wire", "up")
+        for site in SITES:  # the kernel says so a moment later
+            wait_until(lambda: " UP " in self.run(site, "ip", "-br", "link", "show", "wire").stdout, 5,
+                       f"the wire of {site} did not come up")
 
     def __enter__(self):
         return self

@@ -103,9 +103,6 @@ Result<void> Run::prepare_backends() {
 Result<void> Run::start() {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
-  const auto hardened = harden_process();
-  if (!hardened) return std::unexpected(hardened.error());
-  if (!hardened->warning.empty()) log_(ESPALIER_LOG_WARNING, hardened->warning);
   if (auto prepared = prepare_backends(); !prepared) return prepared;
   if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
   auto socket = ControlSocket::listen(config_.control_socket);
@@ -187,14 +184,18 @@ void Run::print_end(const Console& console, bool json) {
 }
 
 int run(const Options& options, const Console& console) {
+  const auto hardened = harden_process();  // before the configuration, which may hold keys
+  if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
   auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
+  const Log log = make_log();
+  if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
   Run gateway(
       std::move(*config), [&] { return configuration(options.config, **secrets, console); },
-      **secrets, make_log());
+      **secrets, log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   gateway.serve();
   gateway.print_end(console, options.json);

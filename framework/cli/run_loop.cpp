@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace espalier::cli {
+namespace {
+
+constexpr int kLookShare = 50;
+
+}  // namespace
 
 RunSignals::RunSignals(boost::asio::io_context& loop)
     : loop_(loop), signals_(loop, SIGTERM, SIGINT, SIGHUP) {
@@ -74,10 +79,17 @@ void RunLoop::wait_for_second() {
   second_.async_wait([this](const auto& error) {
     if (error) return;
     gateway_.tend();
-    for (const std::string& warning : monitor_.sample(std::chrono::steady_clock::now()))
-      log_(ESPALIER_LOG_WARNING, warning);
+    look();
     wait_for_second();
   });
+}
+
+void RunLoop::look() {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  if (start < next_look_) return;
+  for (const std::string& warning : monitor_.sample(start)) log_(ESPALIER_LOG_WARNING, warning);
+  next_look_ = start + (Clock::now() - start) * kLookShare;
 }
 
 }  // namespace espalier::cli

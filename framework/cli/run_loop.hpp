@@ -12,6 +12,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -41,7 +42,8 @@ class RunSignals {
   bool reload_waits_ = false;
 };
 
-// The control thread's loop: tends the gateway when its engine has news and every second.
+// The control thread's loop: tends the gateway when its engine has news and every second, and looks
+// at all of its SAs every second, or as often as that takes a fiftieth of the time.
 class RunLoop {
  public:
   RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
@@ -54,6 +56,7 @@ class RunLoop {
  private:
   void wait_for_engine();
   void wait_for_second();
+  void look();
 
   boost::asio::io_context& loop_;
   Gateway& gateway_;
@@ -61,6 +64,7 @@ class RunLoop {
   Log log_;
   boost::asio::posix::stream_descriptor engine_;  // the engine's: not closed here
   boost::asio::steady_timer second_;
+  std::chrono::steady_clock::time_point next_look_;
 };
 
 }  // namespace espalier::cli

@@ -125,6 +125,16 @@ class Control(unittest.TestCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn(word, result.stderr)
 
+    def test_a_counter_mode_key_serves_one_sa(self):
+        self.add_all(0x1000)
+        left = self.gateways["left"]
+        again = sa_file("left", "outbound", 0x1000)
+        left.ask("sa", "delete", "outbound")
+        result = self.espalier.call("sa", "add", again, "--socket", left.socket, site="left")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("give it fresh ones", result.stderr)
+        self.assertEqual(self.ping(2), 0, "numbers began anew under an old key")
+
     def test_no_key_is_shown_anywhere(self):
         self.add_all(0xabcdef01)
         said = json.dumps(self.gateways["left"].status()) + self.gateways["left"].log()

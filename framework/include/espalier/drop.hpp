@@ -30,7 +30,6 @@ enum class Drop : std::uint8_t {
   device_failed,  // the device accepted it and failed; its number is burnt
   device_lost,    // in flight when the device was lost; its number is burnt
   queue_full,     // an asynchronous device had no room
-  no_buffer,      // every buffer is in flight
   send_failed,    // the system did not take it
 };
 inline constexpr std::size_t kDropKinds = std::size_t(Drop::send_failed) + 1;

@@ -14,7 +14,8 @@
 
 namespace espalier {
 
-// An SA as people see it: what it is, where it was placed and why, what it carried.
+// An SA as people see it: what it is, where it was placed and why, what it carried. Of one whose
+// device was lost and that no other takes: backend "none", and the decision as it would be now.
 struct GatewaySa {
   SaSpec spec;
   std::shared_ptr<const Decision> decision;

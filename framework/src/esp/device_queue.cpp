@@ -12,8 +12,9 @@ DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint
     : queue_(std::move(queue)),
       pool_(&pool),
       to_iova_(iova - reinterpret_cast<std::uintptr_t>(pool.memory().data())),
+      share_(queue_->asynchronous() ? pool.all().size() / 4 : pool.all().size()),
       clock_(std::move(clock)) {
-  waiting_.reserve(kMaxWaiting);
+  waiting_.reserve(pool.all().size());
   polled_.resize(64);
 }
 

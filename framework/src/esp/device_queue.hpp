@@ -23,7 +23,6 @@ class DeviceQueue {
   using TimePoint = std::chrono::steady_clock::time_point;
   using Clock = std::function<TimePoint()>;
   static constexpr std::uint32_t kMaxFailuresInRow = 16;
-  static constexpr std::size_t kMaxWaiting = 128;  // a slow device must not take every buffer
   static constexpr std::chrono::milliseconds kStall{500};  // given ops, and nothing happens
 
   // `iova`: of the first byte of the pool's memory, 0 for devices that do not need it.
@@ -34,8 +33,11 @@ class DeviceQueue {
   const std::string& why_lost() const noexcept { return why_; }
   const OpenDevice& device() const noexcept { return *queue_->device(); }
   bool idle() const noexcept { return waiting_.empty() && in_flight_ == 0; }
-  // Whether one more op finds room; asked before a sequence number is used.
-  bool has_room() const noexcept { return waiting_.size() < kMaxWaiting; }
+  // Whether one more op finds room; asked before a sequence number is used. An asynchronous device
+  // may hold a quarter of the worker's buffers, so that others go on whatever it does with them.
+  bool has_room() const noexcept { return waiting_.size() + in_flight_ < share_; }
+  bool asynchronous() const noexcept { return queue_->asynchronous(); }
+  bool quiesced() const noexcept { return quiesced_; }
 
   void enqueue(Slot& slot) noexcept;
   // Gives the device what waits and takes what it has completed. The slots that completed are
@@ -62,6 +64,7 @@ class DeviceQueue {
   std::vector<espalier_op*> waiting_;  // not yet accepted, in order
   std::vector<espalier_op*> polled_;
   std::uint32_t in_flight_ = 0;
+  std::size_t share_;  // of the worker's buffers
   std::uint32_t failures_in_row_ = 0;
   Clock clock_;
   TimePoint progress_{};  // when it was last given something while idle, took it, or completed

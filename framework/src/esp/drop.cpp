@@ -27,7 +27,6 @@ constexpr std::array<Names, kDropKinds> kNames{{
     {"device_failed", ""},
     {"device_lost", ""},
     {"queue_full", ""},
-    {"no_buffer", "XfrmInBufferError"},
     {"send_failed", "XfrmOutError"},
 }};
 

@@ -91,6 +91,7 @@ struct Engine::Impl {
     const Binding* key = binding.get();
     closing.emplace(key, std::move(binding));
   }
+  void leak_what_devices_hold();
   void stop();
 };
 
@@ -98,15 +99,34 @@ Engine::Impl::~Impl() {
   stop();
   for (auto& worker : workers) worker->drain();
   reap();
+  leak_what_devices_hold();
   sas.clear();
   leaving.clear();
   closing.clear();
   for (QueueEntry& entry : queues) {
+    if (entry.queue == nullptr) continue;
     entry.queue.reset();
     if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
   }
   queues.clear();
   workers.clear();
+}
+
+// A device that did not let go of its buffers may still use them, its sessions and its queue: these
+// stay until the process ends, as the worker's buffers do.
+void Engine::Impl::leak_what_devices_hold() {
+  const auto held = [](const auto& binding) {
+    return binding != nullptr && !binding->queue->quiesced();
+  };
+  for (const auto& sa : sas) {
+    if (held(sa->bound)) static_cast<void>(sa->bound.release());
+  }
+  for (auto& [key, binding] : closing) {
+    if (held(binding)) static_cast<void>(binding.release());
+  }
+  for (QueueEntry& entry : queues) {
+    if (!entry.queue->quiesced()) static_cast<void>(entry.queue.release());
+  }
 }
 
 void Engine::Impl::stop() {

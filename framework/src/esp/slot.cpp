@@ -38,6 +38,12 @@ SlotPool::SlotPool(std::uint32_t count)
   }
 }
 
+SlotPool::~SlotPool() {
+  if (!abandoned_) return;
+  static_cast<void>(memory_.release());
+  static_cast<void>(slots_.release());
+}
+
 Slot* SlotPool::slot_of(const espalier_op* op) noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(op);
   const auto first = reinterpret_cast<std::uintptr_t>(slots_.get());

@@ -52,6 +52,7 @@ inline Slot& slot_holding(Packet& packet) noexcept {
 class SlotPool {
  public:
   explicit SlotPool(std::uint32_t count);
+  ~SlotPool();
 
   Slot* take() noexcept { return available() == 0 ? nullptr : &slot_holding(*packets_[taken_++]); }
   void give_back(Slot* slot) noexcept {
@@ -72,12 +73,10 @@ class SlotPool {
   // The slot of an op that a device claims to have completed: nothing if the pointer is not that
   // of an op of this pool. Reads no memory through the pointer.
   Slot* slot_of(const espalier_op* op) noexcept;
-  std::span<Slot> all() noexcept { return {slots_.get(), count_}; }
-  // For a device that never let go of its buffers: they stay mapped until the process ends.
-  void abandon() noexcept {
-    static_cast<void>(memory_.release());
-    static_cast<void>(slots_.release());
-  }
+  std::span<Slot> all() const noexcept { return {slots_.get(), count_}; }
+  // A device never let go of its buffers: ops and memory stay until the process ends.
+  void abandon() noexcept { abandoned_ = true; }
+  bool abandoned() const noexcept { return abandoned_; }
 
  private:
   struct Unmap {
@@ -90,6 +89,7 @@ class SlotPool {
   std::unique_ptr<Slot[]> slots_;
   std::vector<Packet*> packets_;  // of the free slots, from taken_ on
   std::size_t taken_ = 0;
+  bool abandoned_ = false;
 };
 
 }  // namespace espalier::esp

@@ -72,7 +72,7 @@ void Worker::outbound(Slot& slot) noexcept {
   if (sa == nullptr) return drop(slot, Drop::out_no_policy);
   if (sa->worker != index_) return hand_over(slot, sa->worker, false);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
-  if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
+  if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
     if (*reason == Drop::out_sequence_end && !sa->end_reported) {
       sa->end_reported = true;
@@ -92,7 +92,7 @@ void Worker::inbound(Slot& slot) noexcept {
     return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
   }
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
-  if (!sa->binding->queue->has_room()) return drop(slot, Drop::queue_full, sa);
+  if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
   dispatch(slot);
 }
@@ -159,7 +159,7 @@ void Worker::drop(Slot& slot, Drop reason, SaState* sa) noexcept {
   }
   for (Slot* slot : completed_) {
     settle(*slot->binding);
-    retire(*slot->sa);
+    if (slot == slot->sa->head) retire(*slot->sa);  // others wait for it, or went with it
   }
 }
 

@@ -61,6 +61,11 @@ class Worker {
   void dispatch(Slot& slot) noexcept;
   void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
   void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+  // Devices that died with buffers in their hands may cost half of them, not more: the rest is for
+  // synchronous ones, which cannot keep any.
+  bool room_on(const DeviceQueue& queue) const noexcept {
+    return queue.has_room() && (!queue.asynchronous() || stranded_.size() * 2 < pool_.all().size());
+  }
 
   void run_queues() noexcept;
   void reclaim_stranded() noexcept;

@@ -130,6 +130,8 @@ void Worker::sleep() noexcept {
 
 void Worker::drain() noexcept {
   using std::chrono::milliseconds;
+  if (pool_.abandoned()) return;
+  take_commands();
   const auto limit = std::chrono::steady_clock::now() + DeviceQueue::kStall + milliseconds(100);
   while (busy() && std::chrono::steady_clock::now() < limit) {
     take_commands();

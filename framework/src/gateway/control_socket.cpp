@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace espalier {
@@ -22,6 +24,8 @@ using io::Descriptor;
 namespace fs = std::filesystem;
 
 constexpr int kBacklog = 16;
+constexpr int kLockAttempts = 200;
+constexpr std::chrono::milliseconds kLockPause{10};
 
 Error failure(int error, std::string message) {
   const bool permission = error == EACCES || error == EPERM || error == EROFS;
@@ -65,7 +69,13 @@ Result<Descriptor> lock_folder(const fs::path& folder) {
         fmt::format("The folder of the control socket, '{}', cannot be used: {}. Make it, or "
                     "set another 'control_socket'.",
                     folder.native(), io::words_of(errno))));
-  while (::flock(lock.get(), LOCK_EX) != 0 && errno == EINTR) {
+  for (int attempt = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (attempt == kLockAttempts)
+      return fail(ErrorCode::transient,
+                  fmt::format("Another program holds a lock on the folder of the control socket, "
+                              "'{}': is a second Espalier starting there? Try again.",
+                              folder.native()));
+    std::this_thread::sleep_for(kLockPause);
   }
   return lock;
 }

@@ -2,6 +2,7 @@
 #include <espalier/gateway.hpp>
 
 #include "gateway/decision_pool.hpp"
+#include "gateway/used_keys.hpp"
 
 #include <fmt/format.h>
 
@@ -47,10 +48,10 @@ struct Entry {
   Home home() const { return home_of(*decision); }
 };
 
-// A replaced inbound SA that still takes what is on its way.
+// A replaced inbound SA that still takes what is on its way, and moves as others do.
 struct Retiring {
   const SaSpec* spec;  // the engine's
-  std::shared_ptr<const Decision> decision;
+  Entry entry;
   Clock::time_point until;
 };
 
@@ -79,6 +80,7 @@ struct Gateway::Impl {
   Sas sas;
   DecisionPool decisions;
   std::vector<Retiring> retiring;
+  UsedKeys used_keys;
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -93,7 +95,7 @@ struct Gateway::Impl {
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
-    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}}) {}
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
@@ -118,11 +120,21 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
 
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
 Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
+  const bool once = is_counter_mode(sa.transform.cipher);
+  const std::uint64_t fingerprint = once ? used_keys.fingerprint(keys) : 0;
+  if (once && used_keys.contains(fingerprint)) {
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("the keys of SA {} have served an SA of this gateway before; with {} no "
+                    "number may be used twice under one key, so give it fresh ones",
+                    sa.name, to_string(sa.transform)));
+  }
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(unique, keys, std::nullopt,
                          [&](Session session) { return engine.add(unique, std::move(session)); });
   if (!placement) return std::unexpected(placement.error());
+  if (once) used_keys.insert(fingerprint);
   return Sas::value_type(engine.spec(unique.name),
                          Entry{std::move(keys), decisions.share(*placement->decision)});
 }
@@ -181,13 +193,13 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
-  const auto replaced = impl_->sas.extract(found).mapped().decision;
+  Entry replaced = std::move(impl_->sas.extract(found).mapped());
   auto decision = named(*entry->second.decision, sa.name);
   impl_->sas.insert(std::move(*entry));
   if (old.direction == Direction::inbound && grace.count() > 0) {
-    impl_->retiring.push_back({&old, replaced, Clock::now() + grace});
+    impl_->retiring.push_back({&old, std::move(replaced), Clock::now() + grace});
   } else {
-    static_cast<void>(impl_->leave(old, home_of(*replaced)));
+    static_cast<void>(impl_->leave(old, replaced.home()));
   }
   return decision;
 }
@@ -200,7 +212,10 @@ std::vector<GatewaySa> Gateway::list() const {
     SaStatus status = std::move(running[sa->name]);
     SaSpec spec = *sa;
     status.name = spec.name = public_name(sa->name);
-    auto decision = named(*entry.decision, spec.name);
+    if (entry.homeless) status.backend = "none", status.device.clear();
+    auto decision = entry.homeless ? std::make_shared<const Decision>(select(
+                                         spec, impl_->placer.inventory(), impl_->placer.policy()))
+                                   : named(*entry.decision, spec.name);
     all.push_back({std::move(spec), std::move(decision), std::move(status)});
   }
   return all;
@@ -244,18 +259,22 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& 
   registry.forget(lost.backend, lost.device);
   done.push_back(
       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
-  for (auto& [sa, entry] : sas) {
+  const auto look_at = [&](Entry& entry) {
     const Home home = entry.home();
     if (home.backend == lost.backend && home.device == lost.device) entry.homeless = true;
-  }
+  };
+  for (auto& [sa, entry] : sas) look_at(entry);
+  for (Retiring& old : retiring) look_at(old.entry);
 }
 
 void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
-  for (auto& [sa, entry] : sas) {
-    if (!entry.homeless) continue;
-    std::string sentence = move(*sa, entry);
+  const auto look_at = [&](const SaSpec& sa, Entry& entry) {
+    if (!entry.homeless) return;
+    std::string sentence = move(sa, entry);
     if (!sentence.empty()) done.push_back(std::move(sentence));
-  }
+  };
+  for (auto& [sa, entry] : sas) look_at(*sa, entry);
+  for (Retiring& old : retiring) look_at(*old.spec, old.entry);
 }
 
 // The SA's session is opened on the next device and swapped in by its worker. Where none takes it,
@@ -287,7 +306,7 @@ void Gateway::Impl::end_graces(std::vector<std::string>& done) {
     if (now < old.until) return false;
     done.push_back(
         fmt::format("the replaced SA behind {} has ended its grace", public_name(old.spec->name)));
-    static_cast<void>(leave(*old.spec, home_of(*old.decision)));
+    static_cast<void>(leave(*old.spec, old.entry.home()));
     return true;
   });
 }

@@ -3,6 +3,7 @@
 
 #include <espalier/sa.hpp>
 
+#include "io/compact.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
 
@@ -81,22 +82,19 @@ std::size_t DatagramSocket::receive(std::span<Packet* const> packets,
   packets = packets.first(std::min(packets.size(), kBurst));
   const int got = read_burst(packets, offset);
   if (got <= 0) return 0;
-  const auto n = static_cast<std::size_t>(got);
-  for (std::size_t i = 0; i < n; ++i) {
-    Packet& packet = *packets[i];
-    msghdr& header = arrays_->messages[i].msg_hdr;
+  std::size_t slot = 0;
+  return compact(packets.first(static_cast<std::size_t>(got)), [&](Packet& packet) {
+    mmsghdr& message = arrays_->messages[slot];
     packet.offset = offset;
-    packet.length = arrays_->messages[i].msg_len;
+    packet.length = message.msg_len;
     packet.wire.local = local_;
-    packet.wire.peer = from_sockaddr(arrays_->names[i]);
-    packet.wire.tos = tos_of(header);
+    packet.wire.peer = from_sockaddr(arrays_->names[slot++]);
+    packet.wire.tos = tos_of(message.msg_hdr);
     packet.wire.dont_fragment = true;
-    if ((header.msg_flags & MSG_TRUNC) != 0) {
-      packet.length = 0;
-      count(counters_->truncated);
-    }
-  }
-  return n;
+    if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) return true;
+    count(counters_->truncated);
+    return false;
+  });
 }
 
 void DatagramSocket::set_dont_fragment(bool on) noexcept {

@@ -25,8 +25,8 @@ class DatagramSocket {
   DatagramSocket(Descriptor socket, Endpoint local, bool with_ports,
                  std::shared_ptr<PortCounters> counters);
 
-  // Reads up to kBurst datagrams to `offset` of the packets, with sender and TOS. What did not fit
-  // has length 0 and is counted. Errors that ICMP brought are counted and do not end the burst.
+  // Reads up to kBurst datagrams to `offset` of the packets, with sender and TOS. What does not fit
+  // is dropped and counted, as are errors that ICMP brought.
   std::size_t receive(std::span<Packet* const> packets, std::uint32_t offset) noexcept;
 
   // Sends all to their wire.peer with their TOS and DF; gives the number that the system took.

@@ -49,7 +49,7 @@ class Channel {
       if (queued.bytes.size() > packet.capacity - kHeadroom - kTailroom) continue;
       packet.offset = kHeadroom;
       packet.length = static_cast<std::uint32_t>(queued.bytes.size());
-      std::memcpy(packet.data(), queued.bytes.data(), queued.bytes.size());
+      std::ranges::copy(queued.bytes, packet.data());
       packet.wire = queued.wire;
       ++given;
     }

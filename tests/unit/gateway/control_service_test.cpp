@@ -24,6 +24,9 @@ constexpr const char* kSa =
 constexpr const char* kKeys =
     R"("keys":{"cipher":"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",)"
     R"("salt":"01020304"})";
+constexpr const char* kFreshKeys =
+    R"("keys":{"cipher":"f00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",)"
+    R"("salt":"01020304"})";
 
 // The service on a gateway with one backend, `fake`.
 class ControlServiceTest : public testing::Test {
@@ -108,13 +111,22 @@ TEST_F(ControlServiceTest, SaysWithTheWholeDecisionThatNoBackendIsLeft) {
 
 TEST_F(ControlServiceTest, RekeysWithNothingButANewSpiAndKeys) {
   ASSERT_EQ(ask(add_request()).at("ok"), true);
-  const auto reply = ask(
-      std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097},)") + kKeys + "}");
+  const auto reply =
+      ask(std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097},)") + kFreshKeys +
+          "}");
   ASSERT_EQ(reply.at("ok"), true) << reply;
   const auto listed = ask(R"({"verb":"sa.list"})");
   ASSERT_EQ(listed.at("sas").size(), 1u);
   EXPECT_EQ(listed["sas"][0].at("spi"), 4097);
   EXPECT_EQ(listed["sas"][0].at("name"), "office/out");
+}
+
+TEST_F(ControlServiceTest, RefusesARekeyWithKeysThatHaveServedBefore) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  EXPECT_THAT(
+      complaint(std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097},)") +
+                kKeys + "}"),
+      HasSubstr("give it fresh ones"));
 }
 
 TEST_F(ControlServiceTest, RefusesARekeyWithTheOldSpi) {
