@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/engine.hpp>
 
+#include "esp/kept.hpp"
 #include "esp/worker.hpp"
 
 #include <fmt/format.h>
@@ -91,7 +92,7 @@ struct Engine::Impl {
     const Binding* key = binding.get();
     closing.emplace(key, std::move(binding));
   }
-  void leak_what_devices_hold();
+  void keep_what_devices_hold();
   void stop();
 };
 
@@ -99,7 +100,7 @@ Engine::Impl::~Impl() {
   stop();
   for (auto& worker : workers) worker->drain();
   reap();
-  leak_what_devices_hold();
+  keep_what_devices_hold();
   sas.clear();
   leaving.clear();
   closing.clear();
@@ -114,18 +115,18 @@ Engine::Impl::~Impl() {
 
 // A device that did not let go of its buffers may still use them, its sessions and its queue: these
 // stay until the process ends, as the worker's buffers do.
-void Engine::Impl::leak_what_devices_hold() {
+void Engine::Impl::keep_what_devices_hold() {
   const auto held = [](const auto& binding) {
     return binding != nullptr && !binding->queue->quiesced();
   };
   for (const auto& sa : sas) {
-    if (held(sa->bound)) static_cast<void>(sa->bound.release());
+    if (held(sa->bound)) keep_until_exit(std::move(sa->bound));
   }
   for (auto& [key, binding] : closing) {
-    if (held(binding)) static_cast<void>(binding.release());
+    if (held(binding)) keep_until_exit(std::move(binding));
   }
   for (QueueEntry& entry : queues) {
-    if (!entry.queue->quiesced()) static_cast<void>(entry.queue.release());
+    if (!entry.queue->quiesced()) keep_until_exit(std::move(entry.queue));
   }
 }
 

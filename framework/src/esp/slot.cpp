@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/slot.hpp"
 
+#include "esp/kept.hpp"
+
 #include <sys/mman.h>
 
 #include <new>
@@ -41,7 +43,7 @@ SlotPool::SlotPool(std::uint32_t count)
 SlotPool::~SlotPool() {
   if (!abandoned_) return;
   static_cast<void>(memory_.release());
-  static_cast<void>(slots_.release());
+  keep_until_exit(std::make_shared<std::unique_ptr<Slot[]>>(std::move(slots_)));
 }
 
 Slot* SlotPool::slot_of(const espalier_op* op) noexcept {
