@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Espalier from a fresh Debian 12, in one command. Run again, it installs and rebuilds nothing.
 set -euo pipefail
+umask 022  # a plugin that its group may write is refused
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/common.sh
 

@@ -193,8 +193,7 @@ class OverheadBench {
       wire->keep = false;
       std::vector<WorkerPorts> ports;
       ports.push_back({std::move(clear_port), std::move(wire_port)});
-      engine =
-          must(Engine::create({.slots = 256, .burst = kBurst, .max_sas = 16}, std::move(ports)));
+      engine = must(Engine::create({.slots = 256, .burst = kBurst}, std::move(ports)));
       add();
     }
     void add() {

@@ -17,9 +17,8 @@
 namespace espalier {
 
 struct EngineOptions {
-  std::uint32_t slots = 512;       // packets that a worker can hold at once, in flight or at hand
-  std::uint32_t burst = 64;        // 1 to 64
-  std::uint32_t max_sas = 131072;  // for each worker
+  std::uint32_t slots = 512;  // packets that a worker can hold at once, in flight or at hand
+  std::uint32_t burst = 64;   // 1 to 64
   // By which a device that hangs is noticed.
   std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
 };
