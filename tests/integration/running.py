@@ -183,7 +183,8 @@ class Requests(LabTest):
                                   lab.FOLDER / "state", "--socket", self.left.socket, "--json",
                                   site="left"),
             text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        lab.wait_until(self.left.socket.exists, 20, "the gateway was not ready")
+        lab.wait_until(lambda: self.espalier.call("status", "--socket", self.left.socket)
+                       .returncode == 0, 20, "the gateway was not ready")
         closing.terminate()
         said = closing.communicate(timeout=20)[0]
         self.assertEqual(closing.returncode, 0)
