@@ -185,6 +185,8 @@ void SecretPool::release(std::uint8_t* memory, std::size_t size) noexcept {
   impl_->push(index, memory);
 }
 
-void wipe(void* memory, std::size_t size) noexcept { explicit_bzero(memory, size); }
+void wipe(void* memory, std::size_t size) noexcept {
+  if (size != 0) explicit_bzero(memory, size);  // which does not take the nullptr of an empty span
+}
 
 }  // namespace espalier
