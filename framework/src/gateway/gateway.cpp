@@ -248,8 +248,19 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
         placer.room_freed(event.backend, event.device);
         break;
       case EngineEvent::Kind::sequence_ended:
-        done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
-                                   public_name(event.sa)));
+      case EngineEvent::Kind::hard_lifetime:
+        done.push_back(fmt::format("SA {} carries nothing more, since {}; rekey it",
+                                   public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::soft_lifetime:
+        done.push_back(
+            fmt::format("SA {} is to be rekeyed: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::peer_moved:
+        done.push_back(fmt::format("SA {}: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::path_mtu:
+        done.push_back(event.words);
         break;
     }
   }
