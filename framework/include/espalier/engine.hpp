@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,15 @@ struct SaStatus {
   std::uint64_t bytes = 0;   // of inner packets
   std::uint64_t errors = 0;  // dropped packets of this SA
   std::uint64_t moves = 0;   // sessions swapped
+};
+
+// The part of a status that grows with the traffic.
+struct SaCounters {
+  std::uint64_t sequence = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t moves = 0;
 };
 
 // What workers tell the control thread.
@@ -81,6 +91,9 @@ class Engine {
   // The SA as it was added, or nullptr; valid until it is removed.
   const SaSpec* spec(std::string_view sa) const;
   std::vector<SaStatus> status() const;
+  // Of one SA, or nothing if there is none of that name.
+  std::optional<SaStatus> status(std::string_view sa) const;
+  std::optional<SaCounters> counters(std::string_view sa) const;  // copies no text
   DropCounts drops() const;
   std::vector<EngineEvent> take_events();
   int event_descriptor() const noexcept;  // readable when take_events() has something
