@@ -36,7 +36,7 @@ int run_command(int argc, char** argv) {
       "bad usage or configuration.");
   int exit_code = kDone;
   for (const auto add : {add_run, add_check, add_plan, add_probe, add_keygen, add_sa, add_status,
-                         add_explain, add_transforms, add_version})
+                         add_explain, add_stop, add_transforms, add_version})
     add(app, console, exit_code);
   if (const auto complaint = complaint_about_verb(app, argc, argv); !complaint.empty()) {
     console.tell(complaint);

@@ -56,11 +56,13 @@ class Run {
   // Gives the configuration as it is now, or nothing, having said why.
   using Read = std::function<std::optional<GatewayConfig>()>;
 
-  Run(GatewayConfig config, Read read, SecretPool& secrets, Log log)
+  Run(GatewayConfig config, Read read, SecretPool& secrets, std::unique_ptr<Registry> registry,
+      Log log)
       : config_(std::move(config)),
         read_(std::move(read)),
         secrets_(secrets),
-        log_(std::move(log)) {}
+        log_(std::move(log)),
+        registry_(std::move(registry)) {}
 
   // Everything up to the first packet. What can fail without harm comes before keys are claimed.
   Result<void> start();
@@ -71,7 +73,7 @@ class Run {
   void print_end(const Console& console, bool json);
 
  private:
-  Result<void> prepare_backends();
+  void prepare_backends();
   Result<void> add_sas(const std::vector<SaSpec>& specs);
   void start_control(ControlSocket socket);
   void follow_configuration();
@@ -92,22 +94,18 @@ class Run {
   std::unique_ptr<ControlServer> server_;
 };
 
-Result<void> Run::prepare_backends() {
-  auto registry = load_backends(backend_options(config_), secrets_, log_);
-  if (!registry) return std::unexpected(registry.error());
-  registry_ = std::move(*registry);
+void Run::prepare_backends() {
   for (const BackendInfo& backend : registry_->backends())
     if (!backend.rejected.empty())
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   placer_ = std::make_unique<Placer>(*registry_, config_.policy);
-  return {};
 }
 
 Result<void> Run::start() {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
-  if (auto prepared = prepare_backends(); !prepared) return prepared;
+  prepare_backends();
   if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
@@ -138,10 +136,7 @@ Result<void> Run::add_sas(const std::vector<SaSpec>& specs) {
 }
 
 void Run::start_control(ControlSocket socket) {
-  service_ = std::make_unique<ControlService>(
-      *gateway_, *monitor_, secrets_,
-      ControlService::Identity{config_.site, config_.file.native(), config_.dataplane,
-                               config_.workers});
+  service_ = std::make_unique<ControlService>(*gateway_, *monitor_, secrets_, config_);
   server_ = std::make_unique<ControlServer>(
       loop_, std::move(socket), [this](std::span<char> line) { return service_->answer(line); },
       [this] { loop_.stop(); });
@@ -150,6 +145,8 @@ void Run::start_control(ControlSocket socket) {
 // On SIGHUP.
 void Run::follow_configuration() {
   auto wanted = read_();
+  if (wanted && tell_misspelt_backends(*wanted, registry_->backends(), Severity::error))
+    wanted.reset();
   const auto done = wanted ? reload({config_, *gateway_, *placer_, *network_.setup, secrets_, log_},
                                     std::move(*wanted))
                            : fail(ErrorCode::invalid, "The configuration has errors.");
@@ -164,8 +161,8 @@ Result<void> Run::serve() {
   signals_.on_stop([&] { loop.stop(); });
   engine_->start();
   log_(ESPALIER_LOG_INFO,
-       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site,
-                   gateway_->list().size(), config_.control_socket.native()));
+       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
+                   config_.control_socket.native()));
   signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
   signals_.on_reload({});
@@ -201,12 +198,17 @@ int run(const Options& options, const Console& console) {
   if (!secrets) return console.fail(secrets.error());
   auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
+  if (const auto specs = sa_specs(*config, ""); !specs) return console.refuse(specs.error());
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
   const Log log = make_log();
   if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
+  auto registry = load_backends(backend_options(*config), **secrets, log);
+  if (!registry) return console.fail(registry.error());
+  if (tell_misspelt_backends(*config, (*registry)->backends(), Severity::error))
+    return unusable(options.config, console);
   Run gateway(
       std::move(*config), [&] { return configuration(options.config, **secrets, console); },
-      **secrets, log);
+      **secrets, std::move(*registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   const auto stopped = gateway.serve();
   gateway.print_end(console, options.json);

@@ -20,6 +20,7 @@ void add_keygen(CLI::App& app, const Console& console, int& exit_code);
 void add_sa(CLI::App& app, const Console& console, int& exit_code);
 void add_status(CLI::App& app, const Console& console, int& exit_code);
 void add_explain(CLI::App& app, const Console& console, int& exit_code);
+void add_stop(CLI::App& app, const Console& console, int& exit_code);
 void add_transforms(CLI::App& app, const Console& console, int& exit_code);
 void add_version(CLI::App& app, const Console& console, int& exit_code);
 

@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier {
@@ -59,6 +61,14 @@ struct TunnelConfig {
   std::filesystem::path key_file;  // that file of GatewayConfig::site, in its key folder; or ""
 };
 
+// A backend that the configuration names, and where.
+struct NamedBackend {
+  std::string name;
+  std::filesystem::path file;
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
 struct GatewayConfig {
   std::filesystem::path file;
   std::string site;  // which of `sites` this machine is, or ""
@@ -70,6 +80,7 @@ struct GatewayConfig {
   std::vector<std::filesystem::path> plugin_folders;   // empty: the installed one
   std::map<std::string, std::string> backend_options;  // backend name to JSON text
   Policy policy;
+  std::vector<NamedBackend> named_backends;  // by the policy, its rules and [backend.NAME]
   std::map<std::string, SiteConfig> sites;
   std::vector<TunnelConfig> tunnels;
 };
@@ -95,6 +106,11 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
 // The SAs of one site, outbound and inbound for each of its tunnels, without SPIs where these come
 // with the keys (spi 0). Named "TUNNEL/out" and "TUNNEL/in". Site "" takes config.site.
 Result<std::vector<SaSpec>> sa_specs(const GatewayConfig& config, std::string_view site);
+
+// The backends that the configuration names and that are not among `known`, each once, as warnings:
+// a configuration may be for many machines. One that is most likely misspelt is an error.
+std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
+                                         std::span<const std::string_view> known);
 
 std::string to_string(const Diagnostic& diagnostic);
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,15 @@ struct SaStatus {
   std::uint64_t moves = 0;   // sessions swapped
   Endpoint peer;             // outbound: where packets go now
   bool expired = false;      // its hard lifetime is over: it carries nothing more
+};
+
+// The part of a status that grows with the traffic.
+struct SaCounters {
+  std::uint64_t sequence = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t moves = 0;
 };
 
 // What workers tell the control thread.
@@ -100,6 +110,9 @@ class Engine {
   // The SA as it was added, or nullptr; valid until it is removed.
   const SaSpec* spec(std::string_view sa) const;
   std::vector<SaStatus> status() const;
+  // Of one SA, or nothing if there is none of that name.
+  std::optional<SaStatus> status(std::string_view sa) const;
+  std::optional<SaCounters> counters(std::string_view sa) const;  // copies no text
   DropCounts drops() const;
   std::vector<EngineEvent> take_events();
   int event_descriptor() const noexcept;  // readable when take_events() has something

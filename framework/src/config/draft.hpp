@@ -65,6 +65,7 @@ struct RuleDraft {
   Position name_at;
   Position class_at;
   bool has_fallback = false;
+  std::vector<Located<std::string>> named_backends;
 };
 
 // All files of a configuration.
@@ -73,6 +74,7 @@ struct ConfigDraft {
   std::vector<std::filesystem::path> plugin_folders;
   std::map<std::string, std::string> backend_options;
   Policy policy;  // without rules
+  std::vector<Located<std::string>> named_backends;
   std::vector<RuleDraft> rules;
   std::vector<Located<std::string>> includes;
   std::vector<SiteDraft> sites;

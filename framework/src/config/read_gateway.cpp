@@ -133,6 +133,7 @@ void read_backends(const Item& item, ConfigDraft& draft) {
     if (!table) continue;
     BackendDraft backend;
     read_table(*table, kBackend, backend);
+    draft.named_backends.push_back({entry.key, entry.at});
     if (!backend.enabled) draft.policy.excluded.push_back(entry.key);
     if (backend.max_sas) draft.policy.limits.push_back({entry.key, *backend.max_sas});
     if (!backend.options.empty()) draft.backend_options[entry.key] = std::move(backend.options);

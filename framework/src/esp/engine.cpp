@@ -12,9 +12,14 @@ using namespace esp;
 
 namespace {
 
-const Endpoint& current_peer(const SaState& sa) {
-  return sa.direction == Direction::outbound ? static_cast<const OutboundSa&>(sa).told_peer
-                                             : sa.spec.peer;
+SaStatus status_of(const SaState& sa) {
+  const OpenDevice& device = *sa.bound->session.device();
+  const Endpoint& peer = sa.direction == Direction::outbound
+                             ? static_cast<const OutboundSa&>(sa).told_peer
+                             : sa.spec.peer;
+  return {sa.spec.name,       sa.direction,      sa.spi,           sa.worker,      device.backend(),
+          device.info().name, sa.sequence.get(), sa.packets.get(), sa.bytes.get(), sa.errors.get(),
+          sa.moves.get(),     peer,              sa.told_expired};
 }
 
 }  // namespace
@@ -150,14 +155,23 @@ const SaSpec* Engine::spec(std::string_view sa) const {
 std::vector<SaStatus> Engine::status() const {
   std::vector<SaStatus> all;
   all.reserve(impl_->sas.size());
-  for (const auto& sa : impl_->sas) {
-    const OpenDevice& device = *sa->bound->session.device();
-    all.push_back({sa->spec.name, sa->direction, sa->spi, sa->worker, device.backend(),
-                   device.info().name, sa->sequence.get(), sa->packets.get(), sa->bytes.get(),
-                   sa->errors.get(), sa->moves.get(), current_peer(*sa), sa->told_expired});
-  }
+  for (const auto& sa : impl_->sas) all.push_back(status_of(*sa));
   std::ranges::sort(all, {}, &SaStatus::name);
   return all;
+}
+
+std::optional<SaStatus> Engine::status(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return std::nullopt;
+  return status_of(**found);
+}
+
+std::optional<SaCounters> Engine::counters(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return std::nullopt;
+  const SaState& state = **found;
+  return SaCounters{state.sequence.get(), state.packets.get(), state.bytes.get(),
+                    state.errors.get(), state.moves.get()};
 }
 
 DropCounts Engine::drops() const {

@@ -9,16 +9,16 @@ Monitor::Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounter
     : gateway_(gateway), ports_(std::move(ports)) {}
 
 std::vector<std::string> Monitor::sample(Time now) {
-  const auto sas = gateway_.list();
+  const auto sas = gateway_.traffic();
   rates_.begin_round();
-  for (const GatewaySa& sa : sas) rates_.sample(sa.spec.name, sa.status.bytes, now);
+  for (const SaTraffic& sa : sas) rates_.sample(sa.name, sa.counters.bytes, now);
   rates_.end_round();
   return silence_.look(sas, now);
 }
 
-std::vector<SaReport> Monitor::reports() const {
+std::vector<SaReport> Monitor::reports(std::string_view after, std::size_t most) const {
   std::vector<SaReport> reports;
-  for (const GatewaySa& sa : gateway_.list()) {
+  for (const GatewaySa& sa : gateway_.list(after, most)) {
     SaReport& report = reports.emplace_back(make_report(sa));
     const Rate rate = rates_.rate(report.name);
     report.bits_per_second = rate.bits_per_second;

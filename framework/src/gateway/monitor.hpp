@@ -9,9 +9,11 @@
 #include "observe/silence_watch.hpp"
 
 #include <chrono>
-#include <functional>
+#include <cstddef>
+#include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier {
@@ -26,7 +28,9 @@ class Monitor {
   // To be called about every second. Gives warnings to be told, each once.
   std::vector<std::string> sample(Time now);
 
-  std::vector<SaReport> reports() const;
+  // Of the SAs that Gateway::list() would give.
+  std::vector<SaReport> reports(std::string_view after = {},
+                                std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   nlohmann::ordered_json port_counters() const;  // sums over all ports
 
  private:

@@ -17,4 +17,10 @@ std::set<IpPrefix> remote_networks(const GatewayConfig& config);
 // A worker has one port towards its peers, so that all tunnels of a site share one encapsulation.
 Result<Encapsulation> encapsulation_of(const GatewayConfig& config);
 
+// An SA that has nothing yet but this end of it, as the gateway's ports have it.
+SaSpec own_end(const GatewayConfig& config);
+
+// That the gateway's ports carry the SA: its end, encapsulation and interface are theirs.
+Result<void> check_carried(const SaSpec& sa, const GatewayConfig& config);
+
 }  // namespace espalier
