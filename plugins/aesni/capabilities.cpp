@@ -27,28 +27,39 @@ struct Hash {
   std::uint16_t integrity;
   std::uint32_t icv;
   Score with_null, with_cbc, with_ctr;
+  std::uint16_t with_3des;  // avx512
 };
 
-constexpr Hash kHashes[] = {{ESPALIER_INTEGRITY_HMAC_SHA1,
+constexpr Hash kHashes[] = {{ESPALIER_INTEGRITY_HMAC_MD5,
+                             ESPALIER_ICV(12),
+                             {250, 430, 440},
+                             {300, 430, 530},
+                             {270, 430, 500},
+                             360},
+                            {ESPALIER_INTEGRITY_HMAC_SHA1,
                              ESPALIER_ICV(12),
                              {220, 165, 380},
                              {290, 225, 520},
-                             {255, 190, 465}},
+                             {255, 190, 465},
+                             360},
                             {ESPALIER_INTEGRITY_HMAC_SHA256,
                              ESPALIER_ICV(16),
                              {195, 195, 270},
                              {260, 260, 380},
-                             {230, 230, 340}},
+                             {230, 230, 340},
+                             360},
                             {ESPALIER_INTEGRITY_HMAC_SHA384,
                              ESPALIER_ICV(24),
                              {80, 150, 405},
                              {105, 195, 500},
-                             {95, 180, 475}},
+                             {95, 180, 475},
+                             360},
                             {ESPALIER_INTEGRITY_HMAC_SHA512,
                              ESPALIER_ICV(32),
                              {80, 150, 400},
                              {105, 190, 490},
-                             {95, 175, 465}}};
+                             {95, 175, 465},
+                             360}};
 
 }  // namespace
 
@@ -70,6 +81,9 @@ std::vector<espalier_capability> capabilities(Path path) {
                                       h.with_cbc.on(path), longest));
     all.push_back(sdk::esp_capability(ESPALIER_CIPHER_AES_CTR, h.integrity, aes, h.icv,
                                       h.with_ctr.on(path), longest));
+    if (does_3des(path))
+      all.push_back(sdk::esp_capability(ESPALIER_CIPHER_3DES_CBC, h.integrity, any, h.icv,
+                                        h.with_3des, longest));
   }
   return all;
 }

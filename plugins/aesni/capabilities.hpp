@@ -9,6 +9,9 @@
 
 namespace espalier::aesni {
 
+// Whether ipsec-mb has lanes for 3DES there. Elsewhere its 3DES is plain C, slower than OpenSSL's.
+inline bool does_3des(Path path) noexcept { return path == Path::avx512; }
+
 // What the CPU can on this path, and how much faster than OpenSSL.
 std::vector<espalier_capability> capabilities(Path path);
 

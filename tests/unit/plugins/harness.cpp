@@ -125,14 +125,6 @@ std::vector<Transform> all_transforms() {
   return all;
 }
 
-std::vector<Transform> aesni_transforms() {
-  auto all = all_transforms();
-  std::erase_if(all, [](const Transform& t) {
-    return t.cipher == ESPALIER_CIPHER_3DES_CBC || t.integrity == ESPALIER_INTEGRITY_HMAC_MD5;
-  });
-  return all;
-}
-
 Bytes random_bytes(Random& random, std::size_t size) {
   Bytes bytes(size + 8);
   for (std::size_t i = 0; i < size; i += 8) {
@@ -300,18 +292,30 @@ std::size_t OpenBackend::secrets_held() const { return host_->secrets; }
 std::size_t OpenBackend::secrets_returned_unwiped() const { return host_->unwiped; }
 void OpenBackend::exhaust_secrets() { host_->exhausted = true; }
 
+std::vector<Transform> Candidate::transforms() const {
+  auto all = all_transforms();
+  if (!with_3des)
+    std::erase_if(all, [](const Transform& t) { return t.cipher == ESPALIER_CIPHER_3DES_CBC; });
+  return all;
+}
+
 std::vector<Candidate> candidates() {
+  const auto has_lanes_for_3des = [](const OpenBackend& aesni) {
+    return std::string_view(aesni.info().description).contains("AVX-512");
+  };
   std::vector<Candidate> all = {{"openssl", &espalier_plugin_openssl, "{}"}};
   std::string reason;
   const auto by_itself = OpenBackend::open(espalier_plugin_aesni, "{}", reason);
   if (!by_itself) return all;
-  all.push_back({"aesni", &espalier_plugin_aesni, "{}"});
+  all.push_back({"aesni", &espalier_plugin_aesni, "{}", has_lanes_for_3des(*by_itself)});
   for (const std::string path : {"sse", "avx2", "avx512"}) {
     const auto options = R"({"path": ")" + path + R"("})";
     const auto forced = OpenBackend::open(espalier_plugin_aesni, options, reason);
     const bool another =
         forced && std::string_view(forced->info().description) != by_itself->info().description;
-    if (another) all.push_back({"aesni_" + path, &espalier_plugin_aesni, options});
+    if (another)
+      all.push_back(
+          {"aesni_" + path, &espalier_plugin_aesni, options, has_lanes_for_3des(*forced)});
   }
   return all;
 }

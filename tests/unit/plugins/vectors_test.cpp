@@ -23,7 +23,6 @@ class Vectors : public testing::TestWithParam<Candidate> {
     backend_ = OpenBackend::open(*GetParam().entry, GetParam().options, reason);
     ASSERT_TRUE(backend_) << reason;
   }
-  bool is_openssl() const { return GetParam().name == "openssl"; }
 
   // Seals `clear` and opens `sealed` (both whole packets; clear without its ICV).
   void expect_packet(const Sa& sa, std::uint32_t seq_hi, const Bytes& clear, const Bytes& sealed) {
@@ -181,7 +180,7 @@ TEST_P(Vectors, AesCtrOfRfc3686) {
 }
 
 TEST_P(Vectors, TripleDesOfNist) {
-  if (!is_openssl()) return;  // refused: Aesni.Leaves3desAndMd5ToOpenssl
+  if (!GetParam().with_3des) return;  // refused: Contract.WhatIsLeftToOpensslIsRefusedInWords
   for (const auto& v : read_vectors("nist_3des_cbc.txt")) {
     SCOPED_TRACE("nist_3des_cbc.txt, line " + std::to_string(v.line));
     Bytes key = v.bytes("KEY1");
@@ -206,8 +205,10 @@ TEST_P(Vectors, HmacOfRfc2202AndRfc4231) {
                         {"rfc4231_hmac_sha384.txt", ESPALIER_INTEGRITY_HMAC_SHA384, 24},
                         {"rfc4231_hmac_sha512.txt", ESPALIER_INTEGRITY_HMAC_SHA512, 32}};
   for (const auto& file : files) {
-    if (file.integrity == ESPALIER_INTEGRITY_HMAC_MD5 && !is_openssl()) continue;
     for (const auto& v : read_vectors(file.name)) {
+      const bool left_to_openssl = file.integrity == ESPALIER_INTEGRITY_HMAC_MD5 &&
+                                   v.bytes("KEY").size() > 64 && !GetParam().is_openssl();
+      if (left_to_openssl) continue;  // Contract.WhatIsLeftToOpensslIsRefusedInWords
       SCOPED_TRACE(std::string(file.name) + ", line " + std::to_string(v.line));
       expect_hmac(file.integrity, file.icv_bytes, v);
     }
