@@ -20,7 +20,7 @@ Refusal no_memory() {
 }
 
 Refusal left_to_openssl(const char* what) {
-  return {ESPALIER_UNSUPPORTED, std::string(what) + ": the openssl backend does"};
+  return {ESPALIER_UNSUPPORTED, std::string(what) + ": the openssl backend does it"};
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ sdk::Result<Session*> SessionFactory::open(const espalier_session_params& params
 
 sdk::Result<Session*> SessionFactory::open_hmac(const espalier_session_params& params,
                                                 const sdk::EspShape& shape) {
-  if (params.cipher == ESPALIER_CIPHER_3DES_CBC && !does_3des(path_))
-    return left_to_openssl("the aesni backend does 3DES with AVX-512 only");
+  if (!does(path_, params.cipher, params.integrity))
+    return left_to_openssl("the aesni backend is not faster than OpenSSL at this on this CPU");
   if (params.integrity == ESPALIER_INTEGRITY_HMAC_MD5 && params.integrity_key.size > kMaxMd5Key)
     return left_to_openssl("the aesni backend does HMAC-MD5 with keys of at most 64 bytes only");
   HmacSession* session = nullptr;

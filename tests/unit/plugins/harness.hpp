@@ -101,10 +101,11 @@ struct Candidate {
   std::string name;  // "openssl", "aesni", "aesni_sse", ...
   const espalier_plugin_entry* entry;
   std::string options;
-  bool with_3des = true;  // aesni does it with AVX-512 only
+  enum class Reach : std::uint8_t { all, avx512, avx2, sse } reach = Reach::all;
 
   bool is_openssl() const { return name == "openssl"; }
-  std::vector<Transform> transforms() const;  // that it must do
+  bool does(const Transform& transform) const;  // must, or else must refuse
+  std::vector<Transform> transforms() const;    // that it does
 
   friend void PrintTo(const Candidate& c, std::ostream* out) { *out << c.name; }
 };
