@@ -162,6 +162,17 @@ class Requests(LabTest):
         self.assertEqual(self.left.sas(), [], "nothing was added")
         self.assertEqual(self.add(json.dumps(good, indent=2)).returncode, 0)
 
+    def test_a_transform_to_be_avoided_is_told(self):
+        old = {"sa": self.SA | {"transform": "3des-md5"},
+               "keys": {"cipher": "01" * 8 + "23" * 8 + "45" * 8, "integrity": "67" * 16}}
+        warning = "warning: 3des-md5: 3DES SHOULD NOT and HMAC-MD5 MUST NOT be used (RFC 8221)"
+        said = self.add(json.dumps(old))
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn(warning, said.stderr)
+        said = self.add(json.dumps({"sa": self.SA | {"name": "new/in", "spi": 0x1001},
+                                    "keys": self.KEYS}))
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+
     def test_every_verb_of_sa_answers_in_json(self):
         def ask(*words, content=None):
             result = subprocess.run(
@@ -174,6 +185,9 @@ class Requests(LabTest):
         ask("rekey", "office/in", "-",
             content=json.dumps({"sa": {"spi": 0x1001}, "keys": self.KEYS | {"salt": "0a0b0c0d"}}))
         self.assertEqual([sa["spi"] for sa in ask("list")["sas"]], [0x1001])
+        old = {"sa": self.SA | {"name": "old/in", "spi": 0x1002, "transform": "null-sha256"},
+               "keys": {"integrity": "67" * 32}}
+        self.assertIn("not encrypted", ask("add", "-", content=json.dumps(old))["warning"])
         self.assertEqual(ask("delete", "office/in"), {"deleted": "office/in"})
 
     def test_the_closing_table_comes_as_json_too(self):
