@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Espalier at the site 'left', the Linux kernel's own ESP at 'right', and traffic between them.
+
+The kernel is the judge: what Espalier sends it must accept, its counters and Espalier's must agree,
+and what it refuses Espalier must refuse too. A tunnel for each transform, all at once, each to an
+outer address and an inner network of its own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import socket
+import sys
+import tomllib
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+import lab  # noqa: E402
+from gateway import Espalier, Gateway  # noqa: E402
+from netns import udp_socket  # noqa: E402
+
+UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
+PORT = 7000  # of the traffic inside
+LEFT = {4: "198.18.0.1", 6: "2001:db8::1"}
+INSIDE_LEFT = {4: "10.1.0.1", 6: "fd00:1::1"}
+NETWORK_LEFT = {4: "10.1.0.0/24", 6: "fd00:1::/64"}
+PREFIX = {4: 15, 6: 32}
+
+GATEWAY = """
+[gateway]
+workers = {workers}
+[policy]
+backends = ["{backend}"]
+fallback = "fail"
+[site.left]
+address = "{outer}"
+networks = ["10.1.0.0/24", "fd00:1::/64"]
+tun = {{ name = "esp0", addresses = ["10.1.0.1/24", "fd00:1::1/64"], mtu = 1380 }}
+"""
+TUNNEL = """
+[site.{name}]
+address = "{outer}"
+networks = ["{network4}", "{network6}"]
+tun = {{ name = "esp0", addresses = ["{inside4}/24"] }}
+[[tunnel]]
+name = "{name}"
+sites = ["left", "{name}"]
+transform = "{transform}"
+encapsulation = "{encapsulation}"
+esn = {esn}
+replay_window = {window}
+keys = {{ file = "{{site}}.keys" }}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tunnel:
+    """One tunnel between the gateway and the kernel. `transform` is an entry of `espalier
+    transforms --json`; `window` is the replay window of both ends."""
+    index: int
+    transform: dict
+    esn: bool = True
+    window: int = 1024
+    mode: str = "tunnel"  # the kernel's word; Espalier's engine has no other mode yet
+
+    @property
+    def name(self):
+        return f"{self.transform['name']}-{'esn' if self.esn else '32bit'}"
+
+    def outer(self, version):
+        return f"198.18.1.{self.index}" if version == 4 else f"2001:db8:1::{self.index:x}"
+
+    def inside(self, version):
+        return f"10.2.{self.index}.1" if version == 4 else f"fd00:2:0:{self.index:x}::1"
+
+    def network(self, version):
+        return f"10.2.{self.index}.0/24" if version == 4 else f"fd00:2:0:{self.index:x}::/64"
+
+
+def every_tunnel(transforms, esn=(True, False)):
+    """One for each transform, with and without ESN."""
+    wanted = [(transform, long) for transform in transforms for long in esn]
+    return [Tunnel(index, *what) for index, what in enumerate(wanted, start=1)]
+
+
+def algorithms(transform, keys):
+    """A transform and its keys in the words of `ip xfrm state`."""
+    cipher_key = "0x" + keys["cipher_key"] + keys.get("salt", "") if "cipher_key" in keys else '""'
+    kernel_name, bits = transform["kernel_name"], transform["icv_bytes"] * 8
+    if pair := re.fullmatch(r"authenc\((hmac\(\w+\)),(.+)\)", kernel_name):
+        return f"auth-trunc {pair[1]} 0x{keys['integrity_key']} {bits} enc {pair[2]} {cipher_key}"
+    return f"aead {kernel_name} {cipher_key} {bits}"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the kernel says of an SA: packets that it took or sent, the highest sequence number, and
+    how many it refused as too old, as replays, and for their ICV."""
+    packets: int
+    sequence: int
+    too_old: int
+    replays: int
+    failed: int
+
+
+def states(text):
+    """`ip -s xfrm state` as {SPI: State}."""
+    found = {}
+    for entry in re.split(r"^(?=src )", text, flags=re.MULTILINE)[1:]:
+        def number(pattern, base=10, text=entry):
+            match = re.search(pattern, text)
+            return int(match[1], base) if match else 0
+        # One of the two stays zero: an SA has one direction.
+        low = number(r"\bseq (0x\w+), oseq", 16) + number(r"\boseq (0x\w+)", 16)
+        if "esn context" in entry:
+            low = number(r"\bseq-hi 0x\w+, seq (0x\w+)", 16) + number(r"\boseq (0x\w+)", 16)
+        high = number(r"\bseq-hi (0x\w+)", 16) + number(r"\boseq-hi (0x\w+)", 16)
+        found[number(r"spi (0x\w+)", 16)] = State(
+            number(r"(\d+)\(packets\)\s+add "), (high << 32) + low,
+            number(r"stats:\s+replay-window (\d+)"), number(r"\breplay (\d+) failed"),
+            number(r"\bfailed (\d+)"))
+    return found
+
+
+class Pair:
+    """The gateway and the kernel, with tunnels between them. Use as a context."""
+
+    def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1):
+        self.tunnels, self.outer, self.encapsulation = tunnels, outer, encapsulation
+        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
+        self.network = lab.Lab({"left": f"{LEFT[outer]}/{PREFIX[outer]}",
+                                "right": f"{RIGHT[outer]}/{PREFIX[outer]}"})
+        self.sockets = []
+        try:
+            config = lab.FOLDER / "left.toml"
+            config.write_text(self.config(backend, workers))
+            self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
+            self.keys = {(sa["tunnel"], sa["direction"]): sa
+                         for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
+            self.configure_kernel()
+            self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(60)
+            self.open_sockets()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for opened in self.sockets:
+            opened.close()
+        self.network.__exit__()
+
+    def config(self, backend, workers):
+        text = GATEWAY.format(workers=workers, backend=backend, outer=LEFT[self.outer])
+        for tunnel in self.tunnels:
+            text += TUNNEL.format(
+                name=tunnel.name, outer=tunnel.outer(self.outer), network4=tunnel.network(4),
+                network6=tunnel.network(6), inside4=tunnel.inside(4),
+                transform=tunnel.transform["name"], encapsulation=self.encapsulation,
+                esn=str(tunnel.esn).lower(), window=tunnel.window)
+        return text
+
+    def configure_kernel(self):
+        lines = ["route add 10.1.0.0/24 dev wire", "route add fd00:1::/64 dev wire"]
+        for tunnel in self.tunnels:
+            nodad = "nodad" if self.outer == 6 else ""
+            lines.append(f"address add {tunnel.outer(self.outer)}/{PREFIX[self.outer]} dev wire {nodad}")
+            lines += [f"address add {tunnel.inside(4)}/32 dev lo",
+                      f"address add {tunnel.inside(6)}/128 dev lo nodad"]
+            lines += [self.kernel_state(tunnel, direction) for direction in ("outbound", "inbound")]
+            lines += self.kernel_policies(tunnel)
+        batch = lab.FOLDER / "right.batch"
+        batch.write_text("\n".join(lines) + "\n")
+        self.network.run("right", "ip", "-batch", batch)
+        if self.encapsulation == "udp":  # the kernel takes ESP from sockets that ask for it
+            wildcard = udp_socket("right", "0.0.0.0" if self.outer == 4 else "::", 4500)
+            wildcard.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
+            self.sockets.append(wildcard)
+
+    def ends(self, tunnel, direction):
+        """Outer source and destination; the direction is seen from Espalier."""
+        ends = (LEFT[self.outer], tunnel.outer(self.outer))
+        return ends if direction == "outbound" else ends[::-1]
+
+    def kernel_state(self, tunnel, direction):
+        keys = self.keys[tunnel.name, direction]
+        source, destination = self.ends(tunnel, direction)
+        encap = "encap espinudp 4500 4500 0.0.0.0" if self.encapsulation == "udp" else ""
+        return (f"xfrm state add src {source} dst {destination} proto esp spi {keys['spi']:#x} "
+                f"reqid {tunnel.index} mode {tunnel.mode} {algorithms(tunnel.transform, keys)} "
+                f"flag {'esn ' if tunnel.esn else ''}af-unspec "
+                f"replay-window {tunnel.window if tunnel.esn else min(tunnel.window, 32)} {encap}")
+
+    def kernel_policies(self, tunnel):
+        for version in (4, 6):
+            for direction, ends, networks in (
+                    ("in", "outbound", (NETWORK_LEFT[version], tunnel.network(version))),
+                    ("out", "inbound", (tunnel.network(version), NETWORK_LEFT[version]))):
+                source, destination = self.ends(tunnel, ends)
+                yield (f"xfrm policy add src {networks[0]} dst {networks[1]} dir {direction} "
+                       f"tmpl src {source} dst {destination} proto esp reqid {tunnel.index} "
+                       f"mode {tunnel.mode}")
+
+    def open_sockets(self):
+        self.left, self.right = {}, {}
+        for version in (4, 6):
+            self.left[version] = udp_socket("left", INSIDE_LEFT[version], PORT)
+            self.sockets.append(self.left[version])
+            for tunnel in self.tunnels:
+                end = udp_socket("right", tunnel.inside(version), PORT)
+                self.right[version, tunnel.name] = end
+                self.sockets.append(end)
+
+    def exchange(self, sizes):
+        """Datagrams of these sizes through every tunnel, both ways, IPv4 and IPv6 inside; each must
+        arrive, whole, and from whom it was sent. Gives the number that went each way."""
+        for tunnel in self.tunnels:
+            for version in (4, 6):
+                left, right = self.left[version], self.right[version, tunnel.name]
+                for size in sizes:
+                    self.carry(tunnel, left, right, os.urandom(size))
+                    self.carry(tunnel, right, left, os.urandom(size))
+        return 2 * len(sizes)
+
+    @staticmethod
+    def carry(tunnel, source, destination, content):
+        source.sendto(content, destination.getsockname()[:2])
+        way = f"{tunnel.name}: {len(content)} bytes from {source.getsockname()[0]}"
+        try:
+            got, sender = destination.recvfrom(65536)
+        except TimeoutError:
+            raise AssertionError(f"{way} did not arrive") from None
+        if got != content or sender[:2] != source.getsockname()[:2]:
+            raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
+
+    def kernel_states(self):
+        """{(tunnel, direction seen from Espalier): State}."""
+        found = states(self.network.run("right", "ip", "-s", "xfrm", "state").stdout)
+        return {name: found[sa["spi"]] for name, sa in self.keys.items()}
+
+    def our_states(self):
+        """{(tunnel, direction): what `espalier sa list` says of it}."""
+        return {(sa["name"].rpartition("/")[0], sa["direction"]): sa
+                for sa in self.gateway.ask("sa", "list")["sas"]}
+
+    def kernel_drops(self):
+        """Counters of /proc/net/xfrm_stat that count anything."""
+        text = self.network.run("right", "cat", "/proc/net/xfrm_stat").stdout
+        counters = (line.split() for line in text.splitlines())
+        return {name: int(count) for name, count in counters if int(count)}
+
+    def our_drops(self):
+        return {name: count for name, count in self.gateway.status()["drops"].items() if count}
+
+
+RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
+
+
+def transforms(backend):
+    """The transforms that the backend takes, as `espalier transforms` describes them."""
+    espalier = Espalier(os.environ["ESPALIER_BUILD"])
+    every = {entry["name"]: entry for entry in espalier.ask("transforms")["transforms"]}
+    text = GATEWAY.format(workers=1, backend=backend, outer=LEFT[4])
+    for tunnel in every_tunnel(every.values(), esn=(True,)):
+        text += TUNNEL.format(
+            name=tunnel.transform["name"], outer=tunnel.outer(4), network4=tunnel.network(4),
+            network6=tunnel.network(6), inside4=tunnel.inside(4), transform=tunnel.transform["name"],
+            encapsulation="udp", esn="true", window=64)
+    config = lab.FOLDER / "plan.toml"
+    config.write_text(text)
+    plan = espalier.call("plan", config, "--site", "left", "--json")
+    decisions = json.loads(plan.stdout)["decisions"]
+    refused = {decision["sa"].partition("/")[0] for decision in decisions
+               if decision["chosen"] is None}
+    return [entry for name, entry in every.items() if name not in refused]
