@@ -5,6 +5,7 @@ The kernel is the judge: what Espalier sends it must accept, its counters and Es
 and what it refuses Espalier must refuse too. A tunnel for each transform, all at once, each to an
 outer address and an inner network of its own."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,11 +19,12 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
-from netns import udp_socket  # noqa: E402
+from netns import frame_socket, udp_socket  # noqa: E402
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
 LEFT = {4: "198.18.0.1", 6: "2001:db8::1"}
+RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
 INSIDE_LEFT = {4: "10.1.0.1", 6: "fd00:1::1"}
 NETWORK_LEFT = {4: "10.1.0.0/24", 6: "fd00:1::/64"}
 PREFIX = {4: 15, 6: 32}
@@ -62,6 +64,7 @@ class Tunnel:
     transform: dict
     esn: bool = True
     window: int = 1024
+    kernel_sent: int = 0  # the number that the kernel sent last
     mode: str = "tunnel"  # the kernel's word; Espalier's engine has no other mode yet
 
     @property
@@ -82,6 +85,18 @@ def every_tunnel(transforms, esn=(True, False)):
     """One for each transform, with and without ESN."""
     wanted = [(transform, long) for transform in transforms for long in esn]
     return [Tunnel(index, *what) for index, what in enumerate(wanted, start=1)]
+
+
+def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1):
+    """The TOML of the gateway."""
+    text = GATEWAY.format(workers=workers, backend=backend, outer=LEFT[outer])
+    for tunnel in tunnels:
+        text += TUNNEL.format(
+            name=tunnel.name, outer=tunnel.outer(outer), network4=tunnel.network(4),
+            network6=tunnel.network(6), inside4=tunnel.inside(4),
+            transform=tunnel.transform["name"], encapsulation=encapsulation,
+            esn=str(tunnel.esn).lower(), window=tunnel.window)
+    return text
 
 
 def algorithms(transform, keys):
@@ -134,7 +149,7 @@ class Pair:
         self.sockets = []
         try:
             config = lab.FOLDER / "left.toml"
-            config.write_text(self.config(backend, workers))
+            config.write_text(configuration(tunnels, backend, outer, encapsulation, workers))
             self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
@@ -155,16 +170,6 @@ class Pair:
         for opened in self.sockets:
             opened.close()
         self.network.__exit__()
-
-    def config(self, backend, workers):
-        text = GATEWAY.format(workers=workers, backend=backend, outer=LEFT[self.outer])
-        for tunnel in self.tunnels:
-            text += TUNNEL.format(
-                name=tunnel.name, outer=tunnel.outer(self.outer), network4=tunnel.network(4),
-                network6=tunnel.network(6), inside4=tunnel.inside(4),
-                transform=tunnel.transform["name"], encapsulation=self.encapsulation,
-                esn=str(tunnel.esn).lower(), window=tunnel.window)
-        return text
 
     def configure_kernel(self):
         lines = ["route add 10.1.0.0/24 dev wire", "route add fd00:1::/64 dev wire"]
@@ -192,10 +197,14 @@ class Pair:
         keys = self.keys[tunnel.name, direction]
         source, destination = self.ends(tunnel, direction)
         encap = "encap espinudp 4500 4500 0.0.0.0" if self.encapsulation == "udp" else ""
+        sent = ""
+        if direction == "inbound" and tunnel.kernel_sent:
+            sent = (f"replay-oseq {tunnel.kernel_sent & 0xffffffff:#x} "
+                    f"replay-oseq-hi {tunnel.kernel_sent >> 32:#x}")
         return (f"xfrm state add src {source} dst {destination} proto esp spi {keys['spi']:#x} "
                 f"reqid {tunnel.index} mode {tunnel.mode} {algorithms(tunnel.transform, keys)} "
                 f"flag {'esn ' if tunnel.esn else ''}af-unspec "
-                f"replay-window {tunnel.window if tunnel.esn else min(tunnel.window, 32)} {encap}")
+                f"replay-window {tunnel.window if tunnel.esn else min(tunnel.window, 32)} {sent} {encap}")
 
     def kernel_policies(self, tunnel):
         for version in (4, 6):
@@ -217,27 +226,51 @@ class Pair:
                 self.right[version, tunnel.name] = end
                 self.sockets.append(end)
 
-    def exchange(self, sizes):
+    def exchange(self, sizes, tunnels=None):
         """Datagrams of these sizes through every tunnel, both ways, IPv4 and IPv6 inside; each must
-        arrive, whole, and from whom it was sent. Gives the number that went each way."""
-        for tunnel in self.tunnels:
+        arrive, whole, in order, and from whom it was sent. Gives the number that went each way."""
+        contents = [os.urandom(size) for size in sizes]
+        for tunnel in tunnels or self.tunnels:
             for version in (4, 6):
                 left, right = self.left[version], self.right[version, tunnel.name]
-                for size in sizes:
-                    self.carry(tunnel, left, right, os.urandom(size))
-                    self.carry(tunnel, right, left, os.urandom(size))
-        return 2 * len(sizes)
+                carry(tunnel, left, right, contents)
+                carry(tunnel, right, left, contents)
+        return 2 * len(contents)
 
-    @staticmethod
-    def carry(tunnel, source, destination, content):
-        source.sendto(content, destination.getsockname()[:2])
-        way = f"{tunnel.name}: {len(content)} bytes from {source.getsockname()[0]}"
-        try:
-            got, sender = destination.recvfrom(65536)
-        except TimeoutError:
-            raise AssertionError(f"{way} did not arrive") from None
-        if got != content or sender[:2] != source.getsockname()[:2]:
-            raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
+    @contextlib.contextmanager
+    def hold(self, sender):
+        """Frames with ESP that the site sends meanwhile reach nobody: they are put into the list
+        that this gives, for inject()."""
+        receiver = "right" if sender == "left" else "left"
+        self.network.run(receiver, "nft", "add table netdev hold; add chain netdev hold held "
+                         "{ type filter hook ingress device wire priority 0; }; "
+                         "add rule netdev hold held meta l4proto { udp, esp } drop")
+        frames = []
+        with frame_socket(sender, "wire") as tap:
+            yield frames
+            tap.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    frame, address = tap.recvfrom(65536)
+                    if address[2] == socket.PACKET_OUTGOING and self.esp_offset(frame):
+                        frames.append(frame)
+        self.network.run(receiver, "nft", "delete table netdev hold")
+
+    def esp_offset(self, frame):
+        """Where the ESP header of a frame is; None where there is none."""
+        version = {0x0800: 4, 0x86dd: 6}.get(int.from_bytes(frame[12:14]))
+        if version is None:
+            return None
+        protocol, end = (frame[23], 34) if version == 4 else (frame[20], 54)
+        if protocol == socket.IPPROTO_UDP and frame[end + 2:end + 4] == (4500).to_bytes(2):
+            return end + 8
+        return end if protocol == socket.IPPROTO_ESP else None
+
+    def inject(self, sender, frames):
+        """Puts frames on the wire, as if the site had sent them."""
+        with frame_socket(sender, "wire") as wire:
+            for frame in frames:
+                wire.send(frame)
 
     def kernel_states(self):
         """{(tunnel, direction seen from Espalier): State}."""
@@ -259,23 +292,32 @@ class Pair:
         return {name: count for name, count in self.gateway.status()["drops"].items() if count}
 
 
-RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
+def carry(tunnel, source, destination, contents):
+    """A burst of datagrams from one socket to the other."""
+    for content in contents:
+        source.sendto(content, destination.getsockname()[:2])
+    for content in contents:
+        way = f"{tunnel.name}: {len(content)} bytes from {source.getsockname()[0]}"
+        try:
+            got, sender = destination.recvfrom(65536)
+        except TimeoutError:
+            raise AssertionError(f"{way} did not arrive") from None
+        if got != content or sender[:2] != source.getsockname()[:2]:
+            raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
+
+
+def every_transform():
+    """{name: what `espalier transforms` says of it}."""
+    listed = Espalier(os.environ["ESPALIER_BUILD"]).ask("transforms")["transforms"]
+    return {entry["name"]: entry for entry in listed}
 
 
 def transforms(backend):
-    """The transforms that the backend takes, as `espalier transforms` describes them."""
-    espalier = Espalier(os.environ["ESPALIER_BUILD"])
-    every = {entry["name"]: entry for entry in espalier.ask("transforms")["transforms"]}
-    text = GATEWAY.format(workers=1, backend=backend, outer=LEFT[4])
-    for tunnel in every_tunnel(every.values(), esn=(True,)):
-        text += TUNNEL.format(
-            name=tunnel.transform["name"], outer=tunnel.outer(4), network4=tunnel.network(4),
-            network6=tunnel.network(6), inside4=tunnel.inside(4), transform=tunnel.transform["name"],
-            encapsulation="udp", esn="true", window=64)
+    """Those of them that a backend takes on this machine."""
+    every = every_transform()
     config = lab.FOLDER / "plan.toml"
-    config.write_text(text)
-    plan = espalier.call("plan", config, "--site", "left", "--json")
-    decisions = json.loads(plan.stdout)["decisions"]
-    refused = {decision["sa"].partition("/")[0] for decision in decisions
+    config.write_text(configuration(every_tunnel(every.values(), esn=(True,)), backend))
+    plan = Espalier(os.environ["ESPALIER_BUILD"]).call("plan", config, "--site", "left", "--json")
+    refused = {decision["sa"].rpartition("-esn/")[0] for decision in json.loads(plan.stdout)["decisions"]
                if decision["chosen"] is None}
     return [entry for name, entry in every.items() if name not in refused]
