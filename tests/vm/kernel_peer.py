@@ -2,8 +2,7 @@
 """Espalier at the site 'left', the Linux kernel's own ESP at 'right', and traffic between them.
 
 The kernel is the judge: what Espalier sends it must accept, its counters and Espalier's must agree,
-and what it refuses Espalier must refuse too. A tunnel for each transform, all at once, each to an
-outer address and an inner network of its own."""
+and what it refuses Espalier must refuse too."""
 
 import contextlib
 import dataclasses
@@ -20,83 +19,11 @@ sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import frame_socket, udp_socket  # noqa: E402
+from tunnels import INSIDE_LEFT, LEFT, NETWORK_LEFT, address_lines, configuration  # noqa: E402
+from tunnels import every_transform, every_tunnel, outer_addresses  # noqa: E402
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
-LEFT = {4: "198.18.0.1", 6: "2001:db8::1"}
-RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
-INSIDE_LEFT = {4: "10.1.0.1", 6: "fd00:1::1"}
-NETWORK_LEFT = {4: "10.1.0.0/24", 6: "fd00:1::/64"}
-PREFIX = {4: 15, 6: 32}
-
-GATEWAY = """
-[gateway]
-workers = {workers}
-[policy]
-backends = ["{backend}"]
-fallback = "fail"
-[site.left]
-address = "{outer}"
-networks = ["10.1.0.0/24", "fd00:1::/64"]
-tun = {{ name = "esp0", addresses = ["10.1.0.1/24", "fd00:1::1/64"], mtu = 1380 }}
-"""
-TUNNEL = """
-[site.{name}]
-address = "{outer}"
-networks = ["{network4}", "{network6}"]
-tun = {{ name = "esp0", addresses = ["{inside4}/24"] }}
-[[tunnel]]
-name = "{name}"
-sites = ["left", "{name}"]
-transform = "{transform}"
-encapsulation = "{encapsulation}"
-esn = {esn}
-replay_window = {window}
-keys = {{ file = "{{site}}.keys" }}
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Tunnel:
-    """One tunnel between the gateway and the kernel. `transform` is an entry of `espalier
-    transforms --json`; `window` is the replay window of both ends."""
-    index: int
-    transform: dict
-    esn: bool = True
-    window: int = 1024
-    kernel_sent: int = 0  # the number that the kernel sent last
-    mode: str = "tunnel"  # the kernel's word; Espalier's engine has no other mode yet
-
-    @property
-    def name(self):
-        return f"{self.transform['name']}-{'esn' if self.esn else '32bit'}"
-
-    def outer(self, version):
-        return f"198.18.1.{self.index}" if version == 4 else f"2001:db8:1::{self.index:x}"
-
-    def inside(self, version):
-        return f"10.2.{self.index}.1" if version == 4 else f"fd00:2:0:{self.index:x}::1"
-
-    def network(self, version):
-        return f"10.2.{self.index}.0/24" if version == 4 else f"fd00:2:0:{self.index:x}::/64"
-
-
-def every_tunnel(transforms, esn=(True, False)):
-    """One for each transform, with and without ESN."""
-    wanted = [(transform, long) for transform in transforms for long in esn]
-    return [Tunnel(index, *what) for index, what in enumerate(wanted, start=1)]
-
-
-def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1):
-    """The TOML of the gateway."""
-    text = GATEWAY.format(workers=workers, backend=backend, outer=LEFT[outer])
-    for tunnel in tunnels:
-        text += TUNNEL.format(
-            name=tunnel.name, outer=tunnel.outer(outer), network4=tunnel.network(4),
-            network6=tunnel.network(6), inside4=tunnel.inside(4),
-            transform=tunnel.transform["name"], encapsulation=encapsulation,
-            esn=str(tunnel.esn).lower(), window=tunnel.window)
-    return text
 
 
 def algorithms(transform, keys):
@@ -143,9 +70,8 @@ class Pair:
 
     def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1):
         self.tunnels, self.outer, self.encapsulation = tunnels, outer, encapsulation
-        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
-        self.network = lab.Lab({"left": f"{LEFT[outer]}/{PREFIX[outer]}",
-                                "right": f"{RIGHT[outer]}/{PREFIX[outer]}"})
+        self.espalier = espalier()
+        self.network = lab.Lab(outer_addresses(outer))
         self.sockets = []
         try:
             config = lab.FOLDER / "left.toml"
@@ -172,10 +98,9 @@ class Pair:
         self.network.__exit__()
 
     def configure_kernel(self):
-        lines = ["route add 10.1.0.0/24 dev wire", "route add fd00:1::/64 dev wire"]
+        lines = [f"route add {network} dev wire" for network in NETWORK_LEFT.values()]
+        lines += address_lines(self.tunnels, self.outer)
         for tunnel in self.tunnels:
-            nodad = "nodad" if self.outer == 6 else ""
-            lines.append(f"address add {tunnel.outer(self.outer)}/{PREFIX[self.outer]} dev wire {nodad}")
             lines += [f"address add {tunnel.inside(4)}/32 dev lo",
                       f"address add {tunnel.inside(6)}/128 dev lo nodad"]
             lines += [self.kernel_state(tunnel, direction) for direction in ("outbound", "inbound")]
@@ -306,18 +231,17 @@ def carry(tunnel, source, destination, contents):
             raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
 
 
-def every_transform():
-    """{name: what `espalier transforms` says of it}."""
-    listed = Espalier(os.environ["ESPALIER_BUILD"]).ask("transforms")["transforms"]
-    return {entry["name"]: entry for entry in listed}
+def espalier():
+    """The command of the build under test."""
+    return Espalier(os.environ["ESPALIER_BUILD"])
 
 
 def transforms(backend):
-    """Those of them that a backend takes on this machine."""
-    every = every_transform()
+    """The transforms that a backend takes on this machine."""
+    every = every_transform(espalier())
     config = lab.FOLDER / "plan.toml"
     config.write_text(configuration(every_tunnel(every.values(), esn=(True,)), backend))
-    plan = Espalier(os.environ["ESPALIER_BUILD"]).call("plan", config, "--site", "left", "--json")
+    plan = espalier().call("plan", config, "--site", "left", "--json")
     refused = {decision["sa"].rpartition("-esn/")[0] for decision in json.loads(plan.stdout)["decisions"]
                if decision["chosen"] is None}
     return [entry for name, entry in every.items() if name not in refused]

@@ -6,13 +6,13 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import every_transform  # noqa: E402
+import transform_cases  # noqa: E402
 from kernel_peer import lab  # noqa: E402
 
 
-class Aesni(every_transform.EveryTransform, unittest.TestCase):
+class Aesni(transform_cases.EveryTransform, unittest.TestCase):
     backend = "aesni"
-    known = every_transform.GCM | every_transform.CBC
+    known = transform_cases.GCM | transform_cases.CBC
 
 
 if __name__ == "__main__":

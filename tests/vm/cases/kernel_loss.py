@@ -10,6 +10,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
 from kernel_peer import lab  # noqa: E402
+from tunnels import INSIDE_LEFT, Tunnel, every_transform  # noqa: E402
 
 SENT = 1500
 WAYS = {"left": "outbound", "right": "inbound"}  # who sends, and how Espalier calls it
@@ -17,8 +18,8 @@ WAYS = {"left": "outbound", "right": "inbound"}  # who sends, and how Espalier c
 
 class KernelLoss(unittest.TestCase):
     def start(self, wire, window=1024):
-        known = kernel_peer.every_transform()
-        tunnel = kernel_peer.Tunnel(1, known["aes256gcm16"], window=window)
+        known = every_transform(kernel_peer.espalier())
+        tunnel = Tunnel(1, known["aes256gcm16"], window=window)
         self.pair = kernel_peer.Pair([tunnel], "openssl")
         self.addCleanup(self.pair.close)
         self.pair.exchange([1])  # the neighbours have found each other
@@ -98,7 +99,7 @@ class KernelLoss(unittest.TestCase):
         self.start("delay 2ms 1ms loss 0.5%")
         for sender in WAYS:
             server, client = ("right", "left") if sender == "left" else ("left", "right")
-            address = {"right": self.pair.tunnels[0].inside(4), "left": kernel_peer.INSIDE_LEFT[4]}
+            address = {"right": self.pair.tunnels[0].inside(4), "left": INSIDE_LEFT[4]}
             self.pair.network.start(server, "iperf3", "-s", "-1", "-B", address[server])
             lab.wait_until(lambda: ":5201 " in self.pair.network.run(server, "ss", "-Hltn").stdout,
                            10, "iperf3 did not listen")

@@ -6,17 +6,18 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import every_transform  # noqa: E402
 import kernel_peer  # noqa: E402
+import transform_cases  # noqa: E402
 from kernel_peer import lab  # noqa: E402
+from tunnels import every_transform  # noqa: E402
 
 
-class Openssl(every_transform.EveryTransform, unittest.TestCase):
+class Openssl(transform_cases.EveryTransform, unittest.TestCase):
     backend = "openssl"
-    known = every_transform.GCM | every_transform.CBC
+    known = transform_cases.GCM | transform_cases.CBC
 
     def test_it_takes_every_transform_that_there_is(self):
-        everything = list(kernel_peer.every_transform().values())
+        everything = list(every_transform(kernel_peer.espalier()).values())
         self.assertEqual(kernel_peer.transforms(self.backend), everything)
 
 

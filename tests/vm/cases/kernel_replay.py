@@ -9,6 +9,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
 from kernel_peer import lab  # noqa: E402
+from tunnels import Tunnel, every_transform  # noqa: E402
 
 # Two AEADs, and a cipher with a separate ICV, into which ESN enters differently.
 TRANSFORMS = ("aes256gcm16", "chacha20poly1305", "aes128-sha256")
@@ -21,9 +22,9 @@ class Exchange(unittest.TestCase):
 
     @staticmethod
     def tunnels(esn, **options):
-        known = kernel_peer.every_transform()
+        known = every_transform(kernel_peer.espalier())
         wanted = [(name, long) for name in TRANSFORMS for long in esn]
-        return [kernel_peer.Tunnel(index, known[name], long, **options)
+        return [Tunnel(index, known[name], long, **options)
                 for index, (name, long) in enumerate(wanted, start=1)]
 
     def ends(self, tunnel, sender):

@@ -4,6 +4,7 @@
 import unittest
 
 import kernel_peer
+from tunnels import every_tunnel
 
 # Every remainder of the block sizes, and one that nearly fills the tunnel.
 SIZES = (*range(1, 18), 1300)
@@ -18,7 +19,7 @@ class EveryTransform:
     def judge(self: unittest.TestCase, outer, encapsulation):
         taken = kernel_peer.transforms(self.backend)
         self.assertLessEqual(self.known, {transform["name"] for transform in taken})
-        tunnels = kernel_peer.every_tunnel(taken)
+        tunnels = every_tunnel(taken)
         with kernel_peer.Pair(tunnels, self.backend, outer, encapsulation) as pair:
             sent = pair.exchange(SIZES)
             ours, kernel = pair.our_states(), pair.kernel_states()
