@@ -47,15 +47,27 @@ struct StaticKeys {
   SaKeys backward;
 };
 
+// Packets that say nothing, sent so that nobody sees when there is something to say (RFC 4303 2.6).
+struct DummyConfig {
+  std::uint32_t interval = 0;  // milliseconds between two of an SA; 0: none are sent
+  std::uint32_t bytes = 1000;  // of what looks like an inner packet
+};
+
 // Two sites joined by an SA in each direction.
 struct TunnelConfig {
   std::string name;
   std::string first, second;  // sites
   Transform transform;
+  Mode mode = Mode::tunnel;
   Encapsulation encapsulation = Encapsulation::udp;
   bool esn = true;
   std::uint32_t replay_window = 1024;
   std::string traffic_class;
+  OuterHeader outer;
+  Lifetime lifetime;
+  bool follow_peer = false;     // the address and port from which its authentic packets come
+  std::uint32_t keepalive = 0;  // seconds without a packet before a keepalive is sent; 0: never
+  DummyConfig dummies;
   std::optional<StaticKeys> static_keys;
   std::string key_file_name;       // as written: "{site}.keys"; or "": static or by socket
   std::filesystem::path key_file;  // that file of GatewayConfig::site, in its key folder; or ""

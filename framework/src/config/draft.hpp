@@ -46,6 +46,7 @@ struct TunnelDraft {
   std::vector<Located<std::string>> sites;
   const TransformInfo* transform = nullptr;
   Position transform_at;
+  std::optional<Position> nat_at;
   KeysDraft keys;
 };
 
@@ -109,5 +110,11 @@ std::string with_site(std::string text, std::string_view site);
 
 // True if it has braces other than the placeholder's.
 bool has_unknown_placeholder(std::string_view text);
+
+// Tables of a tunnel.
+void read_outer_header(const Item& item, TunnelDraft& draft);
+void read_lifetime(const Item& item, TunnelDraft& draft);
+void read_nat(const Item& item, TunnelDraft& draft);
+void read_dummies(const Item& item, TunnelDraft& draft);
 
 }  // namespace espalier::config
