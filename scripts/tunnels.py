@@ -3,6 +3,9 @@
 inner network of its own, and all of these belong to the site 'right' of a laboratory (see lab.py)."""
 
 import dataclasses
+import json
+
+import lab
 
 LEFT = {4: "198.18.0.1", 6: "2001:db8::1"}
 RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
@@ -84,6 +87,17 @@ def every_transform(espalier):
     """{name: what `espalier transforms` says of it}."""
     listed = espalier.ask("transforms")["transforms"]
     return {entry["name"]: entry for entry in listed}
+
+
+def transforms_of(espalier, backend):
+    """The transforms that a backend takes on this machine."""
+    every = every_transform(espalier)
+    config = lab.FOLDER / "plan.toml"
+    config.write_text(configuration(every_tunnel(every.values(), esn=(True,)), backend))
+    plan = json.loads(espalier.call("plan", config, "--site", "left", "--json").stdout)
+    refused = {decision["sa"].rpartition("-esn/")[0] for decision in plan["decisions"]
+               if decision["chosen"] is None}
+    return [entry for name, entry in every.items() if name not in refused]
 
 
 def outer_addresses(version):

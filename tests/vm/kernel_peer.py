@@ -6,7 +6,6 @@ and what it refuses Espalier must refuse too."""
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import re
@@ -20,7 +19,7 @@ import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import frame_socket, udp_socket  # noqa: E402
 from tunnels import INSIDE_LEFT, LEFT, NETWORK_LEFT, address_lines, configuration  # noqa: E402
-from tunnels import every_transform, every_tunnel, outer_addresses  # noqa: E402
+from tunnels import outer_addresses  # noqa: E402
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
@@ -80,7 +79,7 @@ class Pair:
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
             self.configure_kernel()
-            self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(60)
+            self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
             self.open_sockets()
         except BaseException:
             self.close()
@@ -107,7 +106,7 @@ class Pair:
             lines += self.kernel_policies(tunnel)
         batch = lab.FOLDER / "right.batch"
         batch.write_text("\n".join(lines) + "\n")
-        self.network.run("right", "ip", "-batch", batch)
+        self.network.run("right", "ip", "-batch", batch, timeout=300)
         if self.encapsulation == "udp":  # the kernel takes ESP from sockets that ask for it
             wildcard = udp_socket("right", "0.0.0.0" if self.outer == 4 else "::", 4500)
             wildcard.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
@@ -234,14 +233,3 @@ def carry(tunnel, source, destination, contents):
 def espalier():
     """The command of the build under test."""
     return Espalier(os.environ["ESPALIER_BUILD"])
-
-
-def transforms(backend):
-    """The transforms that a backend takes on this machine."""
-    every = every_transform(espalier())
-    config = lab.FOLDER / "plan.toml"
-    config.write_text(configuration(every_tunnel(every.values(), esn=(True,)), backend))
-    plan = espalier().call("plan", config, "--site", "left", "--json")
-    refused = {decision["sa"].rpartition("-esn/")[0] for decision in json.loads(plan.stdout)["decisions"]
-               if decision["chosen"] is None}
-    return [entry for name, entry in every.items() if name not in refused]

@@ -20,6 +20,8 @@ TIMED_OUT, DIED = 124, 125  # exit codes beside those of the job
 # To mount the host's root; in the order in which they are loaded.
 MODULES = ("fs/netfs/netfs", "net/9p/9pnet", "net/9p/9pnet_virtio", "fs/9p/9p",
            "fs/overlayfs/overlay")
+# Emulation is slow: no self-tests of the kernel's ciphers, no long waits as namespaces come and go.
+QUICKLY = "mitigations=off cryptomgr.notests=1 rcupdate.rcu_expedited=1"
 PR_SET_PDEATHSIG = 1
 
 
@@ -82,7 +84,7 @@ def qemu(folder, kernel_folder, memory, archive, interactive):
     return ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", str(memory),
             "-kernel", str(next((kernel_folder / "boot").glob("vmlinuz-*"))), "-initrd", str(archive),
-            "-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off",
+            "-append", f"console=ttyS0 quiet panic=-1 oops=panic {QUICKLY}",
             "-serial", f"file:{folder / 'console'}", "-device", "virtio-rng-pci",
             "-virtfs", "local,path=/,mount_tag=hostroot,security_model=none,multidevs=remap,readonly=on",
             *ports]

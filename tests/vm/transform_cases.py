@@ -4,7 +4,7 @@
 import unittest
 
 import kernel_peer
-from tunnels import every_tunnel
+from tunnels import every_tunnel, transforms_of
 
 # Every remainder of the block sizes, and one that nearly fills the tunnel.
 SIZES = (*range(1, 18), 1300)
@@ -17,7 +17,7 @@ class EveryTransform:
     least have."""
 
     def judge(self: unittest.TestCase, outer, encapsulation):
-        taken = kernel_peer.transforms(self.backend)
+        taken = transforms_of(kernel_peer.espalier(), self.backend)
         self.assertLessEqual(self.known, {transform["name"] for transform in taken})
         tunnels = every_tunnel(taken)
         with kernel_peer.Pair(tunnels, self.backend, outer, encapsulation) as pair:

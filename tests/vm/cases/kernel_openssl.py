@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
 import transform_cases  # noqa: E402
 from kernel_peer import lab  # noqa: E402
-from tunnels import every_transform  # noqa: E402
+from tunnels import every_transform, transforms_of  # noqa: E402
 
 
 class Openssl(transform_cases.EveryTransform, unittest.TestCase):
@@ -17,8 +17,9 @@ class Openssl(transform_cases.EveryTransform, unittest.TestCase):
     known = transform_cases.GCM | transform_cases.CBC
 
     def test_it_takes_every_transform_that_there_is(self):
-        everything = list(every_transform(kernel_peer.espalier()).values())
-        self.assertEqual(kernel_peer.transforms(self.backend), everything)
+        espalier = kernel_peer.espalier()
+        self.assertEqual(transforms_of(espalier, self.backend),
+                         list(every_transform(espalier).values()))
 
 
 if __name__ == "__main__":
