@@ -81,6 +81,7 @@ struct Gateway::Impl {
   DecisionPool decisions;
   std::vector<Retiring> retiring;
   UsedKeys used_keys;
+  SaSurroundings surroundings{[](const SaSpec&) { return Result<void>(); }, [](const SaSpec&) {}};
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -97,6 +98,10 @@ Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
     : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
+
+void Gateway::surround(SaSurroundings surroundings) {
+  impl_->surroundings = std::move(surroundings);
+}
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
 // has refused the SA, too: the next one is tried.
@@ -129,11 +134,15 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
                     "number may be used twice under one key, so give it fresh ones",
                     sa.name, to_string(sa.transform)));
   }
+  if (auto brought = surroundings.bring(sa); !brought) return std::unexpected(brought.error());
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(unique, keys, std::nullopt,
                          [&](Session session) { return engine.add(unique, std::move(session)); });
-  if (!placement) return std::unexpected(placement.error());
+  if (!placement) {
+    surroundings.take(sa);
+    return std::unexpected(placement.error());
+  }
   if (once) used_keys.insert(fingerprint);
   return Sas::value_type(engine.spec(unique.name),
                          Entry{std::move(keys), decisions.share(*placement->decision)});
@@ -142,7 +151,10 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
 // The engine's spec goes with the SA.
 Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
   placer.release(sa, home);
-  return engine.remove(std::string(sa.name));
+  const SaSpec gone = sa;
+  auto removed = engine.remove(gone.name);
+  surroundings.take(gone);
+  return removed;
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys keys) {

@@ -24,6 +24,10 @@ max_sas = -1
 max_sas = 0
 )",
      {R"~(15:11: error: 'max_sas' is 0: expected a number from 1 up; to keep SAs off a backend write enabled = false)~"}},
+    {"KernelRulesAndStop",
+     changed(base(), {{"\"left\"\n", "\"left\"\nkernel_rules = \"requird\"\non_stop = true\n"}}),
+     {R"~(3:16: error: 'kernel_rules' is "requird": expected "required" or "optional"; did you mean 'required'?)~",
+      R"~(4:11: error: 'on_stop' is true: expected "open" or "closed")~"}},
     {"UnknownTransform",
      changed(base(), {{"aes256gcm16", "aes256gmc16"}}),
      {R"~(12:13: error: 'transform': unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'?)~"}},
