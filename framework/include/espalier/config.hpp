@@ -81,11 +81,18 @@ struct NamedBackend {
   std::uint32_t column = 0;
 };
 
+// What becomes of the kernel's rules against traffic in the clear when a gateway is stopped.
+enum class OnStop : std::uint8_t { open, closed };
+// Whether a gateway runs where the kernel does not take them.
+enum class KernelRules : std::uint8_t { required, optional };
+
 struct GatewayConfig {
   std::filesystem::path file;
   std::string site;  // which of `sites` this machine is, or ""
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
+  KernelRules kernel_rules = KernelRules::required;
+  OnStop on_stop = OnStop::open;
   std::filesystem::path control_socket;                // "{site}" replaced
   std::filesystem::path state_directory;               // claims of one-time keys; "{site}" replaced
   std::filesystem::path key_folder;                    // of one-time key files
