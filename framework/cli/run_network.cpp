@@ -23,7 +23,7 @@ Result<Network> open_network(const GatewayConfig& config) {
   const SiteConfig& site = config.sites.at(config.site);
   auto wire = open_wire(config, site);
   if (!wire) return std::unexpected(wire.error());
-  auto tun = open_tun(site.tun_name, config.workers);
+  auto tun = open_tun(site.tun_name, {.queues = config.workers});
   if (!tun) return std::unexpected(tun.error());
   const auto networks = remote_networks(config);
   auto setup = InterfaceSetup::apply({.name = site.tun_name,
