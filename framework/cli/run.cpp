@@ -19,6 +19,7 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
+#include <cstdlib>
 #include <memory>
 
 namespace espalier::cli {
@@ -63,7 +64,10 @@ class Run {
 
   // Everything up to the first packet. What can fail without harm comes before keys are claimed.
   Result<void> start();
-  void serve();
+  Result<void> serve();
+  // The only way out where a device keeps a thread: what runs in it must not be taken from under
+  // it.
+  [[noreturn]] void leave_at_once();
   void print_end(const Console& console, bool json);
 
  private:
@@ -155,7 +159,7 @@ void Run::follow_configuration() {
                      done.error().message));
 }
 
-void Run::serve() {
+Result<void> Run::serve() {
   RunLoop loop(loop_, *gateway_, *engine_, *monitor_, log_);
   signals_.on_stop([&] { loop.stop(); });
   engine_->start();
@@ -165,8 +169,15 @@ void Run::serve() {
   signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
   signals_.on_reload({});
-  engine_->stop();
+  auto stopped = engine_->stop();
   signals_.on_stop({});
+  return stopped;
+}
+
+void Run::leave_at_once() {
+  server_.reset();
+  network_.setup.reset();
+  std::_Exit(kFailed);
 }
 
 void Run::print_end(const Console& console, bool json) {
@@ -197,8 +208,12 @@ int run(const Options& options, const Console& console) {
       std::move(*config), [&] { return configuration(options.config, **secrets, console); },
       **secrets, log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
-  gateway.serve();
+  const auto stopped = gateway.serve();
   gateway.print_end(console, options.json);
+  if (!stopped) {
+    static_cast<void>(console.fail(stopped.error()));
+    gateway.leave_at_once();
+  }
   return kDone;
 }
 

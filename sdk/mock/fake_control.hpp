@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <limits>
 #include <map>
@@ -131,6 +132,12 @@ class FakeControl {
   void set_latency(std::chrono::nanoseconds latency) { set(latency_, latency); }
   // An op is handed back by the n-th poll after its submit at the earliest.
   void set_poll_delay(std::uint64_t polls) { set(poll_delay_, polls); }
+  // process() and submit() do not return until resume().
+  void hang() { set(hanging_, true); }
+  void resume() {
+    set(hanging_, false);
+    resumed_.notify_all();
+  }
   // Sessions that it really takes, whatever its pools say.
   void set_sa_capacity(std::uint64_t sessions) { set(sa_capacity_, sessions); }
   // What its pools say is used: a lie. nullopt: the truth.
@@ -212,7 +219,14 @@ class FakeControl {
     return true;
   }
 
+  void wait_while_hanging() {
+    std::unique_lock lock(mutex_);
+    resumed_.wait(lock, [this] { return !hanging_; });
+  }
+
   mutable std::mutex mutex_;
+  std::condition_variable resumed_;
+  bool hanging_ = false;
   std::uint64_t index_ = 0;  // of the device in its backend
   std::uint64_t generation_ = 0;
   const espalier_host* host_ = nullptr;

@@ -38,6 +38,7 @@ class FakeQueue final : public sdk::Queue {
   }
 
   espalier_status process(espalier_op* const* ops, std::uint32_t n) override {
+    control_.wait_while_hanging();
     {
       const std::lock_guard lock(control_.mutex_);
       ++control_.counters_.submits;
@@ -58,6 +59,7 @@ class FakeQueue final : public sdk::Queue {
   }
 
   std::uint32_t submit(espalier_op* const* ops, std::uint32_t n) override {
+    control_.wait_while_hanging();
     const std::lock_guard lock(control_.mutex_);
     ++control_.counters_.submits;
     const std::uint32_t limit = std::min(n, control_.accept_at_most_);

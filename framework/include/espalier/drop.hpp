@@ -21,11 +21,16 @@ enum class Drop : std::uint8_t {
   in_bad_inner,      // authentic, but the inner packet is not a whole IPv4 or IPv6 packet
   in_selector,       // authentic, but not covered by the SA's traffic selectors (RFC 4301 5.2)
   in_dummy,          // next header 59: traffic flow confidentiality, dropped silently
+  in_congestion,     // marked as congested, and its sender knows no ECN (RFC 6040 4.2)
+  in_expired,        // the SA's hard lifetime is over
   // outbound
   out_not_ip,        // neither IPv4 nor IPv6, or cut short
   out_no_policy,     // no SA protects it
   out_sequence_end,  // the SA's last number is used: rekey
   out_too_long,      // would not fit an ESP packet
+  out_too_big,       // over the path MTU and not to be fragmented; the sender is told
+  out_transport,     // a fragment, or has IP options or extension headers: not for transport mode
+  out_expired,       // the SA's hard lifetime is over
   // either
   device_failed,  // the device accepted it and failed; its number is burnt
   device_lost,    // in flight when the device was lost; its number is burnt

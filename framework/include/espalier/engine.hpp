@@ -65,7 +65,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void start();  // one thread a worker
-  void stop();   // drains what is in flight, then joins
+  // Drains what is in flight, then joins. Waits for no device longer than a few seconds: if one
+  // keeps a worker's thread, that is the error, and the process can only be left.
+  Result<void> stop();
   // For callers with threads of their own, and for tests: one turn of one worker (commands, one
   // burst in each direction, completions). Gives the packets moved. Not after start(). [queue]
   std::size_t turn(std::uint32_t worker);
@@ -77,6 +79,9 @@ class Engine {
   // session is closed when nothing of it is in flight.
   Result<void> move(std::string_view sa, Session session);
   Result<void> remove(std::string_view sa);
+  // A device that was found lost by others than its workers: what it has is dropped (law 1), its
+  // queues are closed when their SAs have moved away. Makes no event.
+  void give_up(std::string_view backend, std::string_view device);
 
   // The SA as it was added, or nullptr; valid until it is removed.
   const SaSpec* spec(std::string_view sa) const;

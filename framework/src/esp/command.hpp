@@ -9,11 +9,11 @@ namespace espalier::esp {
 // From the control thread to a worker, taken up between two bursts. What the pointers lead to
 // belongs to the control thread and lives until the reply that returns it.
 struct Command {
-  enum class Kind : std::uint8_t { none, add, move, remove, drop_queue };
+  enum class Kind : std::uint8_t { none, add, move, remove, lose_queue, drop_queue };
   Kind kind = Kind::none;
   SaState* sa = nullptr;
   Binding* binding = nullptr;    // add, move: nullptr on a worker that does not own the SA
-  DeviceQueue* queue = nullptr;  // add, move: of the binding; drop_queue
+  DeviceQueue* queue = nullptr;  // add, move: of the binding; lose_queue, drop_queue
 };
 
 // From a worker to the control thread.

@@ -1,277 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <espalier/engine.hpp>
-
+#include "esp/engine_impl.hpp"
 #include "esp/kept.hpp"
-#include "esp/worker.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <list>
-#include <thread>
-#include <unordered_map>
-#include <unordered_set>
 
 namespace espalier {
 
 using namespace esp;
 
-namespace {
-
-// A queue to a device, for one worker. `bindings` of it are open.
-struct QueueEntry {
-  std::unique_ptr<DeviceQueue> queue;
-  std::shared_ptr<OpenDevice> device;
-  std::uint32_t worker = 0;
-  std::uint32_t bindings = 0;
-  bool lost = false;
-  bool attached = false;
-};
-
-// SAs are kept by the name that stands in them.
-struct SaName {
-  using is_transparent = void;
-  static std::string_view of(const std::unique_ptr<SaState>& sa) { return sa->spec.name; }
-  static std::string_view of(std::string_view name) { return name; }
-};
-struct SaNameHash : SaName {
-  std::size_t operator()(const auto& sa) const noexcept {
-    return std::hash<std::string_view>{}(of(sa));
-  }
-};
-struct SaNameEqual : SaName {
-  bool operator()(const auto& a, const auto& b) const noexcept { return of(a) == of(b); }
-};
-
-// An SA that was removed and that workers still have to let go of.
-struct LeavingSa {
-  std::unique_ptr<SaState> state;
-  std::uint32_t waiting_for = 0;
-};
-
-std::uint16_t longest_packet(const OpenDevice& device, const Transform& transform) {
-  std::uint32_t longest = kMaxEspPacket;
-  for (const Capability& capability : device.info().capabilities) {
-    if (capability.cipher == transform.cipher && capability.integrity == transform.integrity &&
-        capability.max_length != 0) {
-      longest = std::min(longest, capability.max_length);
-    }
-  }
-  return static_cast<std::uint16_t>(longest);
-}
-
-}  // namespace
-
-struct Engine::Impl {
-  EngineOptions options;
-  Wakeup control;
-  std::vector<std::unique_ptr<Worker>> workers;
-  std::unique_ptr<HandoffMatrix> handoff;
-  std::list<QueueEntry> queues;
-  std::unordered_map<const Binding*, std::unique_ptr<Binding>> closing;  // sent for, not yet back
-  std::unordered_set<std::unique_ptr<SaState>, SaNameHash, SaNameEqual> sas;
-  std::unordered_map<const SaState*, LeavingSa> leaving;
-  std::unordered_map<std::uint32_t, const SaState*> inbound_spis;
-  std::vector<EngineEvent> events;
-  std::vector<std::thread> threads;
-  std::atomic<bool> stopping{false};
-
-  Impl(const EngineOptions& given, Wakeup wakeup) : options(given), control(std::move(wakeup)) {}
-  ~Impl();
-  void send(std::uint32_t worker, Command command);
-  void reap();
-  void take(const Reply& reply);
-  void drop_if_unused(QueueEntry& entry);
-  Result<QueueEntry*> queue_for(const std::shared_ptr<OpenDevice>& device, std::uint32_t worker);
-  Result<std::unique_ptr<Binding>> bind(const Transform& transform, Session session,
-                                        std::uint32_t worker);
-  Result<void> check_new(const SaSpec& sa, const Session& session) const;
-  QueueEntry& entry_of(const DeviceQueue* queue);
-  // Keeps a binding that a worker was told to let go of, until it says that it has.
-  void retire(std::unique_ptr<Binding> binding) {
-    const Binding* key = binding.get();
-    closing.emplace(key, std::move(binding));
-  }
-  void keep_what_devices_hold();
-  void stop();
-};
-
-Engine::Impl::~Impl() {
-  stop();
-  for (auto& worker : workers) worker->drain();
-  reap();
-  keep_what_devices_hold();
-  sas.clear();
-  leaving.clear();
-  closing.clear();
-  for (QueueEntry& entry : queues) {
-    if (entry.queue == nullptr) continue;
-    entry.queue.reset();
-    if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
-  }
-  queues.clear();
-  workers.clear();
-}
-
-// A device that did not let go of its buffers may still use them, its sessions and its queue: these
-// stay until the process ends, as the worker's buffers do.
-void Engine::Impl::keep_what_devices_hold() {
-  const auto held = [](const auto& binding) {
-    return binding != nullptr && !binding->queue->quiesced();
-  };
-  for (const auto& sa : sas) {
-    if (held(sa->bound)) keep_until_exit(std::move(sa->bound));
-  }
-  for (auto& [key, binding] : closing) {
-    if (held(binding)) keep_until_exit(std::move(binding));
-  }
-  for (QueueEntry& entry : queues) {
-    if (!entry.queue->quiesced()) keep_until_exit(std::move(entry.queue));
-  }
-}
-
-void Engine::Impl::stop() {
-  stopping.store(true, std::memory_order_relaxed);
-  for (auto& worker : workers) worker->wake();
-  for (std::thread& thread : threads) thread.join();
-  threads.clear();
-  stopping.store(false, std::memory_order_relaxed);
-}
-
-// ---- replies ------------------------------------------------------------------------------------
-
-void Engine::Impl::reap() {
-  for (auto& worker : workers) {
-    while (Reply* reply = worker->replies().front()) {
-      take(*reply);
-      worker->replies().release();
-    }
-  }
-}
-
-void Engine::Impl::take(const Reply& reply) {
-  switch (reply.kind) {
-    case Reply::Kind::none:
-      break;
-    case Reply::Kind::sa_removed: {
-      const auto found = leaving.find(reply.sa);
-      if (found != leaving.end() && --found->second.waiting_for == 0) leaving.erase(found);
-      break;
-    }
-    case Reply::Kind::binding_closed: {
-      QueueEntry& entry = entry_of(reply.binding->queue);
-      closing.erase(reply.binding);
-      events.push_back({EngineEvent::Kind::session_closed, entry.device->backend(),
-                        entry.device->info().name, "", ""});
-      --entry.bindings;
-      drop_if_unused(entry);
-      break;
-    }
-    case Reply::Kind::queue_dropped: {
-      QueueEntry& entry = entry_of(reply.queue);
-      entry.queue.reset();
-      if (entry.attached) entry.device->detach(workers[entry.worker]->pool().memory());
-      queues.remove_if([&](const QueueEntry& e) { return &e == &entry; });
-      break;
-    }
-    case Reply::Kind::device_lost: {
-      QueueEntry& entry = entry_of(reply.queue);
-      entry.lost = true;
-      events.push_back({EngineEvent::Kind::device_lost, entry.device->backend(),
-                        entry.device->info().name, reply.queue->why_lost(), ""});
-      drop_if_unused(entry);
-      break;
-    }
-    case Reply::Kind::sequence_ended:
-      events.push_back({EngineEvent::Kind::sequence_ended, "", "", "", reply.sa->spec.name});
-      break;
-  }
-}
-
-// The queue of a lost device goes once its sessions have; others stay open for the next SA.
-void Engine::Impl::drop_if_unused(QueueEntry& entry) {
-  if (entry.lost && entry.bindings == 0) {
-    send(entry.worker, {Command::Kind::drop_queue, nullptr, nullptr, entry.queue.get()});
-  }
-}
-
-QueueEntry& Engine::Impl::entry_of(const DeviceQueue* queue) {
-  return *std::ranges::find_if(queues, [&](const auto& e) { return e.queue.get() == queue; });
-}
-
-// ---- commands -----------------------------------------------------------------------------------
-
-void Engine::Impl::send(std::uint32_t index, Command command) {
-  Worker& worker = *workers[index];
-  while (!worker.commands().push(std::move(command))) {
-    if (threads.empty()) {
-      worker.take_commands();  // nobody else runs the worker
-    } else {
-      worker.wake();
-      std::this_thread::yield();
-    }
-  }
-  worker.wake();
-}
-
-Result<QueueEntry*> Engine::Impl::queue_for(const std::shared_ptr<OpenDevice>& device,
-                                            std::uint32_t worker) {
-  for (QueueEntry& entry : queues) {
-    if (entry.device == device && entry.worker == worker && !entry.lost) return &entry;
-  }
-  auto queue = device->open_queue();
-  if (!queue) return std::unexpected(queue.error());
-  SlotPool& pool = workers[worker]->pool();
-  std::uint64_t iova = 0;
-  if (device->info().needs_dma) {
-    const auto attached = device->attach(pool.memory());
-    if (!attached) return std::unexpected(attached.error());
-    iova = *attached;
-  }
-  queues.push_back({std::make_unique<DeviceQueue>(std::move(*queue), pool, iova, options.clock),
-                    device, worker, 0, false, device->info().needs_dma});
-  return &queues.back();
-}
-
-Result<std::unique_ptr<Binding>> Engine::Impl::bind(const Transform& transform, Session session,
-                                                    std::uint32_t worker) {
-  auto entry = queue_for(session.device(), worker);
-  if (!entry) return std::unexpected(entry.error());
-  auto binding = std::make_unique<Binding>();
-  binding->max_length = longest_packet(*session.device(), transform);
-  binding->session = std::move(session);
-  binding->queue = (*entry)->queue.get();
-  ++(*entry)->bindings;
-  return binding;
-}
-
-Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) const {
-  if (auto valid = validate(sa); !valid) return valid;
-  if (!session) return fail(ErrorCode::invalid, fmt::format("SA {} has no session", sa.name));
-  if (sa.mode != Mode::tunnel) {
-    return fail(ErrorCode::unsupported,
-                fmt::format("SA {} asks for transport mode, which the userspace engine does not "
-                            "carry; use tunnel mode",
-                            sa.name));
-  }
-  if (sas.contains(sa.name)) {
-    return fail(
-        ErrorCode::conflict,
-        fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
-  }
-  const auto spi = inbound_spis.find(sa.spi);
-  if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
-    return fail(ErrorCode::conflict,
-                fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
-                            sa.spi, sa.name, spi->second->spec.name));
-  }
-  return {};
-}
-
-// ---- the public side ----------------------------------------------------------------------------
-
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
+Engine::~Engine() {
+  if (!impl_->stop()) keep_until_exit(std::shared_ptr<Impl>(std::move(impl_)));
+}
 
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options,
                                                std::vector<WorkerPorts> ports) {
@@ -285,6 +27,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& options,
     if (!worker) return std::unexpected(worker.error());
     impl->workers.push_back(std::move(*worker));
   }
+  impl->watches.resize(impl->workers.size());
   impl->handoff = std::make_unique<HandoffMatrix>(static_cast<std::uint32_t>(impl->workers.size()));
   for (auto& worker : impl->workers) worker->connect(*impl->handoff, impl->workers);
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
@@ -296,7 +39,7 @@ void Engine::start() {
   }
 }
 
-void Engine::stop() { impl_->stop(); }
+Result<void> Engine::stop() { return impl_->stop(); }
 
 std::size_t Engine::turn(std::uint32_t worker) { return impl_->workers[worker]->turn(); }
 
@@ -364,6 +107,15 @@ Result<void> Engine::remove(std::string_view sa) {
   return {};
 }
 
+void Engine::give_up(std::string_view backend, std::string_view device) {
+  impl_->reap();
+  for (const QueueEntry& entry : impl_->queues) {
+    if (!entry.lost && entry.device->backend() == backend && entry.device->info().name == device) {
+      return impl_->give_up(*entry.device);
+    }
+  }
+}
+
 const SaSpec* Engine::spec(std::string_view sa) const {
   const auto found = impl_->sas.find(sa);
   return found == impl_->sas.end() ? nullptr : &(*found)->spec;
@@ -393,6 +145,7 @@ DropCounts Engine::drops() const {
 std::vector<EngineEvent> Engine::take_events() {
   impl_->control.clear();
   impl_->reap();
+  if (!impl_->threads.empty()) impl_->watch_workers();
   return std::exchange(impl_->events, {});
 }
 

@@ -32,7 +32,9 @@ struct alignas(64) Slot {
   std::uint64_t sequence = 0;
   State state = State::free;
   std::uint16_t outcome = ESPALIER_OP_PENDING;  // of the op, read once when it completed
-  std::uint32_t generation = 0;    // of op.cookie, against completions that come late or twice
+  // In op.cookie, which a device must not change. What tells late and double completions is the
+  // state: the op itself is written anew with each use.
+  std::uint32_t generation = 0;
   std::uint32_t inner_length = 0;  // outbound: bytes of the inner packet
   Packet packet;
 };

@@ -107,14 +107,9 @@ void Worker::dispatch(Slot& slot) noexcept {
 }
 
 void Worker::hand_over(Slot& slot, std::uint32_t owner, bool from_wire) noexcept {
-  auto& ring = handoff_->ring(index_, owner);
-  HandedOver* place = ring.vacant();
-  if (place == nullptr) return drop(slot, Drop::queue_full);
-  place->inbound = from_wire;
-  place->length = slot.packet.length;
-  place->wire = slot.packet.wire;
-  std::memcpy(place->data.data(), slot.packet.data(), slot.packet.length);
-  ring.publish();
+  if (!handoff_->ring(index_, owner).push(slot.packet, from_wire)) {
+    return drop(slot, Drop::queue_full);
+  }
   Worker& peer = *peers_[owner];
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (peer.asleep_.load(std::memory_order_relaxed)) peer.wake();
@@ -132,7 +127,7 @@ std::size_t Worker::receive_handed_over() noexcept {
       if (slot == nullptr) return taken;
       slot->packet.length = given->length;
       slot->packet.wire = given->wire;
-      std::memcpy(slot->packet.data(), given->data.data(), given->length);
+      std::memcpy(slot->packet.data(), given->data(), given->length);
       const bool from_wire = given->inbound;
       ring.release();
       from_wire ? inbound(*slot) : outbound(*slot);
@@ -154,9 +149,23 @@ void Worker::drop(Slot& slot, Drop reason, SaState* sa) noexcept {
   completed_.clear();
   for (DeviceQueue* queue : queues_) {
     if (queue->lost()) continue;
-    queue->run(completed_);
+    call(*queue);
     if (queue->lost()) reply({Reply::Kind::device_lost, nullptr, nullptr, queue});
   }
+  take_completed();
+}
+
+// What the control thread sees when a device does not come back. Each is written by this thread
+// alone, so that no more than two plain stores are paid.
+void Worker::call(DeviceQueue& queue) noexcept {
+  if (queue.idle()) return;
+  calls_.store(calls_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  calling_.store(&queue, std::memory_order_relaxed);
+  queue.run(completed_);
+  calling_.store(nullptr, std::memory_order_relaxed);
+}
+
+void Worker::take_completed() noexcept {
   for (Slot* slot : completed_) {
     settle(*slot->binding);
     if (slot == slot->sa->head) retire(*slot->sa);  // others wait for it, or went with it

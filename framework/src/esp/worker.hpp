@@ -42,6 +42,11 @@ class Worker {
   void wake() noexcept { own_.signal(); }
   SlotPool& pool() noexcept { return pool_; }
   const DropCounters& drops() const noexcept { return drops_; }
+  // The queue whose device has the worker's thread at this moment, or nullptr; and how often it has
+  // been given it. The same twice, some time apart: the device hangs. Any thread.
+  const DeviceQueue* calling() const noexcept { return calling_.load(std::memory_order_relaxed); }
+  std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
+  bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
 
  private:
   Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts ports, IvSource ivs,
@@ -68,6 +73,8 @@ class Worker {
   }
 
   void run_queues() noexcept;
+  void call(DeviceQueue& queue) noexcept;
+  void take_completed() noexcept;
   void reclaim_stranded() noexcept;
   void retire(SaState& sa) noexcept;
   void finish(Slot& slot, SaState& sa) noexcept;
@@ -104,6 +111,9 @@ class Worker {
   const Wakeup& control_;
   const Wakeup own_;
   std::atomic<bool> asleep_{false};
+  std::atomic<const DeviceQueue*> calling_{nullptr};
+  std::atomic<std::uint64_t> calls_{0};
+  std::atomic<bool> finished_{false};
 };
 
 }  // namespace espalier::esp

@@ -28,6 +28,10 @@ void Worker::take_up(const Command& command) {
       return move(command);
     case Command::Kind::remove:
       return remove(*command.sa);
+    case Command::Kind::lose_queue:
+      completed_.clear();
+      command.queue->lose("it was given up", completed_);
+      return take_completed();
     case Command::Kind::drop_queue:
       leaving_.push_back(command.queue);
       return;
@@ -97,6 +101,7 @@ bool Worker::busy() const noexcept {
 void Worker::run(const std::atomic<bool>& stop) noexcept {
   constexpr int kTurnsBeforeSleep = 8;
   int idle = 0;
+  finished_.store(false, std::memory_order_relaxed);
   while (!stop.load(std::memory_order_relaxed)) {
     idle = turn() > 0 ? 0 : idle + 1;
     if (idle < kTurnsBeforeSleep) continue;
@@ -107,6 +112,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
     }
   }
   drain();
+  finished_.store(true, std::memory_order_release);
 }
 
 void Worker::sleep() noexcept {

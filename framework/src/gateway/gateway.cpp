@@ -257,6 +257,7 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
 
 void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& done) {
   registry.forget(lost.backend, lost.device);
+  engine.give_up(lost.backend, lost.device);
   done.push_back(
       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
   const auto look_at = [&](Entry& entry) {

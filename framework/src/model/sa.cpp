@@ -25,6 +25,39 @@ Result<void> validate(const SaSpec& sa, const TrafficSelector& selector) {
   return {};
 }
 
+// In transport mode the outer addresses are the packet's own (RFC 4301 4.1).
+Result<void> validate_transport(const SaSpec& sa) {
+  const auto host = [](const IpAddress& address) {
+    return IpPrefix{address, static_cast<std::uint8_t>(address.size() * 8)};
+  };
+  const bool outbound = sa.direction == Direction::outbound;
+  const IpPrefix source = host(outbound ? sa.local.address : sa.peer.address);
+  const IpPrefix destination = host(outbound ? sa.peer.address : sa.local.address);
+  for (const TrafficSelector& selector : sa.selectors) {
+    if (selector.source == source && selector.destination == destination) continue;
+    return bad(sa, fmt::format("in transport mode it can carry only what passes between its own "
+                               "ends, {} -> {}, and not {}; correct the selector, or use tunnel "
+                               "mode",
+                               to_string(source), to_string(destination), to_string(selector)));
+  }
+  return {};
+}
+
+Result<void> validate_lifetime(const SaSpec& sa) {
+  const auto check = [&](std::uint64_t soft, std::uint64_t hard,
+                         std::string_view unit) -> Result<void> {
+    if (hard == 0 || soft <= hard) return {};
+    return bad(sa, fmt::format("its soft limit of {0} {2} comes after its hard one of {1} {2}; make "
+                               "it less, so that there is time to rekey",
+                               soft, hard, unit));
+  };
+  const Lifetime& life = sa.lifetime;
+  if (auto checked = check(life.soft_bytes, life.hard_bytes, "bytes"); !checked) return checked;
+  if (auto checked = check(life.soft_packets, life.hard_packets, "packets"); !checked)
+    return checked;
+  return check(life.soft_seconds, life.hard_seconds, "seconds");
+}
+
 }  // namespace
 
 const char* to_string(Direction direction) noexcept {
@@ -42,6 +75,11 @@ const char* to_string(Dataplane dataplane) noexcept {
 }
 
 const char* to_string(Family family) noexcept { return family == Family::ipv4 ? "ipv4" : "ipv6"; }
+
+const char* to_string(OuterHeader::DontFragment what) noexcept {
+  constexpr const char* names[] = {"copy", "set", "clear"};
+  return names[static_cast<unsigned>(what) - 1];
+}
 
 std::string to_string(const TrafficSelector& selector) {
   const std::string protocol =
@@ -71,7 +109,14 @@ Result<void> validate(const SaSpec& sa) {
     return bad(sa, "it has no traffic selector, so it could carry nothing; give it one");
   for (const TrafficSelector& selector : sa.selectors)
     if (auto checked = validate(sa, selector); !checked) return checked;
-  return {};
+  if (sa.follow_peer && sa.encapsulation != Encapsulation::udp)
+    return bad(sa, "only an SA in UDP can follow its peer through a NAT; set its encapsulation to "
+                   "udp, or do not let it follow");
+  if (sa.outer.dscp && *sa.outer.dscp > 63)
+    return bad(sa, fmt::format("a DSCP of {} is out of range; take 0 to 63", *sa.outer.dscp));
+  if (sa.mode == Mode::transport)
+    if (auto checked = validate_transport(sa); !checked) return checked;
+  return validate_lifetime(sa);
 }
 
 }  // namespace espalier

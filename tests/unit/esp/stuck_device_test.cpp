@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A device that takes packets and never lets go of them: it must not take the worker along, and what
-// it holds must not be touched again (laws 6 and 9).
+// A device that takes packets and never lets go of them: it must not take the worker along, and
+// what it holds must not be touched again (laws 6 and 9).
 #include "unit/esp/two_gateways.hpp"
 
-#include <fake_builder.hpp>
 #include <gmock/gmock.h>
+#include <fake_builder.hpp>
+
+#include <atomic>
+#include <thread>
 
 namespace espalier::esp {
 namespace {
@@ -58,6 +61,101 @@ TEST_F(StuckDevice, StoppingLeavesItWhatItHolds) {
   carried("10.2.0.1", 10);
   gate_.reset();  // the sanitizers are the judge of what is touched
   EXPECT_EQ(stuck_.control().counters().sessions_closed, 0u) << "a session in use was closed";
+}
+
+// A device that keeps the thread it was called on: nobody can take it away.
+class HangingDevice : public testing::Test {
+ protected:
+  HangingDevice() {
+    EXPECT_TRUE(bench_.registry->add_builtin("fake", fake_.entry(), fake_.options()));
+    const SaSpec sa = tunnel_sa("a", Direction::outbound, "aes256gcm16");
+    EXPECT_TRUE(gate_.engine->add(
+        sa, bench_.session("fake", sa, bench_.registry->backends().front().devices.front().name)));
+  }
+  ~HangingDevice() override { fake_.control().resume(); }
+
+  void hang() {
+    fake_.control().hang();
+    EXPECT_TRUE(send(*gate_.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 50)));
+    gate_.engine->start();
+  }
+  // The events of the next turns of the control thread, in each of which a second goes by.
+  std::vector<EngineEvent> events_of(int turns) {
+    std::vector<EngineEvent> all;
+    for (int i = 0; i < turns; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      *now_ = now_->load() + std::chrono::seconds(1);
+      for (EngineEvent& event : gate_.engine->take_events()) all.push_back(std::move(event));
+    }
+    return all;
+  }
+
+  using Now = std::atomic<std::chrono::steady_clock::time_point>;
+  std::shared_ptr<Now> now_ = std::make_shared<Now>(std::chrono::steady_clock::now());
+  mock::FakeBackend fake_ = mock::FakeBackendBuilder{}.name("fake").build();
+  Bench bench_;
+  Gate gate_{1, EngineOptions{.clock = [now = now_] { return now->load(); }}};
+};
+
+TEST_F(HangingDevice, IsToldOnceWithWhatStandsStill) {
+  hang();
+  const auto events = events_of(20);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, EngineEvent::Kind::device_lost);
+  EXPECT_EQ(events[0].backend, "fake");
+  EXPECT_THAT(events[0].words, testing::HasSubstr("worker 0's thread"));
+}
+
+TEST_F(HangingDevice, DoesNotKeepTheProcessFromStopping) {
+  hang();
+  events_of(5);
+  const auto stopped = gate_.engine->stop();
+  ASSERT_FALSE(stopped) << "the fake device did not hang";
+  EXPECT_THAT(stopped.error().message, testing::HasSubstr("of backend fake"));
+  fake_.control().resume();
+  EXPECT_TRUE(gate_.engine->stop()) << "it came back";
+}
+
+TEST_F(HangingDevice, CarriesNothingMoreOnceItCameBack) {
+  hang();
+  ASSERT_FALSE(events_of(5).empty());
+  fake_.control().resume();
+  EXPECT_TRUE(send(*gate_.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 50)));
+  for (int i = 0; i < 500 && gate_.drops(Drop::device_lost) == 0; ++i) events_of(1);
+  ASSERT_TRUE(gate_.engine->stop());
+  EXPECT_GE(gate_.drops(Drop::device_lost), 1u);
+}
+
+// Found lost by others than its worker: by its health, or because it was unplugged.
+TEST(GivenUpDevice, ItsQueueIsClosedOnceItsSasHaveMovedAway) {
+  mock::FakeBackend fake =
+      mock::FakeBackendBuilder{}.name("fake").asynchronous().queue_depth(64).build();
+  mock::FakeBackend other = mock::FakeBackendBuilder{}.name("other").build();
+  Bench bench;
+  ASSERT_TRUE(bench.registry->add_builtin("fake", fake.entry(), fake.options()));
+  ASSERT_TRUE(bench.registry->add_builtin("other", other.entry(), other.options()));
+  const std::string device = bench.registry->backends().front().devices.front().name;
+  Gate gate;
+  const SaSpec sa = tunnel_sa("a", Direction::outbound, "aes256gcm16");
+  ASSERT_TRUE(gate.engine->add(sa, bench.session("fake", sa, device)));
+  fake.control().hold_completions();
+  ASSERT_TRUE(send(*gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 50)));
+  gate.turn(2);
+
+  gate.engine->give_up("fake", device);
+  gate.turn(2);
+  EXPECT_EQ(gate.drops(Drop::device_lost), 1u) << "what it had was not given up";
+  EXPECT_EQ(fake.control().counters().queues_closed, 0u) << "its session is still bound to it";
+  ASSERT_TRUE(gate.engine->move("a", bench.session("other", sa, device)));
+  gate.turn(4);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));  // what a quiesce is apart
+  for (int i = 0; i < 4; ++i) gate.turn(2), static_cast<void>(gate.engine->take_events());
+  EXPECT_EQ(fake.control().counters().sessions(), 0u);
+  EXPECT_EQ(fake.control().counters().queues_closed, 1u);
+  EXPECT_TRUE(fake.control().violations().empty());
+  ASSERT_TRUE(send(*gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 50)));
+  gate.turn(2);
+  EXPECT_EQ(receive_all(*gate.wire[0]).size(), 1u);
 }
 
 }  // namespace
