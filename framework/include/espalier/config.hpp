@@ -64,6 +64,7 @@ struct GatewayConfig {
   std::string site;  // which of `sites` this machine is, or ""
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
+  bool offloads = true;                                // of TUN device and sockets
   std::filesystem::path control_socket;                // "{site}" replaced
   std::filesystem::path state_directory;               // claims of one-time keys; "{site}" replaced
   std::filesystem::path key_folder;                    // of one-time key files

@@ -34,7 +34,7 @@ struct TrafficSelector {
 struct OuterHeader {
   enum class DontFragment : std::uint8_t { copy = 1, set, clear };
 
-  std::optional<std::uint8_t> dscp;  // 0 to 63; nothing: the inner packet's
+  std::optional<std::uint8_t> dscp{};  // 0 to 63; nothing: the inner packet's
   bool ecn = true;                   // outbound: congestion marks are carried
   DontFragment dont_fragment = DontFragment::copy;
 
@@ -70,8 +70,8 @@ struct SaSpec {
   std::string traffic_class;           // free text that rules match on, or ""
   std::string interface;               // network interface towards the peer, or ""
   bool follow_peer = false;            // UDP only: where authentic packets come from, ours go
-  OuterHeader outer;
-  Lifetime lifetime;
+  OuterHeader outer{};
+  Lifetime lifetime{};
   std::vector<TrafficSelector> selectors;
 
   Family family() const noexcept { return peer.address.family; }

@@ -106,6 +106,7 @@ TunnelConfig finish(TunnelDraft& draft, const GatewayConfig& config) {
 GatewayConfig finish(ConfigDraft& draft, GatewayConfig config) {
   config.dataplane = draft.gateway.dataplane;
   config.workers = draft.gateway.workers;
+  config.offloads = draft.gateway.offloads;
   config.plugin_folders = std::move(draft.plugin_folders);
   config.backend_options = std::move(draft.backend_options);
   config.policy = std::move(draft.policy);

@@ -53,6 +53,7 @@ struct GatewayDraft {
   std::optional<Located<std::string>> site;
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
+  bool offloads = true;
   // With "{site}" as written.
   Located<std::filesystem::path> control_socket{"/run/espalier/{site}.sock", {}};
   Located<std::filesystem::path> state_directory{"/var/lib/espalier/{site}", {}};

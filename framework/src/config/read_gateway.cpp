@@ -43,6 +43,10 @@ constexpr Field<GatewayDraft> kGateway[] = {
      [](const Item& item, GatewayDraft& gateway) {
        gateway.workers = static_cast<std::uint32_t>(as_integer(item, 1, kMostWorkers).value_or(1));
      }},
+    {"offloads", "true or false",
+     [](const Item& item, GatewayDraft& gateway) {
+       gateway.offloads = as_bool(item).value_or(true);
+     }},
     {"control_socket", "a path, such as \"/run/espalier/{site}.sock\"",
      [](const Item& item, GatewayDraft& gateway) { read_path(item, gateway.control_socket); }},
     {"state_directory", "a path, such as \"/var/lib/espalier/{site}\"",
