@@ -17,7 +17,8 @@ namespace {
 Result<WirePorts> open_wire(const GatewayConfig& config, const SiteConfig& site) {
   const auto encapsulation = encapsulation_of(config);
   if (!encapsulation) return std::unexpected(encapsulation.error());
-  const WireOptions options{.local = site.outer, .workers = config.workers};
+  const WireOptions options{
+      .local = site.outer, .workers = config.workers, .offloads = config.offloads};
   return *encapsulation == Encapsulation::udp ? open_udp(options) : open_raw(options);
 }
 
@@ -50,7 +51,7 @@ Result<Network> open_network(const GatewayConfig& config, const Log& log) {
   const SiteConfig& site = config.sites.at(config.site);
   auto wire = open_wire(config, site);
   if (!wire) return std::unexpected(wire.error());
-  auto tun = open_tun(site.tun_name, config.workers);
+  auto tun = open_tun(site.tun_name, {.queues = config.workers, .offloads = config.offloads});
   if (!tun) return std::unexpected(tun.error());
   auto rules = close_networks(config, site, log);
   if (!rules) return std::unexpected(rules.error());

@@ -93,6 +93,7 @@ struct GatewayConfig {
   std::uint32_t workers = 1;
   KernelRules kernel_rules = KernelRules::required;
   OnStop on_stop = OnStop::open;
+  bool offloads = true;                                // of TUN device and sockets
   std::filesystem::path control_socket;                // "{site}" replaced
   std::filesystem::path state_directory;               // claims of one-time keys; "{site}" replaced
   std::filesystem::path key_folder;                    // of one-time key files

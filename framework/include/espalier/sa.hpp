@@ -34,7 +34,7 @@ struct TrafficSelector {
 struct OuterHeader {
   enum class DontFragment : std::uint8_t { copy = 1, set, clear };
 
-  std::optional<std::uint8_t> dscp;  // 0 to 63; nothing: the inner packet's
+  std::optional<std::uint8_t> dscp{};  // 0 to 63; nothing: the inner packet's
   bool ecn = true;                   // outbound: congestion marks are carried
   DontFragment dont_fragment = DontFragment::copy;
 

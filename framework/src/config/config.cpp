@@ -108,6 +108,7 @@ GatewayConfig finish(ConfigDraft& draft, GatewayConfig config, const Findings& f
   config.workers = draft.gateway.workers;
   config.kernel_rules = draft.gateway.kernel_rules;
   config.on_stop = draft.gateway.on_stop;
+  config.offloads = draft.gateway.offloads;
   config.plugin_folders = std::move(draft.plugin_folders);
   config.backend_options = std::move(draft.backend_options);
   config.policy = std::move(draft.policy);

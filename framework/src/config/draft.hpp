@@ -56,6 +56,7 @@ struct GatewayDraft {
   std::uint32_t workers = 1;
   KernelRules kernel_rules = KernelRules::required;
   OnStop on_stop = OnStop::open;
+  bool offloads = true;
   // With "{site}" as written.
   Located<std::filesystem::path> control_socket{"/run/espalier/{site}.sock", {}};
   Located<std::filesystem::path> state_directory{"/var/lib/espalier/{site}", {}};

@@ -54,6 +54,10 @@ constexpr Field<GatewayDraft> kGateway[] = {
      [](const Item& item, GatewayDraft& gateway) {
        gateway.on_stop = as_choice(item, kOnStop).value_or(OnStop::open);
      }},
+    {"offloads", "true or false",
+     [](const Item& item, GatewayDraft& gateway) {
+       gateway.offloads = as_bool(item).value_or(true);
+     }},
     {"control_socket", "a path, such as \"/run/espalier/{site}.sock\"",
      [](const Item& item, GatewayDraft& gateway) { read_path(item, gateway.control_socket); }},
     {"state_directory", "a path, such as \"/var/lib/espalier/{site}\"",

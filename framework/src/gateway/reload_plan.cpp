@@ -85,6 +85,7 @@ std::vector<std::string_view> changes_of_gateway(const GatewayConfig& running,
   if (running.workers != wanted.workers) changes.push_back("the number of workers");
   if (running.kernel_rules != wanted.kernel_rules)
     changes.push_back("whether the kernel's rules are required");
+  if (running.offloads != wanted.offloads) changes.push_back("the offloads");
   if (running.control_socket != wanted.control_socket) changes.push_back("the control socket");
   if (running.plugin_folders != wanted.plugin_folders) changes.push_back("the plugin folders");
   if (running.backend_options != wanted.backend_options)

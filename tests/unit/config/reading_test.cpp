@@ -19,6 +19,7 @@ dataplane = "kernel"
 workers = 4
 kernel_rules = "optional"
 on_stop = "closed"
+offloads = false
 control_socket = "/run/espalier/{site}.sock"
 state_directory = "state/{site}"
 key_folder = "keys"
@@ -79,6 +80,7 @@ TEST_F(Reading, GivesTheGatewayAndItsPaths) {
   EXPECT_EQ(config.workers, 4U);
   EXPECT_EQ(config.kernel_rules, KernelRules::optional);
   EXPECT_EQ(config.on_stop, OnStop::closed);
+  EXPECT_FALSE(config.offloads);
   EXPECT_EQ(config.control_socket, "/run/espalier/left.sock");
   EXPECT_EQ(config.state_directory, folder_ / "state/left");
   EXPECT_EQ(config.key_folder, folder_ / "keys");
@@ -145,6 +147,7 @@ TEST_F(Reading, HasDefaultsForEverythingThatMayBeLeftOut) {
   EXPECT_EQ(config.workers, 1U);
   EXPECT_EQ(config.kernel_rules, KernelRules::required);
   EXPECT_EQ(config.on_stop, OnStop::open);
+  EXPECT_TRUE(config.offloads);
   EXPECT_EQ(config.control_socket, "/run/espalier/left.sock");
   EXPECT_EQ(config.state_directory, "/var/lib/espalier/left");
   EXPECT_EQ(config.key_folder, folder_);
