@@ -41,6 +41,8 @@ void add_specs(const TunnelConfig& tunnel, const SiteConfig& local, const SiteCo
                   .peer = end_of(remote, tunnel.encapsulation),
                   .traffic_class = tunnel.traffic_class,
                   .interface = local.interface,
+                  .outer = {},
+                  .lifetime = {},
                   .selectors = outbound_selectors(local, remote)};
   SaSpec inbound = outbound;
   inbound.name = tunnel.name + "/in";
