@@ -31,10 +31,11 @@ function(espalier_folder name)
     PRIVATE espalier_build_flags ${arg_LIBRARIES})
 endfunction()
 
-# espalier_test(NAME [LIBRARIES target...])
-# The programs tests/unit/NAME/*_test.cpp as one GoogleTest program, each test its own ctest entry.
+# espalier_test(NAME [LIBRARIES target...] [LABEL label])
+# The programs tests/unit/NAME/*_test.cpp as one GoogleTest program, each test its own ctest entry
+# with the label "unit", and the other one if given.
 function(espalier_test name)
-  cmake_parse_arguments(arg "" "" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL" "LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -51,4 +52,11 @@ function(espalier_test name)
     ESPALIER_BINARY_DIR="${PROJECT_BINARY_DIR}")
   gtest_discover_tests(unit_${name} TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT 300
     DISCOVERY_TIMEOUT 60)
+  if(arg_LABEL)  # gtest_discover_tests() cannot pass a list of labels on
+    set(labels ${CMAKE_CURRENT_BINARY_DIR}/unit_${name}_labels.cmake)
+    file(WRITE ${labels} "foreach(test IN LISTS unit_${name}_TESTS)\n"
+      "  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"unit;${arg_LABEL}\")\n"
+      "endforeach()\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
+  endif()
 endfunction()

@@ -2,6 +2,7 @@
 #include "run_reload.hpp"
 
 #include "gateway/reload_plan.hpp"
+#include "gateway/site_view.hpp"
 #include "run_keys.hpp"
 #include "run_places.hpp"
 
@@ -36,20 +37,6 @@ Result<std::vector<SaSpec>> new_specs(const GatewayConfig& wanted, const ReloadP
            !std::ranges::binary_search(plan.changed, tunnel_of(sa));
   });
   return specs;
-}
-
-void delete_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (const IpPrefix& route : networks) network.delete_route(route);
-}
-
-Result<void> add_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (auto route = networks.begin(); route != networks.end(); ++route) {
-    auto added = network.add_route(*route);
-    if (added) continue;
-    delete_routes({networks.begin(), route}, network);
-    return added;
-  }
-  return {};
 }
 
 // SAs that came over the control socket have any name, and are their bringer's to delete; they may
@@ -167,10 +154,11 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
           check_places(*specs, running.placer, wanted.policy, leaving(*plan, running.gateway));
       !places)
     return places;
-  if (auto routed = add_routes(plan->networks_added, running.network); !routed) return routed;
+  const auto networks = protected_networks(wanted);
+  if (auto reached = running.reach.widen(networks); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    delete_routes(plan->networks_added, running.network);
+    running.reach.settle(protected_networks(running.config));
     return std::unexpected(keyed.error());
   }
 
@@ -184,7 +172,7 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
     return std::pair(!added, std::string_view(sa.spec.name));
   });
   const auto refused = add_sas(std::move(*keyed), running);
-  delete_routes(plan->networks_gone, running.network);
+  running.reach.settle(networks);
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);

@@ -43,8 +43,10 @@ int place(const Options& options, const json& head, const Console& console) {
   if (!request) return console.refuse(request.error());
   const auto reply = ask_gateway(*socket, request->line());
   if (!reply) return console.fail(reply.error());
+  const std::string warning = reply->value("warning", "");
+  if (!warning.empty()) console.tell("warning: " + warning);
   if (options.json)
-    console.print_json({{"decision", reply->at("decision")}});
+    console.print_json({{"decision", reply->at("decision")}, {"warning", warning}});
   else
     console.print(placed(reply->at("decision")));
   return kDone;

@@ -24,7 +24,7 @@ constexpr std::uint64_t kCpu = 1;
 class CpuDevice final : public sdk::Device {
  public:
   CpuDevice(const espalier_host& host, const Paths& paths, Manager manager) noexcept
-      : paths_(paths), manager_(std::move(manager)), sessions_(host, *manager_) {}
+      : paths_(paths), manager_(std::move(manager)), sessions_(host, *manager_, paths.main) {}
 
   sdk::Result<std::uint64_t> session_open(const espalier_session_params& params) override {
     auto session = sessions_.open(params);

@@ -14,7 +14,9 @@ constexpr std::uint32_t bit(HashGroup group) noexcept {
   return std::uint32_t{1} << static_cast<std::uint32_t>(group);
 }
 
-bool is_ctr(CipherGroup group) noexcept { return group >= CipherGroup::ctr128; }
+bool is_ctr(CipherGroup group) noexcept {
+  return group >= CipherGroup::ctr128 && group <= CipherGroup::ctr256;
+}
 
 IMB_KEY_SIZE_BYTES key_size(CipherGroup group) noexcept {
   switch (group) {
@@ -23,6 +25,7 @@ IMB_KEY_SIZE_BYTES key_size(CipherGroup group) noexcept {
       return IMB_KEY_128_BYTES;
     case CipherGroup::cbc192:
     case CipherGroup::ctr192:
+    case CipherGroup::des3:
       return IMB_KEY_192_BYTES;
     default:
       return IMB_KEY_256_BYTES;
@@ -31,6 +34,8 @@ IMB_KEY_SIZE_BYTES key_size(CipherGroup group) noexcept {
 
 IMB_HASH_ALG algorithm(HashGroup group) noexcept {
   switch (group) {
+    case HashGroup::md5:
+      return IMB_AUTH_MD5;
     case HashGroup::sha1:
       return IMB_AUTH_HMAC_SHA_1;
     case HashGroup::sha256:
@@ -122,9 +127,9 @@ std::uint32_t HmacLanes::gather_cipher(CipherGroup group, bool inbound, Members&
     job.cipher_start_src_offset_in_bytes = offset;
     job.msg_len_to_cipher_in_bytes = size;
     job.iv = is_ctr(group) ? packet.iv : packet.op->esp + sdk::kEspHeader;
-    job.iv_len_in_bytes = is_ctr(group) ? sdk::kAeadNonce : 16;
-    job.enc_keys = session.round_keys;
-    job.dec_keys = session.round_keys;
+    job.iv_len_in_bytes = is_ctr(group) ? sdk::kAeadNonce : session.shape.iv_bytes;
+    job.enc_keys = session.keys;
+    job.dec_keys = session.keys;
     job.key_len_in_bytes = key_size(group);
     job.status = IMB_STATUS_BEING_PROCESSED;
   }
@@ -133,6 +138,15 @@ std::uint32_t HmacLanes::gather_cipher(CipherGroup group, bool inbound, Members&
 
 void HmacLanes::submit_cipher(CipherGroup group, bool inbound, std::uint32_t n) noexcept {
   const bool decrypt = inbound && !is_ctr(group);
+  if (group == CipherGroup::des3) {
+    for (IMB_JOB& job : std::span(jobs_.data(), n)) {
+      job.cipher_mode = IMB_CIPHER_DES3;
+      job.cipher_direction = decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT;
+      job.chain_order = decrypt ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+      job.hash_alg = IMB_AUTH_NULL;
+    }
+    return run_jobs(n);
+  }
   IMB_SUBMIT_CIPHER_BURST_NOCHECK(&main_, jobs_.data(), n,
                                   is_ctr(group) ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC,
                                   decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, key_size(group));
@@ -166,10 +180,38 @@ void HmacLanes::hash_group(HashGroup group) noexcept {
     job.status = IMB_STATUS_BEING_PROCESSED;
   }
   if (n == 0) return;
-  IMB_MGR& manager = group == HashGroup::sha256 ? sha256_ : main_;
-  IMB_SUBMIT_HASH_BURST_NOCHECK(&manager, jobs_.data(), n, algorithm(group));
+  submit_hash(group, n);
   for (std::uint32_t i = 0; i < n; ++i) {
     if (jobs_[i].status != IMB_STATUS_COMPLETED) packets_[members[i]].failed = true;
+  }
+}
+
+void HmacLanes::submit_hash(HashGroup group, std::uint32_t n) noexcept {
+  if (group == HashGroup::md5) {
+    for (IMB_JOB& job : std::span(jobs_.data(), n)) {
+      job.cipher_mode = IMB_CIPHER_NULL;
+      job.cipher_direction = IMB_DIR_DECRYPT;
+      job.chain_order = IMB_ORDER_HASH_CIPHER;
+    }
+    return run_jobs(n);
+  }
+  IMB_MGR& manager = group == HashGroup::sha256 ? sha256_ : main_;
+  IMB_SUBMIT_HASH_BURST_NOCHECK(&manager, jobs_.data(), n, algorithm(group));
+}
+
+// The first n of jobs_ through the manager's own queue, which is empty before and after.
+void HmacLanes::run_jobs(std::uint32_t n) noexcept {
+  const auto settled = [](IMB_JOB* done) {
+    if (done != nullptr) static_cast<IMB_JOB*>(done->user_data)->status = done->status;
+    return done != nullptr;
+  };
+  for (std::uint32_t i = 0; i < n; ++i) {
+    IMB_JOB* const job = IMB_GET_NEXT_JOB(&main_);
+    *job = jobs_[i];
+    job->user_data = &jobs_[i];
+    settled(IMB_SUBMIT_JOB_NOCHECK(&main_));
+  }
+  while (settled(IMB_FLUSH_JOB(&main_))) {
   }
 }
 

@@ -11,10 +11,11 @@
 
 namespace espalier::aesni {
 
-// Runs packets of CBC, CTR and NULL with HMAC, of any sessions and both directions, through
-// ipsec-mb's synchronous bursts. Packets of different sessions share lanes: what is grouped is the
-// algorithm, not the key. Outbound packets are encrypted, then all are hashed together, then those
-// inbound whose ICV was right are decrypted. [queue]
+// Runs packets of CBC, CTR, 3DES and NULL with HMAC, of any sessions and both directions, through
+// ipsec-mb's lanes: by its synchronous bursts, and where it has none (3DES, HMAC-MD5) by its jobs.
+// Packets of different sessions share lanes: what is grouped is the algorithm, not the key.
+// Outbound packets are encrypted, then all are hashed together, then those inbound whose ICV was
+// right are decrypted. [queue]
 class HmacLanes {
  public:
   static constexpr std::uint32_t kCapacity = 64;
@@ -51,6 +52,8 @@ class HmacLanes {
   void submit_cipher(CipherGroup group, bool inbound, std::uint32_t n) noexcept;
   void hash() noexcept;
   void hash_group(HashGroup group) noexcept;
+  void submit_hash(HashGroup group, std::uint32_t n) noexcept;
+  void run_jobs(std::uint32_t n) noexcept;
   void settle() noexcept;
   void put_high_sequence(Packet& packet) noexcept;
   void fail(const Members& members, std::uint32_t n) noexcept;

@@ -16,6 +16,8 @@ struct HashFunctions {
 
 HashFunctions hash_functions(const IMB_MGR& m, std::uint16_t integrity) noexcept {
   switch (integrity) {
+    case ESPALIER_INTEGRITY_HMAC_MD5:
+      return {HashGroup::md5, kMaxMd5Key, m.md5_one_block, nullptr};
     case ESPALIER_INTEGRITY_HMAC_SHA1:
       return {HashGroup::sha1, IMB_SHA1_BLOCK_SIZE, m.sha1_one_block, m.sha1};
     case ESPALIER_INTEGRITY_HMAC_SHA256:
@@ -69,9 +71,10 @@ void set_up_gcm(IMB_MGR& m, espalier_bytes key, GcmSession& session) {
   }
 }
 
-void set_up_cipher(IMB_MGR& m, const espalier_session_params& params, HmacSession& session) {
+void set_up_aes(IMB_MGR& m, const espalier_session_params& params, HmacSession& session) {
   session.cipher = cipher_group(params.cipher, params.cipher_key.size);
   if (session.cipher == CipherGroup::null) return;
+  session.keys = session.round_keys;
   alignas(64) std::array<std::uint8_t, sizeof session.round_keys> unused;
   const bool decrypt = params.cipher == ESPALIER_CIPHER_AES_CBC && session.shape.inbound;
   void* const encryption = decrypt ? unused.data() : session.round_keys;
@@ -88,6 +91,15 @@ void set_up_cipher(IMB_MGR& m, const espalier_session_params& params, HmacSessio
       break;
   }
   sdk::wipe(unused.data(), unused.size());
+}
+
+void set_up_3des(espalier_bytes key, Des3Session& session) {
+  session.cipher = CipherGroup::des3;
+  for (std::size_t i = 0; i < 3; ++i) {
+    des_key_schedule(session.schedules[i], key.data + i * IMB_DES_BLOCK_SIZE);
+    session.order[i] = session.schedules[i];
+  }
+  session.keys = session.order;
 }
 
 void set_up_hmac(IMB_MGR& m, const espalier_session_params& params, HmacSession& session) {

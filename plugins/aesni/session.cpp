@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "capabilities.hpp"
 #include "key_setup.hpp"
 
 namespace espalier::aesni {
@@ -19,8 +20,7 @@ Refusal no_memory() {
 }
 
 Refusal left_to_openssl(const char* what) {
-  return {ESPALIER_UNSUPPORTED,
-          std::string("the aesni backend does no ") + what + ": the openssl backend does"};
+  return {ESPALIER_UNSUPPORTED, std::string(what) + ": the openssl backend does it"};
 }
 
 }  // namespace
@@ -60,15 +60,27 @@ sdk::Result<Session*> SessionFactory::open(const espalier_session_params& params
       std::memcpy(session->key, params.cipher_key.data, sizeof session->key);
       return static_cast<Session*>(session);
     }
-    case ESPALIER_CIPHER_3DES_CBC:
-      return left_to_openssl("3DES");
     default:
-      break;
+      return open_hmac(params, *shape);
   }
-  if (params.integrity == ESPALIER_INTEGRITY_HMAC_MD5) return left_to_openssl("HMAC-MD5");
-  auto* session = make<HmacSession>(Kind::hmac, params, *shape);
+}
+
+sdk::Result<Session*> SessionFactory::open_hmac(const espalier_session_params& params,
+                                                const sdk::EspShape& shape) {
+  if (!does(path_, params.cipher, params.integrity))
+    return left_to_openssl("the aesni backend is not faster than OpenSSL at this on this CPU");
+  if (params.integrity == ESPALIER_INTEGRITY_HMAC_MD5 && params.integrity_key.size > kMaxMd5Key)
+    return left_to_openssl("the aesni backend does HMAC-MD5 with keys of at most 64 bytes only");
+  HmacSession* session = nullptr;
+  if (params.cipher == ESPALIER_CIPHER_3DES_CBC) {
+    auto* const des3 = make<Des3Session>(Kind::hmac, params, shape);
+    if (des3 != nullptr) set_up_3des(params.cipher_key, *des3);
+    session = des3;
+  } else {
+    session = make<HmacSession>(Kind::hmac, params, shape);
+    if (session != nullptr) set_up_aes(manager_, params, *session);
+  }
   if (session == nullptr) return no_memory();
-  set_up_cipher(manager_, params, *session);
   set_up_hmac(manager_, params, *session);
   return static_cast<Session*>(session);
 }

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "manager.hpp"
+
 namespace espalier::aesni {
 
 enum class Kind : std::uint8_t { gcm, gmac, chacha20, hmac };
@@ -35,25 +37,38 @@ struct ChachaSession : Session {
 };
 
 // Groups of packets that can share lanes: one mode and key length, one hash.
-enum class CipherGroup : std::uint8_t { null, cbc128, cbc192, cbc256, ctr128, ctr192, ctr256 };
-inline constexpr std::uint32_t kCipherGroups = 7;
-enum class HashGroup : std::uint8_t { sha1, sha256, sha384, sha512 };
-inline constexpr std::uint32_t kHashGroups = 4;
+enum class CipherGroup : std::uint8_t {
+  null,
+  cbc128,
+  cbc192,
+  cbc256,
+  ctr128,
+  ctr192,
+  ctr256,
+  des3
+};
+enum class HashGroup : std::uint8_t { md5, sha1, sha256, sha384, sha512 };
 
 struct HmacSession : Session {
   CipherGroup cipher;
   HashGroup hash;
+  const void* keys = nullptr;  // what ipsec-mb is given: round_keys, or a Des3Session's schedules
   alignas(64) std::uint8_t round_keys[15 * 16];  // for CBC inbound those that decrypt
   alignas(16) std::uint8_t ipad[64];             // hash states after the padded key
   alignas(16) std::uint8_t opad[64];
+};
+
+struct Des3Session : HmacSession {
+  std::uint64_t schedules[3][IMB_DES_KEY_SCHED_SIZE / 8];
+  const void* order[3];
 };
 
 // Opens and closes sessions. The manager gives the functions that expand keys and, for GCM, those
 // that run; it outlives the sessions. [control]
 class SessionFactory {
  public:
-  SessionFactory(const espalier_host& host, IMB_MGR& manager) noexcept
-      : host_(host), manager_(manager) {}
+  SessionFactory(const espalier_host& host, IMB_MGR& manager, Path path) noexcept
+      : host_(host), manager_(manager), path_(path) {}
 
   sdk::Result<Session*> open(const espalier_session_params& params);
   void close(Session* session) noexcept;  // wipes
@@ -62,8 +77,12 @@ class SessionFactory {
   template <class T>
   T* make(Kind kind, const espalier_session_params& params, const sdk::EspShape& shape);
 
+  sdk::Result<Session*> open_hmac(const espalier_session_params& params,
+                                  const sdk::EspShape& shape);
+
   const espalier_host& host_;
   IMB_MGR& manager_;
+  Path path_;
 };
 
 }  // namespace espalier::aesni

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The backend that is always there: every transform through OpenSSL's EVP, one packet at a time. It
+// The backend that is always there: every transform through OpenSSL, one packet at a time. It
 // is the oracle that others are compared with, and the last resort when all others refuse.
 #include <espalier/plugin.hpp>
 
@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hmac.hpp"
 #include "library.hpp"
 #include "session.hpp"
 
@@ -84,9 +85,8 @@ std::vector<espalier_capability> capabilities(const Library& library) {
   if (library.cipher(ESPALIER_CIPHER_CHACHA20_POLY1305, 32))
     all.push_back(sdk::esp_capability(ESPALIER_CIPHER_CHACHA20_POLY1305, none, ESPALIER_KEY_ANY,
                                       icv16, kScore));
-  constexpr std::uint8_t key[32] = {};
   for (const auto& hash : kHashes) {
-    if (!library.hmac(hash.integrity, key, sizeof key)) continue;
+    if (!make_hmac(hash.integrity, {})) continue;
     for (const auto& cipher : kCiphers) {
       if (cipher.key_bytes != 0 && !library.cipher(cipher.cipher, cipher.key_bytes)) continue;
       all.push_back(sdk::esp_capability(cipher.cipher, hash.integrity, cipher.key_bits,

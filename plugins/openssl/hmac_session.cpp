@@ -8,10 +8,10 @@
 
 namespace espalier::openssl {
 
-HmacSession::HmacSession(CipherContext cipher, MacContext mac, const sdk::EspShape& shape,
-                         espalier_bytes salt) noexcept
+HmacSession::HmacSession(CipherContext cipher, std::unique_ptr<Hmac> hmac,
+                         const sdk::EspShape& shape, espalier_bytes salt) noexcept
     : cipher_(std::move(cipher)),
-      mac_(std::move(mac)),
+      hmac_(std::move(hmac)),
       shape_(shape),
       counter_mode_(salt.size != 0) {
   if (counter_mode_) std::memcpy(salt_.data(), salt.data, salt_.size());
@@ -32,13 +32,14 @@ std::uint16_t HmacSession::run(const espalier_op& op) noexcept {
 std::uint16_t HmacSession::seal(const espalier_op& op) noexcept {
   std::uint8_t* const out = sdk::target(op);
   if (!sdk::in_place(op)) std::memcpy(out, op.esp, shape_.payload_offset());
-  if (!transform(op) || !authenticate(out, op)) return ESPALIER_OP_FAILED;
+  if (!transform(op)) return ESPALIER_OP_FAILED;
+  authenticate(out, op);
   std::memcpy(out + op.icv_offset, digest_.data(), shape_.icv_bytes);
   return ESPALIER_OP_DONE;
 }
 
 std::uint16_t HmacSession::open(const espalier_op& op) noexcept {
-  if (!authenticate(op.esp, op)) return ESPALIER_OP_FAILED;
+  authenticate(op.esp, op);
   const auto offset = shape_.payload_offset();
   if (!sdk::equal_in_constant_time(digest_.data(), op.esp + op.icv_offset, shape_.icv_bytes)) {
     // Only with the NULL cipher are the bytes that came in already plaintext.
@@ -73,14 +74,11 @@ bool HmacSession::transform(const espalier_op& op) noexcept {
          static_cast<std::uint32_t>(written) == size;
 }
 
-bool HmacSession::authenticate(const std::uint8_t* packet, const espalier_op& op) noexcept {
+void HmacSession::authenticate(const std::uint8_t* packet, const espalier_op& op) noexcept {
   std::uint8_t high[4];
   sdk::store_be32(high, op.seq_hi);
-  std::size_t size = 0;
-  return EVP_MAC_init(mac_.get(), nullptr, 0, nullptr) == 1 &&
-         EVP_MAC_update(mac_.get(), packet, op.icv_offset) == 1 &&
-         (!shape_.esn || EVP_MAC_update(mac_.get(), high, sizeof high) == 1) &&
-         EVP_MAC_final(mac_.get(), digest_.data(), &size, digest_.size()) == 1;
+  const std::span rest(high, shape_.esn ? sizeof high : 0);
+  hmac_->compute({packet, op.icv_offset}, rest, digest_);
 }
 
 }  // namespace espalier::openssl

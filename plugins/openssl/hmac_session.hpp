@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "hmac.hpp"
 #include "session.hpp"
 
 namespace espalier::openssl {
@@ -10,7 +11,7 @@ namespace espalier::openssl {
 class HmacSession final : public Session {
  public:
   // No cipher context: the NULL cipher. No salt: the IV on the wire is the cipher's own.
-  HmacSession(CipherContext cipher, MacContext mac, const sdk::EspShape& shape,
+  HmacSession(CipherContext cipher, std::unique_ptr<Hmac> hmac, const sdk::EspShape& shape,
               espalier_bytes salt) noexcept;
   ~HmacSession() override;
 
@@ -20,14 +21,14 @@ class HmacSession final : public Session {
   std::uint16_t seal(const espalier_op& op) noexcept;
   std::uint16_t open(const espalier_op& op) noexcept;
   bool transform(const espalier_op& op) noexcept;
-  bool authenticate(const std::uint8_t* packet, const espalier_op& op) noexcept;
+  void authenticate(const std::uint8_t* packet, const espalier_op& op) noexcept;
 
   CipherContext cipher_;
-  MacContext mac_;
+  std::unique_ptr<Hmac> hmac_;
   sdk::EspShape shape_;
   bool counter_mode_;
   std::array<std::uint8_t, sdk::kSalt> salt_{};
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest_{};
+  std::array<std::uint8_t, Hmac::kMaxDigest> digest_{};
 };
 
 }  // namespace espalier::openssl

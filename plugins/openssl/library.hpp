@@ -18,9 +18,7 @@ struct Freed {
 
 using LibraryContext = std::unique_ptr<OSSL_LIB_CTX, Freed<OSSL_LIB_CTX_free>>;
 using CipherAlgorithm = std::unique_ptr<EVP_CIPHER, Freed<EVP_CIPHER_free>>;
-using MacAlgorithm = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
-using MacContext = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
 
 // OpenSSL as this backend uses it: a library context of its own, so that neither openssl.cnf nor
 // another user of libcrypto in the process changes what is fetched. Thread-safe.
@@ -30,10 +28,6 @@ class Library {
 
   // The cipher of abi.h with a key of that many bytes; empty when this OpenSSL does not have it.
   CipherAlgorithm cipher(std::uint16_t cipher, std::uint64_t key_bytes) const;
-
-  // An HMAC that is keyed once and restarted for each packet; empty when this OpenSSL does not have
-  // the hash.
-  MacContext hmac(std::uint16_t integrity, const std::uint8_t* key, std::uint64_t size) const;
 
  private:
   LibraryContext context_;

@@ -45,10 +45,10 @@ Result<std::unique_ptr<Session>> open_hmac(const Library& library, const espalie
     if (!cipher) return cipher.refusal();
     context = std::move(*cipher);
   }
-  auto mac = library.hmac(p.integrity, p.integrity_key.data, p.integrity_key.size);
-  if (!mac) return not_here("HMAC");
+  auto hmac = make_hmac(p.integrity, {p.integrity_key.data, p.integrity_key.size});
+  if (!hmac) return not_here("HMAC");
   return std::unique_ptr<Session>(
-      std::make_unique<HmacSession>(std::move(context), std::move(mac), shape, p.salt));
+      std::make_unique<HmacSession>(std::move(context), std::move(hmac), shape, p.salt));
 }
 
 }  // namespace

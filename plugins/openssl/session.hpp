@@ -12,10 +12,8 @@
 namespace espalier::openssl {
 
 // A keyed transform. Its contexts are made and keyed here once; a packet only changes the IV.
-// Opened and closed on the control thread, used by one queue thread at a time.
-//
-// OpenSSL 3.0 allocates nothing per packet for AEADs and ciphers. Its HMAC allocates twice per
-// packet (the digest context is duplicated at each restart), whichever EVP interface is used.
+// Opened and closed on the control thread, used by one queue thread at a time. OpenSSL 3.0
+// allocates nothing per packet for ciphers and AEADs, and Hmac nothing for what EVP would.
 class Session {
  public:
   virtual ~Session() = default;

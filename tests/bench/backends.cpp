@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nanoseconds a packet of process(), in bursts of 32, for both backends; for AES-256-GCM also of
-// the bare call of intel-ipsec-mb that the aesni backend ends in.
-//   bench_backends            AES-256-GCM at 64, 512 and 1420 bytes of payload
-//   bench_backends --scores [PATH]  every transform of aesni, and the score that follows
+// Nanoseconds a packet of process(), in bursts of 32, for both backends, at 64, 512 and 1420 bytes
+// of payload.
+//   bench_backends                  AES-256-GCM beside the bare call of intel-ipsec-mb that aesni
+//   ends
+//                                   in, then what the next two say
+//   bench_backends --scores [PATH]  every transform, and the score of aesni that follows
+//   bench_backends --sharing        32 SAs with a packet each in a burst beside one SA with 32
 //   bench_backends --sas N          AES-256-GCM over N sessions and buffers, beyond the caches
+// Lines that start with '{' are for tests/bench/run.
 // Of many short samples the first decile is taken: what the machine does beside only adds time.
 #include <intel-ipsec-mb.h>
 
@@ -29,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 template <class Body>
 double nanoseconds_a_packet(Body&& body) {
-  std::array<double, 3000> samples;
+  std::array<double, 1500> samples;
   for (double& sample : samples) {
     const auto start = Clock::now();
     body();
@@ -160,22 +164,63 @@ int gcm_table(OpenBackend& aesni, OpenBackend& openssl, std::uint32_t sessions) 
   return faster ? 0 : 1;
 }
 
+bool does(OpenBackend& backend, const Transform& transform) {
+  Random random(1);
+  std::uint64_t session = 0;
+  std::string words;
+  if (backend.try_session(random_sa(random, transform, false), ESPALIER_OUTBOUND, session, words) !=
+      ESPALIER_OK)
+    return false;
+  backend.close(session);
+  return true;
+}
+
+double both_ways(OpenBackend& backend, const Transform& transform, std::uint32_t payload,
+                 std::uint32_t sessions) {
+  double time = 0;
+  for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND})
+    time += Load(backend, transform, direction, payload, sessions).measure() / 2;
+  return time;
+}
+
 void score_table(OpenBackend& aesni, OpenBackend& openssl) {
-  std::printf("%-28s %8s %8s %8s   %s\n", "openssl / aesni at", "64", "512", "1420", "score");
-  for (const auto& transform : aesni_transforms()) {
+  std::printf("%-26s", "ns a packet, both ways");
+  for (const auto payload : kSizes) std::printf("  openssl   aesni at %-4u", payload);
+  std::printf("   score\n");
+  for (const auto& transform : all_transforms()) {
+    const bool on_aesni = does(aesni, transform);
     double product = 1;
-    std::printf("%-28s", transform.name().c_str());
+    std::printf("%-26s", transform.name().c_str());
     for (const auto payload : kSizes) {
-      double ours = 0;
-      double theirs = 0;
-      for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
-        ours += Load(aesni, transform, direction, payload, 1).measure();
-        theirs += Load(openssl, transform, direction, payload, 1).measure();
-      }
-      product *= theirs / ours;
-      std::printf(" %8.2f", theirs / ours);
+      const double theirs = both_ways(openssl, transform, payload, 1);
+      const double ours = on_aesni ? both_ways(aesni, transform, payload, 1) : 0;
+      if (on_aesni)
+        std::printf(" %8.1f %8.1f (%4.1f)", theirs, ours, theirs / ours);
+      else
+        std::printf(" %8.1f %8s       ", theirs, "-");
+      product *= on_aesni ? theirs / ours : 0;
     }
-    std::printf("   %.0f\n", 100 * std::cbrt(product));
+    std::printf("   %5.0f\n", 100 * std::cbrt(product));
+    if (on_aesni)
+      std::printf("{\"transform\": \"%s\", \"score\": %.0f}\n", transform.name().c_str(),
+                  100 * std::cbrt(product));
+  }
+}
+
+// Lanes are shared by the packets of a burst, whichever SA they belong to.
+void sharing_table(OpenBackend& aesni) {
+  std::printf("%-26s %8s %14s %14s\n", "aesni, ns a packet", "payload", "one SA of 32",
+              "32 SAs of 1");
+  for (const auto& transform : all_transforms()) {
+    const bool shown = transform.cipher == ESPALIER_CIPHER_AES_CBC && transform.key_bytes == 16;
+    if (!shown || !does(aesni, transform)) continue;
+    for (const auto payload : kSizes) {
+      const double one = both_ways(aesni, transform, payload, 1);
+      const double many = both_ways(aesni, transform, payload, kBurst);
+      std::printf("%-26s %8u %14.1f %14.1f\n", transform.name().c_str(), payload, one, many);
+      std::printf("{\"sharing\": \"%s\", \"payload\": %u, \"one_sa_ns\": %.1f, \"sas_ns\": %.1f}\n",
+                  transform.name().c_str(), payload, one, many);
+    }
   }
 }
 
@@ -186,12 +231,13 @@ int run(int argc, char** argv) {
   const auto aesni = opened(espalier_plugin_aesni, options);
   const auto openssl = opened(espalier_plugin_openssl);
   std::printf("aesni: %s; openssl: %s\n", aesni->info().description, openssl->info().description);
-  if (what == "--scores") {
-    score_table(*aesni, *openssl);
-    return 0;
-  }
   const bool many = what == "--sas" && argc > 2;
-  return gcm_table(*aesni, *openssl, many ? static_cast<std::uint32_t>(std::atoi(argv[2])) : 1);
+  int code = 0;
+  if (what.empty() || many)
+    code = gcm_table(*aesni, *openssl, many ? static_cast<std::uint32_t>(std::atoi(argv[2])) : 1);
+  if (what.empty() || what == "--scores") score_table(*aesni, *openssl);
+  if (what.empty() || what == "--sharing") sharing_table(*aesni);
+  return code;
 }
 
 }  // namespace

@@ -92,8 +92,12 @@ class Command(unittest.TestCase):
         self.assertIn(version["version"], self.call("version").stdout)
 
     def test_transforms(self):
-        names = [entry["name"] for entry in self.ask("transforms")["transforms"]]
-        self.assertIn("aes256gcm16", names)
+        entries = self.ask("transforms")["transforms"]
+        names = [entry["name"] for entry in entries]
+        self.assertEqual(len(names), 53)
+        self.assertEqual({entry["name"] for entry in entries if entry["warning"]},
+                         {name for name in names if "3des" in name or "md5" in name
+                          or "null" in name or "gmac" in name})
         for name in names:
             self.assertIn(f"\n{name} ", self.call("transforms").stdout)
 
@@ -236,6 +240,22 @@ class Command(unittest.TestCase):
                           + SITES + TUNNEL)
         self.assertIn("kernel dataplane", self.complaint("run", file))
         self.assertTrue((self.folder / "left.keys").exists())
+
+    def test_a_transform_to_be_avoided_is_told_before_anything_else(self):
+        self.call("keygen", self.config)
+        for name, words in (("3des-sha1", "3DES SHOULD NOT be used (RFC 8221)"),
+                            ("aes128-md5", "HMAC-MD5 MUST NOT be used (RFC 8221)"),
+                            ("null-sha256", "not encrypted"), ("aes256gmac", "not encrypted")):
+            tunnel = TUNNEL.replace("aes256gcm16", name)
+            file = self.write("old.toml", SITES + tunnel)
+            warning = f"15:13: warning: {name}: {words}"
+            self.assertIn(warning, self.call("check", file).stdout)
+            (finding,) = self.ask("check", file)["findings"]
+            self.assertEqual(finding["severity"], "warning")
+            self.assertIn(warning, self.call("plan", file, "--site", "left").stderr)
+            kernel = self.write("kernel.toml", SITES + tunnel
+                                + '\n[gateway]\nsite = "left"\ndataplane = "kernel"\n')
+            self.assertIn(warning, self.complaint("run", kernel))
 
     def test_without_a_gateway_its_verbs_say_so(self):
         socket = self.folder / "none.sock"

@@ -205,6 +205,17 @@ class Requests(ControlLab):
         again = {"sa": outbound | {"name": "other"}, "keys": self.KEYS | {"salt": "ffffffff"}}
         refused(json.dumps(again), "is that of outbound SA office/out to the same peer")
 
+    def test_a_transform_to_be_avoided_is_told(self):
+        old = {"sa": self.SA | {"transform": "3des-md5"},
+               "keys": {"cipher": "01" * 8 + "23" * 8 + "45" * 8, "integrity": "67" * 16}}
+        warning = "warning: 3des-md5: 3DES SHOULD NOT and HMAC-MD5 MUST NOT be used (RFC 8221)"
+        said = self.sa("add", "-", content=json.dumps(old))
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn(warning, said.stderr)
+        said = self.sa("add", "-", content=json.dumps(
+            {"sa": self.SA | {"name": "new/in", "spi": 0x1001}, "keys": self.KEYS}))
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+
     def test_every_verb_of_sa_answers_in_json(self):
         def ask(*words, content=""):
             result = self.sa(*words, "--json", content=content)
@@ -215,6 +226,9 @@ class Requests(ControlLab):
         ask("rekey", "office/in", "-",
             content=json.dumps({"sa": {"spi": 0x1001}, "keys": self.OTHER_KEYS}))
         self.assertEqual([sa["spi"] for sa in ask("list")["sas"]], [0x1001])
+        old = {"sa": self.SA | {"name": "old/in", "spi": 0x1002, "transform": "null-sha256"},
+               "keys": {"integrity": "67" * 32}}
+        self.assertIn("not encrypted", ask("add", "-", content=json.dumps(old))["warning"])
         self.assertEqual(ask("delete", "office/in"), {"deleted": "office/in"})
 
     def test_noise_on_the_socket_does_no_harm(self):

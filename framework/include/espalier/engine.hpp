@@ -42,6 +42,8 @@ struct SaStatus {
   std::uint64_t bytes = 0;   // of inner packets
   std::uint64_t errors = 0;  // dropped packets of this SA
   std::uint64_t moves = 0;   // sessions swapped
+  Endpoint peer;             // outbound: where packets go now
+  bool expired = false;      // its hard lifetime is over: it carries nothing more
 };
 
 // The part of a status that grows with the traffic.
@@ -55,12 +57,20 @@ struct SaCounters {
 
 // What workers tell the control thread.
 struct EngineEvent {
-  enum class Kind : std::uint8_t { device_lost, sequence_ended, session_closed };
+  enum class Kind : std::uint8_t {
+    device_lost,
+    session_closed,
+    sequence_ended,  // of `sa`: it carries nothing more
+    soft_lifetime,   // of `sa`: it is time to rekey
+    hard_lifetime,   // of `sa`: it carries nothing more
+    peer_moved,      // of `sa`, inbound: its peer's NAT has moved it; the SAs to it follow
+    path_mtu,        // to a peer
+  };
   Kind kind = Kind::device_lost;
-  std::string backend;  // device_lost, session_closed
-  std::string device;   // device_lost, session_closed
-  std::string words;    // device_lost: what was seen, for a person
-  std::string sa;       // sequence_ended
+  std::string backend{};  // device_lost, session_closed
+  std::string device{};   // device_lost, session_closed
+  std::string sa{};
+  std::string words{};  // what was seen, for a person
 };
 
 // The userspace ESP engine: workers that own SAs and run packets to completion. The control thread
@@ -89,6 +99,10 @@ class Engine {
   // session is closed when nothing of it is in flight.
   Result<void> move(std::string_view sa, Session session);
   Result<void> remove(std::string_view sa);
+  // For an outbound SA: a dummy packet (RFC 4303 2.6) of this many bytes, or a NAT keepalive (RFC
+  // 3948 4). One that finds no room is left away.
+  Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
+  Result<void> send_keepalive(std::string_view sa);
   // A device that was found lost by others than its workers: what it has is dropped (law 1), its
   // queues are closed when their SAs have moved away. Makes no event.
   void give_up(std::string_view backend, std::string_view device);

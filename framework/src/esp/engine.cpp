@@ -14,9 +14,12 @@ namespace {
 
 SaStatus status_of(const SaState& sa) {
   const OpenDevice& device = *sa.bound->session.device();
+  const Endpoint& peer = sa.direction == Direction::outbound
+                             ? static_cast<const OutboundSa&>(sa).told_peer
+                             : sa.spec.peer;
   return {sa.spec.name,       sa.direction,      sa.spi,           sa.worker,      device.backend(),
           device.info().name, sa.sequence.get(), sa.packets.get(), sa.bytes.get(), sa.errors.get(),
-          sa.moves.get()};
+          sa.moves.get(),     peer,              sa.told_expired};
 }
 
 }  // namespace
@@ -79,6 +82,7 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
   for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
     if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
   }
+  impl_->enter(*state);
   return {};
 }
 
@@ -107,6 +111,7 @@ Result<void> Engine::remove(std::string_view sa) {
   const bool outbound = state->direction == Direction::outbound;
   if (!outbound) impl_->inbound_spis.erase(state->spi);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
+  impl_->forget(*state);
   impl_->retire(std::move(state->bound));
   impl_->leaving.emplace(
       state, LeavingSa{std::move(impl_->sas.extract(found).value()), outbound ? workers : 1});
@@ -115,6 +120,21 @@ Result<void> Engine::remove(std::string_view sa) {
       impl_->send(i, {Command::Kind::remove, state, nullptr, nullptr});
     }
   }
+  return {};
+}
+
+Result<void> Engine::send_dummy(std::string_view sa, std::uint32_t bytes) {
+  const auto state = impl_->outbound(sa);
+  if (!state) return std::unexpected(state.error());
+  const auto worker = (*state)->worker;
+  impl_->send(worker, {.kind = Command::Kind::send_dummy, .sa = *state, .bytes = bytes});
+  return {};
+}
+
+Result<void> Engine::send_keepalive(std::string_view sa) {
+  const auto state = impl_->outbound(sa);
+  if (!state) return std::unexpected(state.error());
+  impl_->send((*state)->worker, {.kind = Command::Kind::send_keepalive, .sa = *state});
   return {};
 }
 
@@ -166,6 +186,8 @@ std::vector<EngineEvent> Engine::take_events() {
   impl_->control.clear();
   impl_->reap();
   if (!impl_->threads.empty()) impl_->watch_workers();
+  impl_->watch_lifetimes();
+  impl_->watch_paths();
   return std::exchange(impl_->events, {});
 }
 

@@ -7,6 +7,7 @@
 #include "esp/selector.hpp"
 #include "esp/sequence.hpp"
 #include "esp/slot.hpp"
+#include "esp/usage_limit.hpp"
 
 #include <espalier/device.hpp>
 
@@ -38,7 +39,9 @@ struct SaState {
         worker(owner),
         direction(sa.direction),
         esn(sa.esn),
+        transport(sa.mode == Mode::transport),
         layout(esp_layout),
+        limit(sa.lifetime),
         spec(sa) {}
   virtual ~SaState() = default;
 
@@ -46,13 +49,16 @@ struct SaState {
   const std::uint32_t worker;
   const Direction direction;
   const bool esn;
+  const bool transport;
   bool removed = false;
+  bool told_expired = false;  // the control thread's
   bool end_reported = false;  // outbound: that the sequence numbers are used up
   const EspLayout layout;
 
   Binding* binding = nullptr;
   Slot* head = nullptr;  // packets that have a number and are not retired, in order
   Slot* tail = nullptr;
+  UsageLimit limit;
 
   Counter sequence;  // outbound: last assigned; inbound: highest accepted
   Counter packets;
@@ -66,18 +72,34 @@ struct SaState {
 
 struct OutboundSa final : SaState {
   OutboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(sa, esp_layout, owner), counter(sa.esn) {}
+      : SaState(sa, esp_layout, owner),
+        counter(sa.esn),
+        kept_tos(static_cast<std::uint8_t>((sa.outer.dscp ? 0 : 0xfc) | (sa.outer.ecn ? 3 : 0))),
+        set_tos(static_cast<std::uint8_t>(sa.outer.dscp.value_or(0) << 2)),
+        dont_fragment(sa.outer.dont_fragment),
+        peer(sa.peer),
+        told_peer(sa.peer) {
+    if (transport) kept_tos = 0xff, set_tos = 0, dont_fragment = OuterHeader::DontFragment::copy;
+  }
 
   SequenceCounter counter;
+  std::uint64_t bytes_sealed = 0;      // of inner packets that have a number
+  std::uint32_t longest = kMaxPacket;  // inner packet that the path takes in one piece
+  std::uint8_t kept_tos;               // what the outer header takes of the inner one
+  std::uint8_t set_tos;                // and what it always has
+  OuterHeader::DontFragment dont_fragment;
+  Endpoint peer;       // where packets go: that of the SA, or where its NAT has moved it
+  Endpoint told_peer;  // the same, as the control thread knows it
 };
 
 struct InboundSa final : SaState {
   InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(sa, esp_layout, owner), window(sa.replay_window) {
+      : SaState(sa, esp_layout, owner), window(sa.replay_window), seen_peer(sa.peer) {
     for (const TrafficSelector& selector : sa.selectors) selectors.emplace_back(selector);
   }
 
   ReplayWindow window;
+  Endpoint seen_peer;  // of the newest authentic packet; only if the SA follows its peer
   boost::container::small_vector<SelectorMatch, 1> selectors;
 };
 

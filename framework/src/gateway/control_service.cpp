@@ -142,6 +142,15 @@ ordered_json decision_json(const Decision& decision) {
   return {{"decision", ordered_json::parse(to_json(decision))}};
 }
 
+// Where the SA went, and what to know of its transform.
+ordered_json placed_json(const Decision& decision, const SaSpec& sa) {
+  ordered_json reply = decision_json(named(decision, sa.name));
+  const TransformInfo* const info = transform_info(sa.transform);
+  const bool warn = info != nullptr && !info->warning.empty();
+  reply["warning"] = warn ? fmt::format("{}: {}", info->name, info->warning) : "";
+  return reply;
+}
+
 }  // namespace
 
 ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
@@ -191,7 +200,7 @@ Result<ControlService::Json> ControlService::add(const json& request, SaKeys key
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.add(*sa, std::move(keys));
   if (!decision) return std::unexpected(decision.error());
-  return decision_json(named(**decision, sa->name));
+  return placed_json(**decision, *sa);
 }
 
 Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys keys) {
@@ -203,7 +212,7 @@ Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys k
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.rekey(old->spec.name, *sa, std::move(keys), *grace);
   if (!decision) return std::unexpected(decision.error());
-  return decision_json(named(**decision, sa->name));
+  return placed_json(**decision, *sa);
 }
 
 Result<ControlService::Json> ControlService::remove(const json& request) {

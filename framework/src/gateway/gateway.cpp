@@ -120,6 +120,7 @@ struct Gateway::Impl {
   std::unordered_set<const SaSpec*, OnWire, OnWire> on_wire;  // those that retire, too
   bool any_homeless = false;
   std::uint64_t tried_in = 0;  // epoch of the placer in which all homeless SAs were tried
+  SaSurroundings surroundings{[](const SaSpec&) { return Result<void>(); }, [](const SaSpec&) {}};
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -137,6 +138,10 @@ Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
     : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
+
+void Gateway::surround(SaSurroundings surroundings) {
+  impl_->surroundings = std::move(surroundings);
+}
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
 // has refused the SA, too: the next one is tried.
@@ -171,12 +176,16 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
   }
   if (const auto taken = on_wire.find(&sa); taken != on_wire.end())
     return std::unexpected(spi_taken(sa, **taken));
+  if (auto brought = surroundings.bring(sa); !brought) return std::unexpected(brought.error());
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(sa, keys, std::nullopt, [&](Session session) {
     return in_public_words(engine.add(unique, std::move(session)), unique.name);
   });
-  if (!placement) return std::unexpected(placement.error());
+  if (!placement) {
+    surroundings.take(sa);
+    return std::unexpected(placement.error());
+  }
   if (once) used_keys.insert(fingerprint);
   const SaSpec* const kept = engine.spec(unique.name);
   on_wire.insert(kept);
@@ -187,7 +196,10 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
 Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
   placer.release(sa, home);
   on_wire.erase(&sa);
-  return engine.remove(std::string(sa.name));
+  const SaSpec gone = sa;
+  auto removed = engine.remove(gone.name);
+  surroundings.take(gone);
+  return removed;
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& keys) {
@@ -311,8 +323,19 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
         placer.room_freed(event.backend, event.device);
         break;
       case EngineEvent::Kind::sequence_ended:
-        done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
-                                   public_name(event.sa)));
+      case EngineEvent::Kind::hard_lifetime:
+        done.push_back(fmt::format("SA {} carries nothing more, since {}; rekey it",
+                                   public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::soft_lifetime:
+        done.push_back(
+            fmt::format("SA {} is to be rekeyed: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::peer_moved:
+        done.push_back(fmt::format("SA {}: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::path_mtu:
+        done.push_back(event.words);
         break;
     }
   }

@@ -36,6 +36,14 @@ constexpr const char* kFreshKeys =
     R"("keys":{"cipher":"f00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",)"
     R"("salt":"01020304"})";
 
+// What the fake does by itself, and something to be warned of.
+std::vector<espalier_capability> capabilities() {
+  auto all = mock::toy_capabilities();
+  all.push_back(mock::fake_capability(ESPALIER_CIPHER_NULL, ESPALIER_INTEGRITY_HMAC_SHA256,
+                                      ESPALIER_KEY_ANY, ESPALIER_ICV(16)));
+  return all;
+}
+
 // The service on a gateway with one backend, `fake`.
 class ControlServiceTest : public testing::Test {
  protected:
@@ -67,7 +75,7 @@ class ControlServiceTest : public testing::Test {
     return at == std::string::npos ? "" : text.replace(at, from.size(), to);
   }
 
-  test::SimGateway sim_{{mock::FakeBackendBuilder{}.name("fake").build()}, 1};
+  test::SimGateway sim_{{mock::FakeBackendBuilder{}.name("fake").caps(capabilities()).build()}, 1};
   Monitor monitor_{sim_.gateway(), {}};
   GatewayConfig config_ = site_config();
   ControlService service_{sim_.gateway(), monitor_, sim_.secrets(), config_};
@@ -124,6 +132,16 @@ TEST_F(ControlServiceOfManyTest, MissesNoneWhenOthersComeAndGoMeanwhile) {
   const auto reply = ask(R"({"verb":"sa.list"})");
   EXPECT_EQ(reply.at("sas").size(), std::size_t{kSas}) << "those that went had been told already";
   EXPECT_EQ(reply.at("sas").back().at("name"), name(kSas - 1));
+}
+
+TEST_F(ControlServiceTest, WarnsOfATransformThatShouldBeAvoided) {
+  EXPECT_EQ(ask(add_request()).at("warning"), "");
+  const std::string keys = R"("keys":{"integrity":")" + std::string(64, '2') + R"("})";
+  auto sa = with(with(kSa, "aes256gcm16", "null-sha256"), "office/out", "old/out");
+  sa = with(with(sa, "4096", "4097"), "10.1.0.0", "10.3.0.0");
+  const auto reply = ask(R"({"verb":"sa.add",)" + sa + "," + keys + "}");
+  ASSERT_EQ(reply.at("ok"), true) << reply;
+  EXPECT_EQ(reply.at("warning"), "null-sha256: not encrypted: NULL only authenticates");
 }
 
 TEST_F(ControlServiceTest, WipesTheRequestAndNeverRepeatsAKey) {

@@ -42,6 +42,51 @@ TEST(FindTransform, TakesWhatLibreswanWrites) {
   EXPECT_EQ(name_of("3des_cbc-hmac_md5"), "3des-md5");
   EXPECT_EQ(name_of("null_auth_aes_gmac_256"), "aes256gmac");
   EXPECT_EQ(name_of("chacha20_poly1305"), "chacha20poly1305");
+  EXPECT_EQ(name_of("aes_gcm256-null"), "aes256gcm16");
+  EXPECT_EQ(name_of("aes_gcm-256-null"), "aes256gcm16");
+  EXPECT_EQ(name_of("aes_gcm_a-128-null"), "aes128gcm8");
+  EXPECT_EQ(name_of("aes_gcm_16-192"), "aes192gcm16");
+  EXPECT_EQ(name_of("aes-128-sha1"), "aes128-sha1");
+  EXPECT_EQ(name_of("aes_192-sha2"), "aes192-sha256");
+  EXPECT_EQ(name_of("aes256-sha2_256"), "aes256-sha256");
+  EXPECT_EQ(name_of("AES_CBC_256-HMAC_SHA2_512_256"), "aes256-sha512");
+  EXPECT_EQ(name_of("aes256-sha2_384_192"), "aes256-sha384");
+  EXPECT_EQ(name_of("aes256-hmac_sha1_96"), "aes256-sha1");
+  EXPECT_EQ(name_of("aesctr128-sha1_96"), "aes128ctr-sha1");
+  EXPECT_EQ(name_of("3des-md5"), "3des-md5");
+  EXPECT_EQ(name_of("3des-hmac_md5_96"), "3des-md5");
+  EXPECT_EQ(name_of("null-sha"), "null-sha1");
+  EXPECT_EQ(name_of("aes_gmac128-null"), "aes128gmac");
+}
+
+TEST(FindTransform, AsksForAKeyLengthThatIsLeftOpen) {
+  for (const char* const name : {"aes", "aes-sha256", "aes_gcm-null", "aes_gcm_16", "aes_ctr-sha1"})
+    EXPECT_EQ(refusal_of(name).code, ErrorCode::invalid) << name;
+  EXPECT_EQ(refusal_of("aes-sha256").message,
+            "'aes-sha256' leaves the key length open, which IKE daemons fill in differently; write "
+            "aes128-sha256, aes192-sha256 or aes256-sha256");
+}
+
+TEST(FindTransform, SaysWhatOfAnIkeProposalIsNoTransform) {
+  EXPECT_EQ(
+      refusal_of("aes256-sha256-modp2048").message,
+      "'aes256-sha256-modp2048' holds 'modp2048', which is for the key exchange of IKE: write "
+      "'aes256-sha256'");
+  EXPECT_THAT(refusal_of("3des-sha1;dh22").message, HasSubstr("write '3des-sha1'"));
+  EXPECT_THAT(refusal_of("aes128gcm16-esn").message,
+              HasSubstr("write 'aes128gcm16', and esn = true beside it"));
+  EXPECT_THAT(refusal_of("aes256-sha256,aes128-sha1").message, HasSubstr("one transform"));
+  EXPECT_THAT(refusal_of("aes_gcm256-null+aes256-sha1").message, HasSubstr("one transform"));
+  EXPECT_THAT(refusal_of("aes256-sha1!").message, HasSubstr("leave it away"));
+}
+
+TEST(FindTransform, SaysWhatItDoesNotDo) {
+  EXPECT_EQ(refusal_of("aes256-sha256_96").message,
+            "'aes256-sha256_96' is refused: Espalier does not do sha256_96; 'espalier transforms' "
+            "lists what it does");
+  for (const char* const name : {"aes128ccm16", "camellia256-sha1", "aes128-aesxcbc",
+                                 "aes128-aes_cmac", "aes256-sha1_160", "3des-md5_128"})
+    EXPECT_EQ(refusal_of(name).code, ErrorCode::unsupported) << name;
 }
 
 TEST(FindTransform, RefusesSingleDesWithTheRfc) {
@@ -92,10 +137,12 @@ TEST(FindTransform, SuggestsTheNearestName) {
 
 TEST(FindTransform, RefusesWhatOnlyLooksLikeAName) {
   for (const char* const name :
-       {"", "-", "-sha1", "aes", "aes-sha256", "aes512gcm16", "aes256-", "aes256-sha256-",
-        "aes256-sha256-modp2048", "aes256gcm16 ", "aes129-sha1", "sha256"})
+       {"", "-", "-sha1", "aes512gcm16", "aes256-", "aes256-sha256-", "aes256-sha256-sha1",
+        "aes256gcm16 ", "aes129-sha1", "sha256", "aes_gcm_16256", "aes-512-sha1", "aes256256",
+        "aes__256-sha1", "-128-sha1"})
     EXPECT_EQ(refusal_of(name).code, ErrorCode::not_found) << name;
-  EXPECT_LT(refusal_of(std::string(100000, 'a')).message.size(), 300U);
+  for (const char c : {'a', ',', '-', '!'})
+    EXPECT_LT(refusal_of(std::string(100000, c)).message.size(), 300U);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST_P(Concurrency, QueuesRunWhileSessionsComeAndGo) {
   const auto backend = OpenBackend::open(*GetParam().entry, GetParam().options, reason);
   ASSERT_TRUE(backend) << reason;
   Random random(test_seed());
-  const auto transforms = aesni_transforms();
+  const auto transforms = GetParam().transforms();
   const auto pairs = [&] {
     std::vector<Pair> made;
     for (const auto& transform : transforms) {

@@ -125,14 +125,6 @@ std::vector<Transform> all_transforms() {
   return all;
 }
 
-std::vector<Transform> aesni_transforms() {
-  auto all = all_transforms();
-  std::erase_if(all, [](const Transform& t) {
-    return t.cipher == ESPALIER_CIPHER_3DES_CBC || t.integrity == ESPALIER_INTEGRITY_HMAC_MD5;
-  });
-  return all;
-}
-
 Bytes random_bytes(Random& random, std::size_t size) {
   Bytes bytes(size + 8);
   for (std::size_t i = 0; i < size; i += 8) {
@@ -300,18 +292,47 @@ std::size_t OpenBackend::secrets_held() const { return host_->secrets; }
 std::size_t OpenBackend::secrets_returned_unwiped() const { return host_->unwiped; }
 void OpenBackend::exhaust_secrets() { host_->exhausted = true; }
 
+// Left to OpenSSL: 3DES where ipsec-mb has no lanes for it, and what SSE's two lanes of SHA-512
+// make no faster.
+bool Candidate::does(const Transform& transform) const {
+  const bool des3 = transform.cipher == ESPALIER_CIPHER_3DES_CBC;
+  const bool sha512 = transform.integrity == ESPALIER_INTEGRITY_HMAC_SHA384 ||
+                      transform.integrity == ESPALIER_INTEGRITY_HMAC_SHA512;
+  switch (reach) {
+    case Reach::avx2:
+      return !des3;
+    case Reach::sse:
+      return !des3 && !(sha512 && transform.cipher != ESPALIER_CIPHER_AES_CBC);
+    default:
+      return true;
+  }
+}
+
+std::vector<Transform> Candidate::transforms() const {
+  auto all = all_transforms();
+  std::erase_if(all, [this](const Transform& t) { return !does(t); });
+  return all;
+}
+
 std::vector<Candidate> candidates() {
+  const auto reach_of = [](const OpenBackend& aesni) {
+    const std::string_view path = aesni.info().description;
+    return path.contains("AVX-512") ? Candidate::Reach::avx512
+           : path.contains("AVX2")  ? Candidate::Reach::avx2
+                                    : Candidate::Reach::sse;
+  };
   std::vector<Candidate> all = {{"openssl", &espalier_plugin_openssl, "{}"}};
   std::string reason;
   const auto by_itself = OpenBackend::open(espalier_plugin_aesni, "{}", reason);
   if (!by_itself) return all;
-  all.push_back({"aesni", &espalier_plugin_aesni, "{}"});
+  all.push_back({"aesni", &espalier_plugin_aesni, "{}", reach_of(*by_itself)});
   for (const std::string path : {"sse", "avx2", "avx512"}) {
     const auto options = R"({"path": ")" + path + R"("})";
     const auto forced = OpenBackend::open(espalier_plugin_aesni, options, reason);
     const bool another =
         forced && std::string_view(forced->info().description) != by_itself->info().description;
-    if (another) all.push_back({"aesni_" + path, &espalier_plugin_aesni, options});
+    if (another)
+      all.push_back({"aesni_" + path, &espalier_plugin_aesni, options, reach_of(*forced)});
   }
   return all;
 }

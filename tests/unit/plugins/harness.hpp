@@ -47,8 +47,7 @@ struct Transform {
   std::string name() const;  // "AesCbc256HmacSha384"
 };
 
-std::vector<Transform> all_transforms();    // of the openssl backend
-std::vector<Transform> aesni_transforms();  // the part that the aesni backend does
+std::vector<Transform> all_transforms();
 
 using Random = std::mt19937_64;
 Bytes random_bytes(Random& random, std::size_t size);
@@ -102,6 +101,11 @@ struct Candidate {
   std::string name;  // "openssl", "aesni", "aesni_sse", ...
   const espalier_plugin_entry* entry;
   std::string options;
+  enum class Reach : std::uint8_t { all, avx512, avx2, sse } reach = Reach::all;
+
+  bool is_openssl() const { return name == "openssl"; }
+  bool does(const Transform& transform) const;  // must, or else must refuse
+  std::vector<Transform> transforms() const;    // that it does
 
   friend void PrintTo(const Candidate& c, std::ostream* out) { *out << c.name; }
 };
