@@ -167,8 +167,9 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
   remove_sas(without_new_sas(*plan, *keyed), running.gateway);
   free_spis(*plan, *keyed, running.gateway);
   // What is replaced may keep its room for a while; a tunnel that is new needs its own at once.
-  std::ranges::stable_partition(*keyed, [&](const KeyedSa& sa) {
-    return std::ranges::binary_search(plan->added, tunnel_of(sa.spec));
+  std::ranges::sort(*keyed, {}, [&](const KeyedSa& sa) {
+    const bool added = std::ranges::binary_search(plan->added, tunnel_of(sa.spec));
+    return std::pair(!added, std::string_view(sa.spec.name));
   });
   const auto refused = add_sas(std::move(*keyed), running);
   running.reach.settle(networks);
