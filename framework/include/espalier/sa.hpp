@@ -2,6 +2,7 @@
 #pragma once
 
 #include <espalier/address.hpp>
+#include <espalier/rare.hpp>
 #include <espalier/transform.hpp>
 
 #include <cstdint>
@@ -71,7 +72,7 @@ struct SaSpec {
   std::string interface;               // network interface towards the peer, or ""
   bool follow_peer = false;            // UDP only: where authentic packets come from, ours go
   OuterHeader outer{};
-  Lifetime lifetime{};
+  Rare<Lifetime> lifetime{};
   std::vector<TrafficSelector> selectors;
 
   Family family() const noexcept { return peer.address.family; }

@@ -177,8 +177,8 @@ Result<void> read_outer(const json& value, OuterHeader& out) {
   return read_object(value, "outer header", readers);
 }
 
-Result<void> read_lifetime(const json& value, Lifetime& out) {
-  out = {};
+Result<void> read_lifetime(const json& value, Rare<Lifetime>& into) {
+  Lifetime out;
   std::map<std::string_view, Reader> readers;
   const auto number = [&readers](const char* member, auto& limit) {
     readers[member] = [member, &limit](const json& v) { return read_number(v, member, limit); };
@@ -189,7 +189,9 @@ Result<void> read_lifetime(const json& value, Lifetime& out) {
   number("hard_packets", out.hard_packets);
   number("soft_seconds", out.soft_seconds);
   number("hard_seconds", out.hard_seconds);
-  return read_object(value, "lifetime", readers);
+  auto read = read_object(value, "lifetime", readers);
+  into = out;
+  return read;
 }
 
 Result<void> read_transform(const json& value, Transform& out) {

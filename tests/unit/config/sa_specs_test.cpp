@@ -124,7 +124,7 @@ TEST_F(SaSpecs, OuterHeaderLifetimeAndNatReachBothSas) {
   ASSERT_EQ(sas.size(), 2U);
   for (const SaSpec& sa : sas) {
     EXPECT_EQ(sa.outer, (OuterHeader{46, false, OuterHeader::DontFragment::clear}));
-    EXPECT_EQ(sa.lifetime, (Lifetime{1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(*sa.lifetime, (Lifetime{1, 2, 3, 4, 5, 6}));
     EXPECT_TRUE(sa.follow_peer);
   }
   EXPECT_TRUE(valid_with_spi(sas));
