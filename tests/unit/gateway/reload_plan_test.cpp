@@ -172,6 +172,7 @@ TEST_F(ReloadPlanOf, WhatOnlyARestartCanApplyIsNamed) {
            {changed("site = \"left\"", "site = \"right\""), "which site"},
            {gateway("dataplane = \"kernel\""), "the dataplane"},
            {gateway("workers = 3"), "number of workers"},
+           {gateway("offloads = false"), "the offloads"},
            {gateway("control_socket = \"/run/other.sock\""), "the control socket"},
            {changed("192.0.2.1", "192.0.2.7"), "outer address or port"},
            {changed("esp0", "esp1"), "the name of the TUN device"},
