@@ -70,8 +70,8 @@ struct SaSpec {
   std::string traffic_class;           // free text that rules match on, or ""
   std::string interface;               // network interface towards the peer, or ""
   bool follow_peer = false;            // UDP only: where authentic packets come from, ours go
-  OuterHeader outer;
-  Lifetime lifetime;
+  OuterHeader outer{};
+  Lifetime lifetime{};
   std::vector<TrafficSelector> selectors;
 
   Family family() const noexcept { return peer.address.family; }
