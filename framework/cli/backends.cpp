@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <utility>
 
 extern "C" const espalier_plugin_entry espalier_plugin_openssl;
@@ -52,6 +53,25 @@ Result<std::unique_ptr<Registry>> load_backends(
                                               own == options.options.end() ? "{}" : own->second);
   if (!added && added.error().code != ErrorCode::conflict) return std::unexpected(added.error());
   return registry;
+}
+
+std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
+                                         const std::vector<BackendInfo>& backends) {
+  std::vector<std::string_view> known;
+  for (const BackendInfo& backend : backends) known.push_back(backend.name);
+  return espalier::unknown_backends(config, known);
+}
+
+bool tell_misspelt_backends(const GatewayConfig& config, const std::vector<BackendInfo>& backends,
+                            Severity severity) {
+  bool any = false;
+  for (Diagnostic& finding : unknown_backends(config, backends)) {
+    if (finding.severity != Severity::error) continue;
+    any = true;
+    finding.severity = severity;
+    fmt::print(stderr, "{}\n", to_string(finding));
+  }
+  return any;
 }
 
 }  // namespace espalier::cli

@@ -17,9 +17,13 @@ std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretP
                                            const Console& console) {
   ConfigReading reading = read_config(options.file, secrets, options.overrides);
   for (const Diagnostic& finding : reading.findings) fmt::print(stderr, "{}\n", to_string(finding));
-  if (!reading.config)
-    console.tell(fmt::format("'{}' is not a usable configuration.", options.file.native()));
+  if (!reading.config) unusable(options, console);
   return std::move(reading.config);
+}
+
+int unusable(const ConfigOptions& options, const Console& console) {
+  console.tell(fmt::format("'{}' is not a usable configuration.", options.file.native()));
+  return kUsage;
 }
 
 nlohmann::ordered_json findings_json(const std::vector<Diagnostic>& findings) {

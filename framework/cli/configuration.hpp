@@ -30,6 +30,9 @@ void add_config_options(CLI::App& verb, ConfigOptions& options);
 std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretPool& secrets,
                                            const Console& console);
 
+// Says that the file is of no use, for the reasons that were told.
+int unusable(const ConfigOptions& options, const Console& console);
+
 nlohmann::ordered_json findings_json(const std::vector<Diagnostic>& findings);
 
 }  // namespace espalier::cli

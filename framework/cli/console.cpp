@@ -35,4 +35,9 @@ int Console::fail(const Error& error) const {
   return kFailed;
 }
 
+int Console::refuse(const Error& error) const {
+  tell(error.message);
+  return kUsage;
+}
+
 }  // namespace espalier::cli

@@ -29,6 +29,8 @@ class Console {
   void tell(std::string_view sentence) const;
   // Tells the error and gives the exit code for it.
   int fail(const Error& error) const;
+  // The same where the fault is in what was given: an argument, or a file that one names.
+  int refuse(const Error& error) const;
 
  private:
   TextStyle style_;

@@ -20,7 +20,7 @@ struct Options {
 
 int explain(const Options& options, const Console& console) {
   const auto socket = gateway_socket(options.socket);
-  if (!socket) return console.fail(socket.error());
+  if (!socket) return no_gateway_socket(socket.error(), console);
   const auto reply =
       ask_gateway(*socket, nlohmann::json{{"verb", "explain"}, {"name", options.sa}});
   if (!reply) return console.fail(reply.error());

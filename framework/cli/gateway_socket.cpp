@@ -42,4 +42,8 @@ Result<fs::path> gateway_socket(const fs::path& given) {
               fmt::format("Several gateways run here; name one with --socket:{}", names));
 }
 
+int no_gateway_socket(const Error& error, const Console& console) {
+  return error.code == ErrorCode::invalid ? console.refuse(error) : console.fail(error);
+}
+
 }  // namespace espalier::cli

@@ -33,8 +33,6 @@ int keygen(const Options& options, const Console& console) {
   } else {
     for (const auto& file : *files) console.print(file.native() + '\n');
   }
-  if (files->empty())
-    console.tell("No tunnel of this configuration takes its keys from a one-time key file.");
   return kDone;
 }
 

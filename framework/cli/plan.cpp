@@ -54,13 +54,13 @@ int plan(const Options& options, const Console& console) {
   const auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
   const auto specs = sa_specs(*config, "");
-  if (!specs) {
-    console.tell(specs.error().message);
-    return kUsage;
-  }
-  auto inventory = options.inventory.empty() ? this_machine(*config, **secrets, console)
-                                             : saved_inventory(options.inventory);
-  if (!inventory) return console.fail(inventory.error());
+  if (!specs) return console.refuse(specs.error());
+  const bool saved = !options.inventory.empty();
+  auto inventory =
+      saved ? saved_inventory(options.inventory) : this_machine(*config, **secrets, console);
+  if (!inventory)
+    return saved ? console.refuse(inventory.error()) : console.fail(inventory.error());
+  tell_misspelt_backends(*config, inventory->backends, Severity::warning);
   inventory->dataplane = config->dataplane;
   const auto planned = plan_sas(*specs, std::move(*inventory), config->policy);
 

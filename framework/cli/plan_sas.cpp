@@ -21,6 +21,23 @@ void count_in(Inventory& inventory, const Candidate& chosen, Direction direction
 
 }  // namespace
 
+void count_out(Inventory& inventory, const Home& home, Direction direction) {
+  for (BackendLoad& load : inventory.load)
+    if (load.backend == home.backend && load.sas > 0) --load.sas;
+  for (BackendInfo& backend : inventory.backends)
+    for (Device& device : backend.devices) {
+      if (backend.name != home.backend || device.name != home.device) continue;
+      for (CapacityPool& pool : device.pools)
+        if (pool.kind == PoolKind::sas && (pool.directions & std::uint32_t(direction)) != 0 &&
+            pool.used > 0)
+          --pool.used;
+    }
+  std::erase_if(inventory.refusals, [&](const Refusal& refusal) {
+    return refusal.code == ErrorCode::capacity && refusal.backend == home.backend &&
+           refusal.device == home.device;
+  });
+}
+
 std::vector<PlannedSa> plan_sas(const std::vector<SaSpec>& sas, Inventory inventory,
                                 const Policy& policy) {
   std::vector<PlannedSa> planned;

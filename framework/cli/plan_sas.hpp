@@ -3,6 +3,8 @@
 
 #include "observe/render.hpp"
 
+#include <espalier/placer.hpp>
+
 #include <vector>
 
 namespace espalier::cli {
@@ -11,5 +13,8 @@ namespace espalier::cli {
 // against the capacity pools and limits for those behind it. Pure.
 std::vector<PlannedSa> plan_sas(const std::vector<SaSpec>& sas, Inventory inventory,
                                 const Policy& policy);
+
+// The other way round: an SA leaves its device, which may be asked again if it was full.
+void count_out(Inventory& inventory, const Home& home, Direction direction);
 
 }  // namespace espalier::cli

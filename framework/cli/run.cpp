@@ -10,6 +10,8 @@
 #include "verbs.hpp"
 
 #include "gateway/control_service.hpp"
+#include "gateway/reach.hpp"
+#include "gateway/site_view.hpp"
 #include "observe/render.hpp"
 
 #include <espalier/abi.h>
@@ -56,11 +58,13 @@ class Run {
   // Gives the configuration as it is now, or nothing, having said why.
   using Read = std::function<std::optional<GatewayConfig>()>;
 
-  Run(GatewayConfig config, Read read, SecretPool& secrets, Log log)
+  Run(GatewayConfig config, Read read, SecretPool& secrets, std::unique_ptr<Registry> registry,
+      Log log)
       : config_(std::move(config)),
         read_(std::move(read)),
         secrets_(secrets),
-        log_(std::move(log)) {}
+        log_(std::move(log)),
+        registry_(std::move(registry)) {}
 
   // Everything up to the first packet. What can fail without harm comes before keys are claimed.
   Result<void> start();
@@ -71,10 +75,12 @@ class Run {
   void print_end(const Console& console, bool json);
 
  private:
-  Result<void> prepare_backends();
+  void prepare_backends();
   Result<void> add_sas(const std::vector<SaSpec>& specs);
   void start_control(ControlSocket socket);
   void follow_configuration();
+  void look_after_rules();
+  void leave_rules();
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
@@ -85,6 +91,7 @@ class Run {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Placer> placer_;
   Network network_;
+  std::unique_ptr<Reach> reach_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Monitor> monitor_;
@@ -92,35 +99,37 @@ class Run {
   std::unique_ptr<ControlServer> server_;
 };
 
-Result<void> Run::prepare_backends() {
-  auto registry = load_backends(backend_options(config_), secrets_, log_);
-  if (!registry) return std::unexpected(registry.error());
-  registry_ = std::move(*registry);
+void Run::prepare_backends() {
   for (const BackendInfo& backend : registry_->backends())
     if (!backend.rejected.empty())
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   placer_ = std::make_unique<Placer>(*registry_, config_.policy);
-  return {};
 }
 
 Result<void> Run::start() {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
-  if (auto prepared = prepare_backends(); !prepared) return prepared;
+  prepare_backends();
   if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
-  auto network = open_network(config_);
+  auto network = open_network(config_, log_);
   if (!network) return std::unexpected(network.error());
   network_ = std::move(*network);
+  reach_ =
+      std::make_unique<Reach>(*network_.setup, network_.rules.get(), protected_networks(config_));
   auto engine = Engine::create({}, std::move(network_.ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);
+  gateway_->surround({[this](const SaSpec& sa) { return reach_->add(sa); },
+                      [this](const SaSpec& sa) { reach_->remove(sa); }});
   monitor_ = std::make_unique<Monitor>(*gateway_, network_.counters);
   if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
   if (auto added = add_sas(*specs); !added) return added;
+  if (network_.rules)
+    if (auto closed = network_.rules->commit(); !closed) return closed;
   start_control(std::move(*socket));
   return {};
 }
@@ -138,10 +147,7 @@ Result<void> Run::add_sas(const std::vector<SaSpec>& specs) {
 }
 
 void Run::start_control(ControlSocket socket) {
-  service_ = std::make_unique<ControlService>(
-      *gateway_, *monitor_, secrets_,
-      ControlService::Identity{config_.site, config_.file.native(), config_.dataplane,
-                               config_.workers});
+  service_ = std::make_unique<ControlService>(*gateway_, *monitor_, secrets_, config_);
   server_ = std::make_unique<ControlServer>(
       loop_, std::move(socket), [this](std::span<char> line) { return service_->answer(line); },
       [this] { loop_.stop(); });
@@ -150,13 +156,39 @@ void Run::start_control(ControlSocket socket) {
 // On SIGHUP.
 void Run::follow_configuration() {
   auto wanted = read_();
-  const auto done = wanted ? reload({config_, *gateway_, *placer_, *network_.setup, secrets_, log_},
-                                    std::move(*wanted))
-                           : fail(ErrorCode::invalid, "The configuration has errors.");
+  if (wanted && tell_misspelt_backends(*wanted, registry_->backends(), Severity::error))
+    wanted.reset();
+  const auto done =
+      wanted ? reload({config_, *gateway_, *placer_, *reach_, secrets_, log_}, std::move(*wanted))
+             : fail(ErrorCode::invalid, "The configuration has errors.");
   if (!done)
     log_(ESPALIER_LOG_ERROR,
          fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
                      done.error().message));
+}
+
+// A reload of the machine's own rules ("flush ruleset") takes those of a gateway away with them.
+void Run::look_after_rules() {
+  if (!network_.rules) return;
+  const auto restored = network_.rules->restore();
+  if (!restored)
+    log_(ESPALIER_LOG_ERROR,
+         fmt::format("The rules against packets in the clear were taken away: {}",
+                     restored.error().message));
+  else if (*restored)
+    log_(ESPALIER_LOG_WARNING,
+         fmt::format("Somebody removed the nftables table inet {}; it is there again.",
+                     io::table_of(config_.site)));
+}
+
+// At a clean end.
+void Run::leave_rules() {
+  if (!network_.rules || config_.on_stop == OnStop::open) return;
+  network_.rules->keep();
+  log_(ESPALIER_LOG_INFO,
+       fmt::format("The networks of the peers stay closed until the next run; 'nft delete table "
+                   "inet {}' opens them.",
+                   io::table_of(config_.site)));
 }
 
 Result<void> Run::serve() {
@@ -164,16 +196,19 @@ Result<void> Run::serve() {
   signals_.on_stop([&] { loop.stop(); });
   engine_->start();
   log_(ESPALIER_LOG_INFO,
-       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site,
-                   gateway_->list().size(), config_.control_socket.native()));
+       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
+                   config_.control_socket.native()));
+  loop.each_second([this] { look_after_rules(); });
   signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
   signals_.on_reload({});
   auto stopped = engine_->stop();
+  leave_rules();
   signals_.on_stop({});
   return stopped;
 }
 
+// The rules against packets in the clear stay, as after any unclean end.
 void Run::leave_at_once() {
   server_.reset();
   network_.setup.reset();
@@ -201,12 +236,17 @@ int run(const Options& options, const Console& console) {
   if (!secrets) return console.fail(secrets.error());
   auto config = configuration(options.config, **secrets, console);
   if (!config) return kUsage;
+  if (const auto specs = sa_specs(*config, ""); !specs) return console.refuse(specs.error());
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
   const Log log = make_log();
   if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
+  auto registry = load_backends(backend_options(*config), **secrets, log);
+  if (!registry) return console.fail(registry.error());
+  if (tell_misspelt_backends(*config, (*registry)->backends(), Severity::error))
+    return unusable(options.config, console);
   Run gateway(
       std::move(*config), [&] { return configuration(options.config, **secrets, console); },
-      **secrets, log);
+      **secrets, std::move(*registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   const auto stopped = gateway.serve();
   gateway.print_end(console, options.json);

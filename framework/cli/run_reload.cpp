@@ -2,6 +2,7 @@
 #include "run_reload.hpp"
 
 #include "gateway/reload_plan.hpp"
+#include "gateway/site_view.hpp"
 #include "run_keys.hpp"
 #include "run_places.hpp"
 
@@ -10,6 +11,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,6 +20,9 @@
 
 namespace espalier::cli {
 namespace {
+
+using namespace std::chrono_literals;
+constexpr std::chrono::seconds kGrace = 5s;
 
 std::string_view tunnel_of(const SaSpec& sa) {
   return std::string_view(sa.name).substr(0, sa.name.rfind('/'));
@@ -33,26 +39,70 @@ Result<std::vector<SaSpec>> new_specs(const GatewayConfig& wanted, const ReloadP
   return specs;
 }
 
-void delete_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (const IpPrefix& route : networks) network.delete_route(route);
-}
-
-Result<void> add_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (auto route = networks.begin(); route != networks.end(); ++route) {
-    auto added = network.add_route(*route);
-    if (added) continue;
-    delete_routes({networks.begin(), route}, network);
-    return added;
-  }
-  return {};
-}
-
 // SAs that came over the control socket have any name, and are their bringer's to delete; they may
 // also have been deleted over it.
-void remove_sas(const std::vector<std::string>& tunnels, Gateway& gateway) {
+std::vector<std::string> sas_of(const std::vector<std::string>& tunnels) {
+  std::vector<std::string> names;
   for (const std::string& tunnel : tunnels)
     for (const std::string_view end : {"/out", "/in"})
-      static_cast<void>(gateway.remove(fmt::format("{}{}", tunnel, end)));
+      names.push_back(fmt::format("{}{}", tunnel, end));
+  return names;
+}
+
+void remove_sas(const std::vector<std::string>& tunnels, Gateway& gateway) {
+  for (const std::string& name : sas_of(tunnels)) static_cast<void>(gateway.remove(name));
+}
+
+// The SAs that the reload takes away, or replaces.
+std::vector<GatewaySa> leaving(const ReloadPlan& plan, const Gateway& gateway) {
+  std::vector<GatewaySa> sas;
+  for (const auto* tunnels : {&plan.gone, &plan.changed})
+    for (const std::string& name : sas_of(*tunnels))
+      if (auto sa = gateway.find(name)) sas.push_back(std::move(*sa));
+  return sas;
+}
+
+// Two tunnels may change SPIs with each other: what holds one that another wants goes first.
+void free_spis(const ReloadPlan& plan, const std::vector<KeyedSa>& wanted, Gateway& gateway) {
+  std::map<std::pair<std::uint32_t, Direction>, std::string_view> by_spi;
+  for (const KeyedSa& sa : wanted)
+    by_spi.emplace(std::pair(sa.spec.spi, sa.spec.direction), sa.spec.name);
+  for (const std::string& name : sas_of(plan.changed)) {
+    const auto old = gateway.find(name);
+    if (!old) continue;
+    const auto other = by_spi.find({old->spec.spi, old->spec.direction});
+    if (other != by_spi.end() && other->second != name) static_cast<void>(gateway.remove(name));
+  }
+}
+
+// Changed tunnels whose SAs come over the socket from now on.
+std::vector<std::string> without_new_sas(const ReloadPlan& plan,
+                                         const std::vector<KeyedSa>& wanted) {
+  std::vector<std::string> tunnels;
+  for (const std::string& tunnel : plan.changed)
+    if (std::ranges::none_of(wanted,
+                             [&](const KeyedSa& sa) { return tunnel_of(sa.spec) == tunnel; }))
+      tunnels.push_back(tunnel);
+  return tunnels;
+}
+
+bool has_only_another_spi(SaSpec a, const SaSpec& b) {
+  a.spi = b.spi;
+  return a == b;
+}
+
+// Puts the SA in the place of the one of its name, if there is one: where there is room for both
+// the new one comes first, so that no packet finds none. Where only the keys are new, a peer that
+// has not followed yet is heard for a while.
+Result<void> replace(KeyedSa& sa, Gateway& gateway) {
+  if (const auto old = gateway.find(sa.spec.name)) {
+    const auto grace = has_only_another_spi(old->spec, sa.spec) ? kGrace : 0s;
+    if (gateway.rekey(sa.spec.name, sa.spec, std::move(sa.keys), grace)) return {};
+    static_cast<void>(gateway.remove(sa.spec.name));
+  }
+  auto added = gateway.add(sa.spec, std::move(sa.keys));
+  if (!added) return std::unexpected(std::move(added.error()));
+  return {};
 }
 
 // The tunnels of which an SA was refused; none of their SAs is left.
@@ -61,7 +111,7 @@ std::set<std::string, std::less<>> add_sas(std::vector<KeyedSa> sas, const Runni
   for (KeyedSa& sa : sas) {
     const std::string tunnel(tunnel_of(sa.spec));
     if (refused.contains(tunnel)) continue;
-    if (auto added = running.gateway.add(sa.spec, std::move(sa.keys)); !added) {
+    if (auto added = replace(sa, running.gateway); !added) {
       running.log(ESPALIER_LOG_ERROR, fmt::format("Tunnel '{}' carries nothing until a reload with "
                                                   "new keys: {}",
                                                   tunnel, added.error().message));
@@ -85,7 +135,7 @@ void tell(const ReloadPlan& plan, const Running& running) {
       fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.",
                   running.config.file.native(), plan.added.size(), plan.changed.size(),
                   plan.gone.size(), plan.policy_changed ? "changed" : "unchanged",
-                  running.gateway.list().size()));
+                  running.gateway.size()));
   for (const std::string& tunnel : tunnels_by_socket(running.config))
     if (std::ranges::binary_search(plan.added, tunnel) ||
         std::ranges::binary_search(plan.changed, tunnel))
@@ -100,19 +150,29 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
   if (!plan) return std::unexpected(plan.error());
   const auto specs = new_specs(wanted, *plan);
   if (!specs) return std::unexpected(specs.error());
-  if (auto places = check_places(*specs, running.placer, wanted.policy); !places) return places;
-  if (auto routed = add_routes(plan->networks_added, running.network); !routed) return routed;
+  if (auto places =
+          check_places(*specs, running.placer, wanted.policy, leaving(*plan, running.gateway));
+      !places)
+    return places;
+  const auto networks = protected_networks(wanted);
+  if (auto reached = running.reach.widen(networks); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    delete_routes(plan->networks_added, running.network);
+    running.reach.settle(protected_networks(running.config));
     return std::unexpected(keyed.error());
   }
 
   running.placer.set_policy(wanted.policy);
   remove_sas(plan->gone, running.gateway);
-  remove_sas(plan->changed, running.gateway);
+  remove_sas(without_new_sas(*plan, *keyed), running.gateway);
+  free_spis(*plan, *keyed, running.gateway);
+  // What is replaced may keep its room for a while; a tunnel that is new needs its own at once.
+  std::ranges::sort(*keyed, {}, [&](const KeyedSa& sa) {
+    const bool added = std::ranges::binary_search(plan->added, tunnel_of(sa.spec));
+    return std::pair(!added, std::string_view(sa.spec.name));
+  });
   const auto refused = add_sas(std::move(*keyed), running);
-  delete_routes(plan->networks_gone, running.network);
+  running.reach.settle(networks);
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);

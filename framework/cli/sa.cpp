@@ -38,9 +38,9 @@ std::string placed(const ordered_json& decision) {
 // Sends the SA and keys of the file, with what else the verb takes, and prints where it went.
 int place(const Options& options, const json& head, const Console& console) {
   const auto socket = gateway_socket(options.socket);
-  if (!socket) return console.fail(socket.error());
+  if (!socket) return no_gateway_socket(socket.error(), console);
   const auto request = SaRequest::read(options.file, head);
-  if (!request) return console.fail(request.error());
+  if (!request) return console.refuse(request.error());
   const auto reply = ask_gateway(*socket, request->line());
   if (!reply) return console.fail(reply.error());
   const std::string warning = reply->value("warning", "");
@@ -54,7 +54,7 @@ int place(const Options& options, const json& head, const Console& console) {
 
 int ask(const Options& options, const json& request, const Console& console) {
   const auto socket = gateway_socket(options.socket);
-  if (!socket) return console.fail(socket.error());
+  if (!socket) return no_gateway_socket(socket.error(), console);
   const auto reply = ask_gateway(*socket, request);
   if (!reply) return console.fail(reply.error());
   if (!reply->contains("sas")) {

@@ -17,29 +17,36 @@ namespace {
 
 struct Options {
   std::filesystem::path socket;
+  bool drops = false;
   bool json = false;
 };
+
+std::string render_dropped(const nlohmann::ordered_json& status, const TextStyle& style) {
+  auto dropped = status.at("drops");
+  for (const auto& [name, count] : status.at("wire").items()) dropped["wire: " + name] = count;
+  return render_drops(dropped, style);
+}
 
 std::string render(const nlohmann::ordered_json& status, const TextStyle& style) {
   std::vector<SaReport> reports;
   for (const auto& sa : status.at("sas")) reports.push_back(sa_report_from_json(sa));
-  auto dropped = status.at("drops");
-  for (const auto& [name, count] : status.at("wire").items()) dropped["wire: " + name] = count;
   return fmt::format("Site {} of {}: pid {}, {} dataplane, {} workers, up {} s\n\n{}\n{}",
                      status.at("site").get<std::string>(), status.at("config").get<std::string>(),
                      status.at("pid").get<int>(), status.at("dataplane").get<std::string>(),
                      status.at("workers").get<int>(), status.at("uptime_seconds").get<long>(),
-                     render_sas(reports, style), render_drops(dropped, style));
+                     render_sas(reports, style), render_dropped(status, style));
 }
 
 int status(const Options& options, const Console& console) {
   const auto socket = gateway_socket(options.socket);
-  if (!socket) return console.fail(socket.error());
-  auto reply = ask_gateway(*socket, nlohmann::json{{"verb", "status"}});
+  if (!socket) return no_gateway_socket(socket.error(), console);
+  auto reply = ask_gateway(*socket, nlohmann::json{{"verb", options.drops ? "drops" : "status"}});
   if (!reply) return console.fail(reply.error());
   reply->erase("ok");
   if (options.json)
     console.print_json(*reply);
+  else if (options.drops)
+    console.print(render_dropped(*reply, console.style()));
   else
     console.print(render(*reply, console.style()));
   return kDone;
@@ -51,6 +58,7 @@ void add_status(CLI::App& app, const Console& console, int& exit_code) {
   auto* verb = app.add_subcommand("status", "Show a running gateway: its SAs, and what it dropped");
   const auto options = std::make_shared<Options>();
   add_socket_option(*verb, options->socket);
+  verb->add_flag("--drops", options->drops, "Only what was dropped: quick where SAs are many");
   verb->add_flag("--json", options->json, "As JSON");
   verb->footer(
       "Examples:\n  espalier status\n  espalier status --json --socket /run/espalier/a.sock");

@@ -18,8 +18,10 @@ void add_plan(CLI::App& app, const Console& console, int& exit_code);
 void add_probe(CLI::App& app, const Console& console, int& exit_code);
 void add_keygen(CLI::App& app, const Console& console, int& exit_code);
 void add_sa(CLI::App& app, const Console& console, int& exit_code);
+void add_esp(CLI::App& app, const Console& console, int& exit_code);
 void add_status(CLI::App& app, const Console& console, int& exit_code);
 void add_explain(CLI::App& app, const Console& console, int& exit_code);
+void add_stop(CLI::App& app, const Console& console, int& exit_code);
 void add_transforms(CLI::App& app, const Console& console, int& exit_code);
 void add_version(CLI::App& app, const Console& console, int& exit_code);
 

@@ -16,7 +16,7 @@ import output  # noqa: E402
 from gateway import Espalier  # noqa: E402
 
 DONE, FAILED, USAGE = 0, 1, 2
-VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "transforms",
+VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "stop", "transforms",
          "version")
 # Members of the inventory that the schema leaves to inventory_from_json().
 PROBE_IS_OPEN = {"comment", "vendor", "version", "description", "id", "asynchronous", "needs_dma",
@@ -175,11 +175,51 @@ class Command(unittest.TestCase):
         self.assertIn("capacity.sas", [c["reason"] for c in second["candidates"]])
         self.assertIn("No backend is left for 1 of 2 SAs", result.stderr)
 
-    def test_plan_refuses_an_inventory_that_is_none(self):
-        for text in ("", "{}", "not json"):
-            file = self.write("inventory.json", text)
-            self.assertIn("inventory.json", self.complaint("plan", self.config, "--site", "left",
-                                                           "--inventory", file))
+    def test_exit_codes_say_whose_fault_it_is(self):
+        """2: what was given is at fault, before anything was tried; 1: what was asked failed."""
+        bad, none = self.write("bad.toml", "[gatway]\n"), self.folder / "none"
+        empty, text = self.write("empty", ""), self.write("text", "not json")
+        misspelt = self.write("misspelt.toml", SITES + TUNNEL + '[policy]\nbackends = ["aesnii"]\n')
+        here, socket = ("--site", "left"), ("--socket", none)
+        for code, *words in (
+                (USAGE, "check", bad), (USAGE, "check", none), (USAGE, "check", self.config, "--site", "x"),
+                (USAGE, "plan", bad, *here), (USAGE, "plan", none, *here), (USAGE, "plan", self.config),
+                (USAGE, "plan", self.config, "--site", "x"),
+                (USAGE, "plan", self.config, *here, "--inventory", none),
+                (USAGE, "plan", self.config, *here, "--inventory", empty),
+                (USAGE, "plan", self.config, *here, "--inventory", text),
+                (USAGE, "run", bad, *here), (USAGE, "run", none, *here), (USAGE, "run", self.config),
+                (USAGE, "run", self.config, "--site", "x"), (USAGE, "run", misspelt, *here),
+                (FAILED, "run", self.config, *here, "--keys", none),
+                (USAGE, "keygen", bad), (USAGE, "keygen", none),
+                (FAILED, "keygen", self.config, "--out", empty / "keys"),
+                (USAGE, "probe", "--config", bad), (FAILED, "probe", "--plugins", none),
+                (FAILED, "probe", "--save", none / "inventory.json"),
+                (USAGE, "sa", "add", none, *socket), (USAGE, "sa", "add", text, *socket),
+                (USAGE, "sa", "rekey", "x", empty, *socket), (FAILED, "sa", "list", *socket),
+                (FAILED, "sa", "delete", "x", *socket), (FAILED, "status", *socket),
+                (FAILED, "explain", "x", *socket), (FAILED, "stop", *socket),
+                (DONE, "check", misspelt), (DONE, "plan", misspelt, *here)):
+            with self.subTest(words=words):
+                result = self.call(*words, code=code)
+                self.assertTrue(result.stderr + result.stdout, "nothing was said")
+
+    def test_a_misspelt_backend_is_pointed_at(self):
+        """A warning where the configuration may be for another machine, an error where it runs."""
+        config = self.write("site.toml", SITES + TUNNEL + '[policy]\nbackends = ["opensl", "fpga9"]\n')
+        hint = "no plugin here is named 'opensl'; did you mean 'openssl'?"
+        said = self.call("check", config).stdout
+        self.assertIn(f"site.toml:18:13: warning: {hint}", said)
+        self.assertIn("site.toml:18:23: warning: no plugin here is named 'fpga9': it is passed over",
+                      said)
+        self.assertEqual([finding["severity"] for finding in self.ask("check", config)["findings"]],
+                         ["warning", "warning"])
+        self.assertIn(f"warning: {hint}", self.call("plan", config, "--site", "left").stderr)
+        saved = self.write("card.json", json.dumps(json.loads(self.call("probe", "--json").stdout)
+                                                   | {"backends": []}))
+        self.assertNotIn(hint, self.call("plan", config, "--site", "left", "--inventory", saved,
+                                         code=FAILED).stderr, "it is for that machine")
+        self.assertIn(f"error: {hint}", self.call("run", config, "--site", "left", code=USAGE).stderr)
 
     def test_plan_asks_which_site_is_meant(self):
         self.assertIn("--site", self.complaint("plan", self.config, code=USAGE))

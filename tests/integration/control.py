@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an IKE program would do: SAs added, rekeyed and deleted over the control socket of two running
-gateways, under traffic. And what is left after a gateway was killed."""
+"""The control socket, as an IKE program uses it: SAs added, rekeyed and deleted on two running
+gateways, under traffic; what is refused; and what is left after a gateway was killed."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
+import subprocess
 import sys
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
+import output  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 
 CONFIG = """\
@@ -52,14 +56,16 @@ def sa_file(site, direction, spi):
     return file
 
 
-class Control(unittest.TestCase):
+class ControlLab(unittest.TestCase):
+    SITES = lab.SITES  # where a gateway runs
+
     def setUp(self):
         self.network = lab.Lab({"left": "192.0.2.1/24", "right": "192.0.2.2/24"})
         self.addCleanup(self.network.__exit__)
         self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
         self.config = lab.FOLDER / "site.toml"
         self.config.write_text(CONFIG)
-        self.gateways = {site: self.start(site) for site in lab.SITES}
+        self.gateways = {site: self.start(site) for site in self.SITES}
 
     def start(self, site):
         gateway = Gateway(self.espalier, self.network, site, self.config)
@@ -75,6 +81,8 @@ class Control(unittest.TestCase):
         except lab.LabError:
             return None
 
+
+class Control(ControlLab):
     def add_all(self, spi):
         for site, gateway in self.gateways.items():
             outbound = site == "left"
@@ -116,15 +124,6 @@ class Control(unittest.TestCase):
         self.assertIn("200 received", log)
         self.assertEqual(self.sas("left")["outbound"]["spi"], 0x4000)
 
-    def test_the_same_spi_or_name_again_is_refused_with_a_sentence(self):
-        self.add_all(0x1000)
-        for request, word in ((sa_file("left", "outbound", 0x1000), "already"),
-                              (sa_file("left", "inbound", 0x00ff), "SPI")):
-            result = self.espalier.call("sa", "add", request, "--socket", self.gateways["left"].socket,
-                                        site="left")
-            self.assertEqual(result.returncode, 1)
-            self.assertIn(word, result.stderr)
-
     def test_a_counter_mode_key_serves_one_sa(self):
         self.add_all(0x1000)
         left = self.gateways["left"]
@@ -153,6 +152,96 @@ class Control(unittest.TestCase):
         self.gateways["right"].ask("sa", "delete", "outbound")
         self.add_all(0x5000)
         self.assertEqual(self.ping(), 5)
+
+
+class Requests(ControlLab):
+    """What is asked of one gateway, without traffic."""
+    SITES = ("left",)
+    SA = {"name": "office/in", "direction": "inbound", "spi": 0x1000, "transform": "aes256gcm16",
+          "peer": "192.0.2.2", "selectors": [{"source": "10.2.0.0/24", "destination": "10.1.0.0/24"}]}
+    KEYS = {"cipher": "00112233445566778899aabbccddeeff" * 2, "salt": "01020304"}
+    OTHER_KEYS = KEYS | {"salt": "0a0b0c0d"}
+
+    def setUp(self):
+        super().setUp()
+        self.left = self.gateways["left"]
+
+    def sa(self, *words, content=""):
+        return subprocess.run(
+            self.espalier.command("sa", *words, "--socket", self.left.socket), text=True,
+            input=content, capture_output=True, check=False, timeout=60)
+
+    def test_what_is_wrong_is_said_in_a_sentence(self):
+        good = {"sa": self.SA, "keys": self.KEYS}
+        outbound = self.SA | {"name": "office/out", "direction": "outbound", "selectors": [
+            {"source": "10.1.0.0/24", "destination": "10.2.0.0/24"}]}
+
+        def refused(request, words, code=1):
+            said = self.sa("add", "-", content=request)
+            self.assertEqual(said.returncode, code, said.stdout)
+            self.assertIn(words, said.stderr)
+            self.assertNotIn("secret", said.stderr)
+
+        for change, words in (
+                ({"sa": self.SA | {"spi": 255}}, "255"),
+                ({"sa": self.SA | {"transform": "des-md5"}}, "des"),
+                ({"sa": self.SA | {"transfrom": "x"}}, "did you mean 'transform'?"),
+                ({"sa": self.SA | {"local": "192.0.2.7"}}, "this gateway's is 192.0.2.1:4500"),
+                ({"sa": self.SA | {"encapsulation": "none"}}, "this gateway carries ESP in UDP"),
+                ({"sa": self.SA | {"interface": "eth7"}}, "leaves by the interface eth7"),
+                ({"keys": self.KEYS | {"cipher": "00"}}, "is 1 bytes long; aes256gcm16 takes 32"),
+                ({"keys": self.KEYS | {"cipher": "secret"}}, "'cipher'"),
+                ({"keys": self.KEYS | {"chipher": "secret"}}, "may hold")):
+            refused(json.dumps(good | change), words)
+        refused('{"sa": {', "not JSON")
+        for text in ("", "[]", "not json", "{" + "x" * 70000):
+            refused(text, "'-'", code=2)
+        self.assertEqual(self.left.sas(), [], "nothing was added")
+        self.assertEqual(self.sa("add", "-", content=json.dumps(good, indent=2)).returncode, 0)
+        refused(json.dumps(good | {"keys": self.OTHER_KEYS}), "an SA named office/in already")
+        again = {"sa": self.SA | {"name": "other"}, "keys": self.OTHER_KEYS}
+        refused(json.dumps(again), "is that of inbound SA office/in already")
+        self.assertEqual(self.sa("add", "-", content=json.dumps(
+            {"sa": outbound, "keys": self.OTHER_KEYS})).returncode, 0, "another direction")
+        again = {"sa": outbound | {"name": "other"}, "keys": self.KEYS | {"salt": "ffffffff"}}
+        refused(json.dumps(again), "is that of outbound SA office/out to the same peer")
+
+    def test_a_transform_to_be_avoided_is_told(self):
+        old = {"sa": self.SA | {"transform": "3des-md5"},
+               "keys": {"cipher": "01" * 8 + "23" * 8 + "45" * 8, "integrity": "67" * 16}}
+        warning = "warning: 3des-md5: 3DES SHOULD NOT and HMAC-MD5 MUST NOT be used (RFC 8221)"
+        said = self.sa("add", "-", content=json.dumps(old))
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn(warning, said.stderr)
+        said = self.sa("add", "-", content=json.dumps(
+            {"sa": self.SA | {"name": "new/in", "spi": 0x1001}, "keys": self.KEYS}))
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+
+    def test_every_verb_of_sa_answers_in_json(self):
+        def ask(*words, content=""):
+            result = self.sa(*words, "--json", content=content)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            return output.check(self, f"sa {words[0]}", json.loads(result.stdout))
+
+        ask("add", "-", content=json.dumps({"sa": self.SA, "keys": self.KEYS}))
+        ask("rekey", "office/in", "-",
+            content=json.dumps({"sa": {"spi": 0x1001}, "keys": self.OTHER_KEYS}))
+        self.assertEqual([sa["spi"] for sa in ask("list")["sas"]], [0x1001])
+        old = {"sa": self.SA | {"name": "old/in", "spi": 0x1002, "transform": "null-sha256"},
+               "keys": {"integrity": "67" * 32}}
+        self.assertIn("not encrypted", ask("add", "-", content=json.dumps(old))["warning"])
+        self.assertEqual(ask("delete", "office/in"), {"deleted": "office/in"})
+
+    def test_noise_on_the_socket_does_no_harm(self):
+        for noise in (b"\n", b"\0" * 100 + b"\n", b"{" * 70000, b"GET / HTTP/1.1\r\n\r\n", b"\xff\n"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(self.left.socket))
+                client.sendall(noise)
+                client.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(ConnectionResetError):  # it did not read all of it
+                    while client.recv(65536):
+                        pass
+        self.assertEqual(self.left.status()["sas"], [])
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ import wire  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import udp_socket  # noqa: E402
 
-CBC_INTEGRITY = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-192",
-                 "sha512": "SHA2-512-256"}
 CONFIG = """
 [site.left]
 address = "{left}"
@@ -44,36 +42,14 @@ class ScapyPeer:
 
     def __init__(self, sas, esn, outer):
         self.outer, self.esn = outer, esn
-        self.sending, self.receiving = (self.association(sa) for sa in sas)
+        self.sending, self.receiving = (wire.scapy_association(sa, esn) for sa in sas)
         self.socket = udp_socket("right", outer["right"], 4500)
 
-    def association(self, sa):
-        from scapy.layers import ipsec
-        if "gcm16" in sa.transform:
-            algorithms = {"crypt_algo": "AES-GCM"}
-        else:
-            algorithms = {"crypt_algo": "AES-CBC", "auth_key": bytes.fromhex(sa.integrity_key),
-                          "auth_algo": CBC_INTEGRITY[sa.transform.partition("-")[2]]}
-        return ipsec.SecurityAssociation(
-            ipsec.ESP, spi=sa.spi, crypt_key=bytes.fromhex(sa.cipher_key), esn_en=self.esn, esn=0,
-            tunnel_header=self.outer_header(sa.source, sa.destination), **algorithms)
-
-    @staticmethod
-    def outer_header(source, destination):
-        from scapy.layers.inet import IP
-        from scapy.layers.inet6 import IPv6
-        return (IPv6 if ":" in source else IP)(src=source, dst=destination)
-
     def seal(self, inner, sequence=None):
-        """An ESP packet that holds `inner`."""
-        from scapy.layers.ipsec import ESP
-        return bytes(self.sending.encrypt(inner, seq_num=sequence, esn_en=self.esn, esn=0)[ESP])
+        return wire.scapy_seal(self.sending, inner, sequence, self.esn)
 
     def open(self, packet):
-        from scapy.layers.ipsec import ESP
-        outer = self.outer_header(self.outer["left"], self.outer["right"])
-        return self.receiving.decrypt(type(outer)(bytes(outer / ESP(packet))),
-                                      esn_en=self.esn, esn=0)
+        return wire.scapy_open(self.receiving, packet, self.esn)
 
     def send(self, packet):
         self.socket.sendto(packet, (self.outer["left"], 4500))
@@ -99,7 +75,7 @@ class Peers(unittest.TestCase):
         self.sas = (wire.outbound_sas(keys["right"], outer["right"], outer["left"])
                     + wire.outbound_sas(keys["left"], outer["left"], outer["right"]))
         self.gateway = Gateway(espalier, self.network, "left", config).wait_until_ready()
-        if "gcm12" not in transform:  # which scapy does not know
+        if wire.scapy_cipher(transform):
             self.peer = ScapyPeer(self.sas, esn, outer)
             self.addCleanup(self.peer.socket.close)
 

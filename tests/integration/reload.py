@@ -152,6 +152,48 @@ class Reload(unittest.TestCase):
         self.ping()
         self.assertNotEqual(self.sas(gateways[0])["office/out"][0], before["office/out"][0])
 
+    def test_a_peer_that_follows_later_is_still_heard(self):
+        self.configure(SITES, OFFICE)
+        left, right = [self.start(site) for site in lab.SITES]
+        self.ping()
+        self.configure(SITES, tunnel("office", "left", "right", keys="autumn"))
+        self.assertIn("1 changed", self.reload(left))
+        self.network.run("right", "ping", "-q", "-c", "1", "-W", "0.2", "10.1.0.1", check=False)
+        drops = left.status()["drops"]
+        self.assertEqual((drops["in_no_state"], drops["out_no_policy"]), (0, 0))
+        self.assertIn("1 changed", self.reload(right))
+        self.ping()
+
+    def test_what_goes_makes_room_for_what_comes(self):
+        full = ('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n'
+                '[backend.openssl]\nmax_sas = 2\n')
+        self.configure(full, SITES, OFFICE)
+        left = self.start("left")
+        self.configure(full, SITES, BRANCH)
+        self.assertIn("1 tunnels added, 0 changed, 1 gone", self.reload(left))
+        self.assertEqual(sorted(self.sas(left)), ["branch/in", "branch/out"])
+        self.configure(full, SITES, tunnel("branch", "left", "north", "aes128gcm16"))
+        self.assertIn("0 tunnels added, 1 changed, 0 gone", self.reload(left))
+        self.assertEqual({sa[1] for sa in self.sas(left).values()}, {"aes128gcm16"})
+        self.configure(full, SITES, tunnel("branch", "left", "north", "aes128gcm16"), OFFICE)
+        self.refused(left, "has 2 of the 2 SAs that the policy allows it")
+
+    def test_two_tunnels_may_change_spis_with_each_other(self):
+        def config(office, branch):
+            return SITES + "".join(
+                f'\n[[tunnel]]\nname = "{name}"\nsites = ["left", "{other}"]\n'
+                f'transform = "null-sha256"\n[tunnel.keys.static]\nspi = [{spi}, {spi}]\n'
+                f'forward = {{ integrity_key = "{"11" * 32}" }}\n'
+                f'backward = {{ integrity_key = "{"5a" * 32}" }}\n'
+                for name, other, spi in (("office", "right", office), ("branch", "north", branch)))
+        self.write(config(0x1000, 0x2000))
+        left = self.start("left")
+        self.write(config(0x2000, 0x1000))
+        self.assertIn("2 changed", self.reload(left))
+        self.assertEqual({name: sa[0] for name, sa in self.sas(left).items()},
+                         {"office/out": 0x2000, "office/in": 0x2000,
+                          "branch/out": 0x1000, "branch/in": 0x1000})
+
     def test_a_static_key_is_replaced_under_the_same_spi(self):
         def config(integrity):
             return SITES + ('\n[[tunnel]]\nname = "office"\nsites = ["left", "right"]\n'

@@ -15,9 +15,12 @@ namespace espalier {
 // Why a candidate was chosen or passed over. The text form is stable: "unsupported.key_length".
 // Where several would fit, the first in the order of the checks is given: policy.excluded, plugin,
 // device state, dataplane, path, transform, key length, ICV, direction, mode, encapsulation,
-// family, ESN, replay window, earlier refusals, policy.limit, pools. Today select() has nothing to
-// look at for selector, mark, lifetime, capacity.queue and capacity.throughput; those are for the
-// kernel dataplane and for rebalancing.
+// family, ESN, replay window, earlier refusals, policy.limit, pools.
+//
+// Reserved, and given by nothing today: unsupported.selector, .mark and .lifetime come with the
+// kernel dataplane, where devices have such limits; capacity.queue would need to know of each SA
+// whether its worker has a queue of the device already (a device that has none left refuses, which
+// is capacity.sas).
 enum class Reason : std::uint8_t {
   chosen,
   not_needed,  // could take the SA, but one before it did

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,16 +42,35 @@ struct SaStatus {
   std::uint64_t bytes = 0;   // of inner packets
   std::uint64_t errors = 0;  // dropped packets of this SA
   std::uint64_t moves = 0;   // sessions swapped
+  Endpoint peer;             // outbound: where packets go now
+  bool expired = false;      // its hard lifetime is over: it carries nothing more
+};
+
+// The part of a status that grows with the traffic.
+struct SaCounters {
+  std::uint64_t sequence = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t moves = 0;
 };
 
 // What workers tell the control thread.
 struct EngineEvent {
-  enum class Kind : std::uint8_t { device_lost, sequence_ended, session_closed };
+  enum class Kind : std::uint8_t {
+    device_lost,
+    session_closed,
+    sequence_ended,  // of `sa`: it carries nothing more
+    soft_lifetime,   // of `sa`: it is time to rekey
+    hard_lifetime,   // of `sa`: it carries nothing more
+    peer_moved,      // of `sa`, inbound: its peer's NAT has moved it; the SAs to it follow
+    path_mtu,        // to a peer
+  };
   Kind kind = Kind::device_lost;
-  std::string backend;  // device_lost, session_closed
-  std::string device;   // device_lost, session_closed
-  std::string words;    // device_lost: what was seen, for a person
-  std::string sa;       // sequence_ended
+  std::string backend{};  // device_lost, session_closed
+  std::string device{};   // device_lost, session_closed
+  std::string sa{};
+  std::string words{};  // what was seen, for a person
 };
 
 // The userspace ESP engine: workers that own SAs and run packets to completion. The control thread
@@ -72,20 +92,30 @@ class Engine {
   // burst in each direction, completions). Gives the packets moved. Not after start(). [queue]
   std::size_t turn(std::uint32_t worker);
 
-  // A duplicate name, or a duplicate SPI inbound, is refused. Among outbound SAs with the same
-  // selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's key is new).
+  // A duplicate name, or one that the wire could not tell apart, is refused. Among outbound SAs
+  // with the same selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's
+  // key is new).
   Result<void> add(const SaSpec& sa, Session session);
   // The same keys on another device: state and numbers go on. Taken up between two bursts; the old
   // session is closed when nothing of it is in flight.
   Result<void> move(std::string_view sa, Session session);
   Result<void> remove(std::string_view sa);
+  // For an outbound SA: a dummy packet (RFC 4303 2.6) of this many bytes, or a NAT keepalive (RFC
+  // 3948 4). One that finds no room is left away.
+  Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
+  Result<void> send_keepalive(std::string_view sa);
   // A device that was found lost by others than its workers: what it has is dropped (law 1), its
   // queues are closed when their SAs have moved away. Makes no event.
   void give_up(std::string_view backend, std::string_view device);
 
   // The SA as it was added, or nullptr; valid until it is removed.
   const SaSpec* spec(std::string_view sa) const;
+  // The SA that the peers could not tell from this one: the same SPI, and outbound the same peer.
+  const SaSpec* same_on_wire(const SaSpec& sa) const;
   std::vector<SaStatus> status() const;
+  // Of one SA, or nothing if there is none of that name.
+  std::optional<SaStatus> status(std::string_view sa) const;
+  std::optional<SaCounters> counters(std::string_view sa) const;  // copies no text
   DropCounts drops() const;
   std::vector<EngineEvent> take_events();
   int event_descriptor() const noexcept;  // readable when take_events() has something

@@ -6,8 +6,11 @@
 #include <espalier/placer.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +18,26 @@
 namespace espalier {
 
 // An SA as people see it: what it is, where it was placed and why, what it carried. Of one whose
-// device was lost and that no other takes: backend "none", and the decision as it would be now.
+// device was lost and that no other takes: backend "none", and the decision as it would be now. A
+// decision is shared by like SAs, so that it names none.
 struct GatewaySa {
   SaSpec spec;
   std::shared_ptr<const Decision> decision;
   SaStatus status;
+};
+
+// What an SA has carried. Name and spec are valid until an SA comes or goes; the name in the spec
+// is the engine's.
+struct SaTraffic {
+  std::string_view name;
+  const SaSpec* spec = nullptr;
+  SaCounters counters;
+};
+
+// What the system needs around an SA, such as routes and kernel rules. [control]
+struct SaSurroundings {
+  std::function<Result<void>(const SaSpec&)> bring;  // before its first packet; may refuse it
+  std::function<void(const SaSpec&)> take;           // after its last one
 };
 
 // The running gateway: places SAs, runs them in the engine, moves them when a device is lost.
@@ -30,14 +48,26 @@ class Gateway {
           std::function<void(int level, std::string_view text)> log);
   ~Gateway();
 
-  // Keys are kept (in secret memory) as long as the SA lives, for moves.
-  Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys keys);
+  // For the SAs that are added from now on.
+  void surround(SaSurroundings surroundings);
+
+  // Keys are kept (in secret memory) as long as the SA lives, for moves. Here and in rekey() they
+  // stay the caller's where it fails.
+  Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys);
   Result<void> remove(std::string_view sa);
   // Replaces SA `old_name` by a new one with new SPI and keys: added first, then the old removed
   // (an inbound one after `grace`, since packets of the peer may still be on their way).
   Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
-                                                SaKeys keys, std::chrono::milliseconds grace);
-  std::vector<GatewaySa> list() const;
+                                                SaKeys&& keys, std::chrono::milliseconds grace);
+
+  // The SAs by name, behind that of `after`, and no more than `most`: all of many thousands take a
+  // while, so that a loop that has other work, too, asks for them in parts.
+  std::vector<GatewaySa> list(std::string_view after = {},
+                              std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+  std::optional<GatewaySa> find(std::string_view sa) const;
+  std::size_t size() const noexcept;
+  // By name, and cheap: for those who look at all SAs again and again.
+  std::vector<SaTraffic> traffic() const;
   DropCounts drops() const;
   Inventory inventory() const;
 

@@ -4,6 +4,7 @@
 #include <espalier/address.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace espalier {
@@ -33,6 +34,12 @@ struct Packet {
   std::span<std::uint8_t> view() const noexcept { return {data(), length}; }
 };
 
+// A path that turned out to be narrower than what was sent over it.
+struct PathMtu {
+  IpAddress peer;
+  std::uint32_t mtu = 0;  // bytes of an IP packet
+};
+
 // Packets in and out, in bursts: a TUN device, a socket, a file, memory. Owned by one worker.
 class PacketPort {
  public:
@@ -42,8 +49,11 @@ class PacketPort {
   virtual std::size_t receive(std::span<Packet* const> packets) noexcept = 0;
   // Sends all; what the system does not take is dropped and counted. Gives the number sent.
   virtual std::size_t send(std::span<Packet* const> packets) noexcept = 0;
-  // Readable when receive() has something; -1: always ready, to be polled.
+  // Readable when receive() has something to read; -1: always ready, to be polled. What has been
+  // read and did not fit is not seen here: call receive() until it gives 0.
   virtual int descriptor() const noexcept = 0;
+  // What ICMP or the system said of packets that were too big; each is given once.
+  virtual std::optional<PathMtu> take_path_mtu() noexcept { return std::nullopt; }
 };
 
 }  // namespace espalier

@@ -5,6 +5,7 @@
 #include <espalier/registry.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -85,6 +86,10 @@ class Placer {
   // health, their mailbox, or a session that could not be opened): their SAs are to be placed
   // again.
   std::vector<LostDevice> take_lost();
+
+  // Another number than before means that an SA that no backend took may be taken now: room was
+  // freed, a refusal is over, devices came or came back, the policy is another one.
+  std::uint64_t epoch() const noexcept;
 
   // The snapshot that the next select() would see.
   Inventory inventory() const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <espalier/address.hpp>
+#include <espalier/rare.hpp>
 #include <espalier/transform.hpp>
 
 #include <cstdint>
@@ -34,7 +35,7 @@ struct TrafficSelector {
 struct OuterHeader {
   enum class DontFragment : std::uint8_t { copy = 1, set, clear };
 
-  std::optional<std::uint8_t> dscp;  // 0 to 63; nothing: the inner packet's
+  std::optional<std::uint8_t> dscp{};  // 0 to 63; nothing: the inner packet's
   bool ecn = true;                   // outbound: congestion marks are carried
   DontFragment dont_fragment = DontFragment::copy;
 
@@ -71,24 +72,25 @@ struct SaSpec {
   std::string interface;               // network interface towards the peer, or ""
   bool follow_peer = false;            // UDP only: where authentic packets come from, ours go
   OuterHeader outer{};
-  Lifetime lifetime{};
+  Rare<Lifetime> lifetime{};
   std::vector<TrafficSelector> selectors;
 
   Family family() const noexcept { return peer.address.family; }
   friend bool operator==(const SaSpec&, const SaSpec&) = default;
 };
 
-const char* to_string(Direction direction) noexcept;          // "outbound"
-const char* to_string(Mode mode) noexcept;                    // "tunnel"
-const char* to_string(Encapsulation encapsulation) noexcept;  // "udp"
-const char* to_string(Dataplane dataplane) noexcept;          // "userspace"
-const char* to_string(Family family) noexcept;                // "ipv4"
+const char* to_string(Direction direction) noexcept;             // "outbound"
+const char* to_string(Mode mode) noexcept;                       // "tunnel"
+const char* to_string(Encapsulation encapsulation) noexcept;     // "udp"
+const char* to_string(Dataplane dataplane) noexcept;             // "userspace"
+const char* to_string(Family family) noexcept;                   // "ipv4"
 const char* to_string(OuterHeader::DontFragment what) noexcept;  // "copy"
-std::string to_string(const TrafficSelector& selector);       // "10.0.0.0/8 -> 0.0.0.0/0 proto any"
+std::string to_string(const TrafficSelector& selector);  // "10.0.0.0/8 -> 0.0.0.0/0 proto any"
 
 // Checks what must hold for any SA: SPI from 256, replay window 32 to 4096, equal families of the
-// outer endpoints, at least one selector, a transform of the table, a nonzero name; that soft limits
-// come before hard ones; and that a transport mode SA carries just what passes between its ends.
+// outer endpoints, at least one selector, a transform of the table, a nonzero name; that soft
+// limits come before hard ones; and that a transport mode SA carries just what passes between its
+// ends.
 Result<void> validate(const SaSpec& sa);
 
 }  // namespace espalier

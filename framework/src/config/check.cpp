@@ -126,22 +126,41 @@ void check_key(const TunnelDraft& tunnel, const StaticKeyDraft& keys, const KeyS
                                2 * key->value.size(), transform, 2 * size.bytes, size.bytes));
 }
 
-// Inbound SPIs tell the SAs of one site apart.
-void check_spis(const TunnelDraft& tunnel,
-                std::map<std::pair<std::string_view, std::uint32_t>, Position>& seen,
-                Findings& findings) {
-  const auto& spis = tunnel.keys.fixed->spis;
-  if (spis.size() != 2 || tunnel.sites.size() != 2) return;
-  for (const std::size_t i : {0UL, 1UL}) {
-    const std::string_view receiver = tunnel.sites[1 - i].value;
-    const auto [entry, fresh] = seen.emplace(std::pair(receiver, spis[i].value), spis[i].at);
-    if (!fresh)
-      findings.error(spis[i].at,
-                     fmt::format("SPI {:#x} is taken already at site '{}', by {}: expected one of "
-                                 "its own for each SA that a site receives",
-                                 spis[i].value, receiver, findings.place(entry->second)));
+// The SPI tells the SAs that one site receives apart; with raw ESP, which has no ports, those that
+// one address receives (RFC 4301 4.1).
+class Spis {
+ public:
+  Spis(const SiteIndex& sites, Findings& findings) : sites_(sites), findings_(findings) {}
+
+  void add(const TunnelDraft& tunnel) {
+    const auto& spis = tunnel.keys.fixed->spis;
+    if (spis.size() != 2 || tunnel.sites.size() != 2) return;
+    for (const std::size_t i : {0UL, 1UL}) {
+      const std::string& site = tunnel.sites[1 - i].value;
+      if (!take(fmt::format("site '{}'", site), spis[i])) continue;
+      const auto receiver = sites_.find(site);
+      if (tunnel.tunnel.encapsulation == Encapsulation::none && receiver != sites_.end() &&
+          receiver->second->address_at)
+        take("address " + to_string(receiver->second->site.outer.address), spis[i]);
+    }
   }
-}
+
+ private:
+  // False, and a finding, if another SA to the receiver has it.
+  bool take(std::string receiver, const Located<std::uint32_t>& spi) {
+    const auto [entry, fresh] = taken_.emplace(std::pair(std::move(receiver), spi.value), spi.at);
+    if (!fresh)
+      findings_.error(spi.at,
+                      fmt::format("SPI {:#x} is taken already at {}, by {}: expected one "
+                                  "of its own for each SA that a site receives",
+                                  spi.value, entry->first.first, findings_.place(entry->second)));
+    return fresh;
+  }
+
+  const SiteIndex& sites_;
+  Findings& findings_;
+  std::map<std::pair<std::string, std::uint32_t>, Position> taken_;
+};
 
 }  // namespace
 
@@ -211,10 +230,11 @@ void check_unused(const ConfigDraft& draft, Findings& findings) {
 }
 
 void check_static_keys(const ConfigDraft& draft, Findings& findings) {
-  std::map<std::pair<std::string_view, std::uint32_t>, Position> spis;
+  const SiteIndex sites = index_of(draft);
+  Spis spis(sites, findings);
   for (const TunnelDraft& tunnel : draft.tunnels) {
     if (!tunnel.keys.fixed) continue;
-    check_spis(tunnel, spis, findings);
+    spis.add(tunnel);
     if (!tunnel.transform) continue;
     const Position at = tunnel.keys.fixed->at;
     if (is_counter_mode(tunnel.transform->transform.cipher)) {

@@ -103,12 +103,18 @@ TunnelConfig finish(TunnelDraft& draft, const GatewayConfig& config) {
 }
 
 // Requires a draft without errors.
-GatewayConfig finish(ConfigDraft& draft, GatewayConfig config) {
+GatewayConfig finish(ConfigDraft& draft, GatewayConfig config, const Findings& findings) {
   config.dataplane = draft.gateway.dataplane;
   config.workers = draft.gateway.workers;
+  config.kernel_rules = draft.gateway.kernel_rules;
+  config.on_stop = draft.gateway.on_stop;
+  config.offloads = draft.gateway.offloads;
   config.plugin_folders = std::move(draft.plugin_folders);
   config.backend_options = std::move(draft.backend_options);
   config.policy = std::move(draft.policy);
+  for (Located<std::string>& backend : draft.named_backends)
+    config.named_backends.push_back({std::move(backend.value), findings.file(backend.at.file),
+                                     backend.at.line, backend.at.column});
   for (RuleDraft& rule : draft.rules) {
     if (!rule.has_fallback) rule.rule.fallback = config.policy.fallback;
     config.policy.rules.push_back(std::move(rule.rule));
@@ -163,7 +169,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   GatewayConfig resolved = resolve(file, draft, overrides, findings);
   if (findings.has_errors()) return {std::nullopt, findings.in_order()};
   check_unused(draft, findings);
-  return {finish(draft, std::move(resolved)), findings.in_order()};
+  return {finish(draft, std::move(resolved), findings), findings.in_order()};
 }
 
 }  // namespace espalier

@@ -163,6 +163,8 @@ Result<std::vector<std::filesystem::path>> generate_key_files(const GatewayConfi
   if (auto ready = make_folder(folder); !ready) return std::unexpected(ready.error());
   const auto open = open_folder(folder.empty() ? "." : folder);
   if (!open) return std::unexpected(open.error());
+  if (auto safe = check_only_owner_writes(*open, folder); !safe)
+    return std::unexpected(std::move(safe.error()));
   NewFiles made(*open);
   for (const auto& [name, plan] : plan_files(*keys))
     if (auto written = write_file(*open, folder / name, plan, made); !written)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "config/draft.hpp"
 #include "config/table_keys.hpp"
 
@@ -15,14 +18,23 @@ constexpr Choice<Fallback> kFallbacks[] = {
 constexpr Choice<Direction> kDirections[] = {{"outbound", Direction::outbound},
                                              {"inbound", Direction::inbound}};
 
-constexpr Field<Policy> kPolicy[] = {
+// Their order, and where each is named.
+void read_order(const Item& item, std::vector<std::string>& order,
+                std::vector<Located<std::string>>& named) {
+  for (Located<std::string>& backend : as_located_list(item, as_name)) {
+    order.push_back(backend.value);
+    named.push_back(std::move(backend));
+  }
+}
+
+constexpr Field<ConfigDraft> kPolicy[] = {
     {"backends", kBackendList,
-     [](const Item& item, Policy& policy) {
-       policy.backends = values_of(as_located_list(item, as_name));
+     [](const Item& item, ConfigDraft& draft) {
+       read_order(item, draft.policy.backends, draft.named_backends);
      }},
     {"fallback", kFallbackWords,
-     [](const Item& item, Policy& policy) {
-       policy.fallback = as_choice(item, kFallbacks).value_or(Fallback::next);
+     [](const Item& item, ConfigDraft& draft) {
+       draft.policy.fallback = as_choice(item, kFallbacks).value_or(Fallback::next);
      }},
 };
 
@@ -64,7 +76,7 @@ constexpr Field<RuleDraft> kRule[] = {
      true},
     {"backends", kBackendList,
      [](const Item& item, RuleDraft& draft) {
-       draft.rule.backends = values_of(as_located_list(item, as_name));
+       read_order(item, draft.rule.backends, draft.named_backends);
      },
      true},
     {"fallback", kFallbackWords,
@@ -77,7 +89,7 @@ constexpr Field<RuleDraft> kRule[] = {
 }  // namespace
 
 void read_policy(const Item& item, ConfigDraft& draft) {
-  if (const auto table = as_table(item, "[policy]")) read_table(*table, kPolicy, draft.policy);
+  if (const auto table = as_table(item, "[policy]")) read_table(*table, kPolicy, draft);
 }
 
 void read_rules(const Item& item, ConfigDraft& draft) {
@@ -87,6 +99,7 @@ void read_rules(const Item& item, ConfigDraft& draft) {
     RuleDraft rule;
     rule.at = table->at;
     read_table(*table, kRule, rule);
+    std::ranges::move(rule.named_backends, std::back_inserter(draft.named_backends));
     draft.rules.push_back(std::move(rule));
   }
 }

@@ -139,12 +139,29 @@ Result<Descriptor> open_secret(int folder, const char* name, const std::filesyst
 
 }  // namespace
 
+Result<void> check_only_owner_writes(const Descriptor& folder, const std::filesystem::path& path) {
+  struct stat status{};
+  if (::fstat(folder.get(), &status) != 0) return system_failure("read", path, errno);
+  const bool sticky = (status.st_mode & S_ISVTX) != 0;
+  if (sticky || (status.st_mode & 022) == 0) return {};
+  return fail(ErrorCode::permission,
+              fmt::format("others can write to the folder {} (mode {:04o}), and so put keys of "
+                          "theirs in place of yours: chmod go-w it",
+                          path.string(), status.st_mode & 07777));
+}
+
 Result<Descriptor> open_secret_file(const std::filesystem::path& file, Owner owner) {
-  return open_secret(AT_FDCWD, file.c_str(), file, owner);
+  const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
+  const Descriptor folder(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return system_failure("open", file, errno);
+  return open_secret_file(folder, file, owner);
 }
 
 Result<Descriptor> open_secret_file(const Descriptor& folder, const std::filesystem::path& file,
                                     Owner owner) {
+  const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : ".";
+  if (auto safe = check_only_owner_writes(folder, parent); !safe)
+    return std::unexpected(std::move(safe.error()));
   return open_secret(folder.get(), file.filename().c_str(), file, owner);
 }
 

@@ -71,6 +71,10 @@ Result<Descriptor> open_secret_file(const Descriptor& folder, const std::filesys
                                     Owner owner);
 
 // "cannot DO FILE: REASON", with the reason of `error_number`.
+// That nobody but its owner can put other files in place of those in the folder. Both functions
+// above ask this, too.
+Result<void> check_only_owner_writes(const Descriptor& folder, const std::filesystem::path& path);
+
 std::unexpected<Error> system_failure(std::string_view doing, const std::filesystem::path& file,
                                       int error_number);
 

@@ -9,11 +9,25 @@ namespace espalier::esp {
 // From the control thread to a worker, taken up between two bursts. What the pointers lead to
 // belongs to the control thread and lives until the reply that returns it.
 struct Command {
-  enum class Kind : std::uint8_t { none, add, move, remove, lose_queue, drop_queue };
+  enum class Kind : std::uint8_t {
+    none,
+    add,
+    move,
+    remove,
+    lose_queue,
+    drop_queue,
+    set_peer,     // outbound: to `peer`
+    set_longest,  // outbound: inner packet that the path takes, `bytes`
+    expire,       // its time is over
+    send_dummy,   // of `bytes` bytes
+    send_keepalive,
+  };
   Kind kind = Kind::none;
   SaState* sa = nullptr;
   Binding* binding = nullptr;    // add, move: nullptr on a worker that does not own the SA
   DeviceQueue* queue = nullptr;  // add, move: of the binding; lose_queue, drop_queue
+  std::uint32_t bytes = 0;
+  Endpoint peer{};
 };
 
 // From a worker to the control thread.
@@ -25,11 +39,17 @@ struct Reply {
     queue_dropped,   // the device holds no buffer and the worker no pointer
     device_lost,
     sequence_ended,
+    soft_limit,
+    hard_limit,
+    peer_moved,  // inbound: its peer now sends from `peer`
+    path_mtu,    // to `peer`'s address: `bytes`
   };
   Kind kind = Kind::none;
   SaState* sa = nullptr;
   Binding* binding = nullptr;
   DeviceQueue* queue = nullptr;
+  std::uint32_t bytes = 0;
+  Endpoint peer{};
 };
 
 }  // namespace espalier::esp

@@ -10,6 +10,20 @@ namespace espalier {
 
 using namespace esp;
 
+namespace {
+
+SaStatus status_of(const SaState& sa) {
+  const OpenDevice& device = *sa.bound->session.device();
+  const Endpoint& peer = sa.moving != nullptr ? sa.moving->told : sa.spec.peer;
+  return {sa.spec.name,      sa.direction,     sa.spi,
+          sa.worker,         device.backend(), device.info().name,
+          sa.sequence.get(), sa.packets.get(), sa.bytes.get(),
+          sa.errors.get(),   sa.moves.get(),   peer,
+          sa.told_expired};
+}
+
+}  // namespace
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() {
   if (!impl_->stop()) keep_until_exit(std::shared_ptr<Impl>(std::move(impl_)));
@@ -58,16 +72,17 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
     added = std::make_unique<OutboundSa>(sa, *layout, owner);
   } else {
     added = std::make_unique<InboundSa>(sa, *layout, owner);
-    impl_->inbound_spis.emplace(sa.spi, added.get());
   }
   added->bound = std::move(*binding);
   SaState* state = added.get();
   Binding* bound = added->bound.get();
   impl_->sas.insert(std::move(added));
+  impl_->on_wire.insert(&state->spec);
   impl_->send(owner, {Command::Kind::add, state, bound, bound->queue});
   for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
     if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
   }
+  impl_->enter(*state);
   return {};
 }
 
@@ -94,8 +109,9 @@ Result<void> Engine::remove(std::string_view sa) {
   }
   SaState* state = found->get();
   const bool outbound = state->direction == Direction::outbound;
-  if (!outbound) impl_->inbound_spis.erase(state->spi);
+  impl_->on_wire.erase(&state->spec);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
+  impl_->forget(*state);
   impl_->retire(std::move(state->bound));
   impl_->leaving.emplace(
       state, LeavingSa{std::move(impl_->sas.extract(found).value()), outbound ? workers : 1});
@@ -104,6 +120,21 @@ Result<void> Engine::remove(std::string_view sa) {
       impl_->send(i, {Command::Kind::remove, state, nullptr, nullptr});
     }
   }
+  return {};
+}
+
+Result<void> Engine::send_dummy(std::string_view sa, std::uint32_t bytes) {
+  const auto state = impl_->outbound(sa);
+  if (!state) return std::unexpected(state.error());
+  const auto worker = (*state)->worker;
+  impl_->send(worker, {.kind = Command::Kind::send_dummy, .sa = *state, .bytes = bytes});
+  return {};
+}
+
+Result<void> Engine::send_keepalive(std::string_view sa) {
+  const auto state = impl_->outbound(sa);
+  if (!state) return std::unexpected(state.error());
+  impl_->send((*state)->worker, {.kind = Command::Kind::send_keepalive, .sa = *state});
   return {};
 }
 
@@ -121,17 +152,31 @@ const SaSpec* Engine::spec(std::string_view sa) const {
   return found == impl_->sas.end() ? nullptr : &(*found)->spec;
 }
 
+const SaSpec* Engine::same_on_wire(const SaSpec& sa) const {
+  const auto found = impl_->on_wire.find(&sa);
+  return found == impl_->on_wire.end() ? nullptr : *found;
+}
+
 std::vector<SaStatus> Engine::status() const {
   std::vector<SaStatus> all;
   all.reserve(impl_->sas.size());
-  for (const auto& sa : impl_->sas) {
-    const OpenDevice& device = *sa->bound->session.device();
-    all.push_back({sa->spec.name, sa->direction, sa->spi, sa->worker, device.backend(),
-                   device.info().name, sa->sequence.get(), sa->packets.get(), sa->bytes.get(),
-                   sa->errors.get(), sa->moves.get()});
-  }
+  for (const auto& sa : impl_->sas) all.push_back(status_of(*sa));
   std::ranges::sort(all, {}, &SaStatus::name);
   return all;
+}
+
+std::optional<SaStatus> Engine::status(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return std::nullopt;
+  return status_of(**found);
+}
+
+std::optional<SaCounters> Engine::counters(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return std::nullopt;
+  const SaState& state = **found;
+  return SaCounters{state.sequence.get(), state.packets.get(), state.bytes.get(),
+                    state.errors.get(), state.moves.get()};
 }
 
 DropCounts Engine::drops() const {
@@ -146,6 +191,8 @@ std::vector<EngineEvent> Engine::take_events() {
   impl_->control.clear();
   impl_->reap();
   if (!impl_->threads.empty()) impl_->watch_workers();
+  impl_->watch_lifetimes();
+  impl_->watch_paths();
   return std::exchange(impl_->events, {});
 }
 

@@ -14,7 +14,6 @@ using namespace esp;
 
 namespace {
 
-constexpr std::chrono::seconds kHang{2};       // inside one call of a device
 constexpr std::chrono::seconds kStopLimit{3};  // for all workers, above what draining takes
 
 std::uint16_t longest_packet(const OpenDevice& device, const Transform& transform) {
@@ -97,34 +96,11 @@ void Engine::Impl::reap() {
   }
 }
 
-// Nobody can take a thread away from a device. But the others can be told, SAs that have not come
-// to that worker can move, and a person can know.
-void Engine::Impl::watch_workers() {
-  const auto now = options.clock();
-  for (std::uint32_t i = 0; i < workers.size(); ++i) {
-    const DeviceQueue* in = workers[i]->calling();
-    WorkerWatch& watch = watches[i];
-    if (in == nullptr || watch.calls != workers[i]->calls()) {
-      watch = {std::move(watch.unsent), workers[i]->calls(), now, false};
-    } else if (!watch.hanging && now - watch.since > kHang) {
-      watch.hanging = true;
-      const OpenDevice& device = in->device();
-      events.push_back(
-          {EngineEvent::Kind::device_lost, device.backend(), device.info().name,
-           fmt::format("it has not given worker {}'s thread back for {} s; what that "
-                       "worker carries stands still until it does",
-                       i, std::chrono::floor<std::chrono::seconds>(now - watch.since).count()),
-           ""});
-      give_up(device);
-    }
-  }
-}
-
 void Engine::Impl::give_up(const OpenDevice& device) {
   for (QueueEntry& entry : queues) {
     if (entry.device.get() != &device || entry.lost) continue;
     entry.lost = true;
-    send(entry.worker, {Command::Kind::lose_queue, nullptr, nullptr, entry.queue.get()});
+    send(entry.worker, {.kind = Command::Kind::lose_queue, .queue = entry.queue.get()});
     drop_if_unused(entry);
   }
 }
@@ -141,8 +117,8 @@ void Engine::Impl::take(const Reply& reply) {
     case Reply::Kind::binding_closed: {
       QueueEntry& entry = entry_of(reply.binding->queue);
       closing.erase(reply.binding);
-      events.push_back({EngineEvent::Kind::session_closed, entry.device->backend(),
-                        entry.device->info().name, "", ""});
+      events.push_back(
+          {EngineEvent::Kind::session_closed, entry.device->backend(), entry.device->info().name});
       --entry.bindings;
       drop_if_unused(entry);
       break;
@@ -158,12 +134,28 @@ void Engine::Impl::take(const Reply& reply) {
       QueueEntry& entry = entry_of(reply.queue);
       entry.lost = true;
       events.push_back({EngineEvent::Kind::device_lost, entry.device->backend(),
-                        entry.device->info().name, reply.queue->why_lost(), ""});
+                        entry.device->info().name, "", reply.queue->why_lost()});
       drop_if_unused(entry);
       break;
     }
     case Reply::Kind::sequence_ended:
-      events.push_back({EngineEvent::Kind::sequence_ended, "", "", "", reply.sa->spec.name});
+      events.push_back({EngineEvent::Kind::sequence_ended, "", "", reply.sa->spec.name,
+                        "it has used its last sequence number"});
+      break;
+    case Reply::Kind::soft_limit:
+      events.push_back({EngineEvent::Kind::soft_lifetime, "", "", reply.sa->spec.name,
+                        "it has carried what its soft lifetime allows"});
+      break;
+    case Reply::Kind::hard_limit:
+      reply.sa->told_expired = true;
+      events.push_back({EngineEvent::Kind::hard_lifetime, "", "", reply.sa->spec.name,
+                        "it has carried what its hard lifetime allows"});
+      break;
+    case Reply::Kind::peer_moved:
+      follow_peer(*reply.sa, reply.peer);
+      break;
+    case Reply::Kind::path_mtu:
+      narrow_path(reply.peer.address, reply.bytes);
       break;
   }
 }
@@ -171,7 +163,7 @@ void Engine::Impl::take(const Reply& reply) {
 // The queue of a lost device goes once its sessions have; others stay open for the next SA.
 void Engine::Impl::drop_if_unused(QueueEntry& entry) {
   if (entry.lost && entry.bindings == 0 && !std::exchange(entry.leaving, true)) {
-    send(entry.worker, {Command::Kind::drop_queue, nullptr, nullptr, entry.queue.get()});
+    send(entry.worker, {.kind = Command::Kind::drop_queue, .queue = entry.queue.get()});
   }
 }
 
@@ -236,24 +228,23 @@ Result<std::unique_ptr<Binding>> Engine::Impl::bind(const Transform& transform, 
 Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) const {
   if (auto valid = validate(sa); !valid) return valid;
   if (!session) return fail(ErrorCode::invalid, fmt::format("SA {} has no session", sa.name));
-  if (sa.mode != Mode::tunnel) {
-    return fail(ErrorCode::unsupported,
-                fmt::format("SA {} asks for transport mode, which the userspace engine does not "
-                            "carry; use tunnel mode",
-                            sa.name));
-  }
   if (sas.contains(sa.name)) {
     return fail(
         ErrorCode::conflict,
         fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
   }
-  const auto spi = inbound_spis.find(sa.spi);
-  if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
-    return fail(ErrorCode::conflict,
-                fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
-                            sa.spi, sa.name, spi->second->spec.name));
+  if (const auto taken = on_wire.find(&sa); taken != on_wire.end()) {
+    return std::unexpected(spi_taken(sa, **taken, (*taken)->name));
   }
   return {};
+}
+
+Result<SaState*> Engine::Impl::outbound(std::string_view sa) const {
+  const auto found = sas.find(sa);
+  if (found == sas.end() || (*found)->direction != Direction::outbound) {
+    return fail(ErrorCode::not_found, fmt::format("there is no outbound SA named {}", sa));
+  }
+  return found->get();
 }
 
 }  // namespace espalier

@@ -3,12 +3,14 @@
 // The control thread's side of the engine: what it owns, and its talk with the workers.
 #pragma once
 
+#include "esp/on_wire.hpp"
 #include "esp/worker.hpp"
 
 #include <espalier/engine.hpp>
 
 #include <deque>
 #include <list>
+#include <map>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -51,6 +53,18 @@ struct WorkerWatch {
   bool hanging = false;
 };
 
+// An end of an SA's time.
+struct Deadline {
+  SaState* sa = nullptr;
+  bool hard = false;
+};
+
+// What is known of the way to a peer.
+struct KnownPath {
+  std::uint32_t mtu = 0;
+  DeviceQueue::TimePoint until{};
+};
+
 // An SA that was removed and that workers still have to let go of.
 struct LeavingSa {
   std::unique_ptr<SaState> state;
@@ -70,7 +84,10 @@ struct Engine::Impl {
       closing;  // sent for, not yet back
   std::unordered_set<std::unique_ptr<esp::SaState>, esp::SaNameHash, esp::SaNameEqual> sas;
   std::unordered_map<const esp::SaState*, esp::LeavingSa> leaving;
-  std::unordered_map<std::uint32_t, const esp::SaState*> inbound_spis;
+  std::unordered_set<const SaSpec*, esp::OnWire, esp::OnWire> on_wire;
+  std::multimap<Endpoint, esp::OutboundSa*> followers;  // by the peer that they were made for
+  std::multimap<esp::DeviceQueue::TimePoint, esp::Deadline> deadlines;
+  std::map<IpAddress, esp::KnownPath> paths;
   std::vector<EngineEvent> events;
   std::vector<std::thread> threads;
   std::atomic<bool> stopping{false};
@@ -82,6 +99,15 @@ struct Engine::Impl {
   void send_waiting(std::uint32_t worker);
   void reap();
   void watch_workers();
+  void watch_lifetimes();
+  void watch_paths();
+  void enter(esp::SaState& sa);
+  void forget(const esp::SaState& sa);
+  void follow_peer(esp::SaState& inbound, const Endpoint& peer);
+  void narrow_path(const IpAddress& peer, std::uint32_t mtu);
+  void set_path_mtu(const IpAddress& peer, std::uint32_t mtu);
+  void set_longest(esp::SaState& sa, std::uint32_t path_mtu);
+  Result<esp::SaState*> outbound(std::string_view sa) const;
   void give_up(const OpenDevice& device);
   void take(const esp::Reply& reply);
   void drop_if_unused(esp::QueueEntry& entry);

@@ -2,6 +2,9 @@
 #include "esp/inbound.hpp"
 
 #include "esp/bytes.hpp"
+#include "esp/checksum.hpp"
+#include "esp/ecn.hpp"
+#include "esp/transport.hpp"
 
 #include <algorithm>
 
@@ -22,6 +25,30 @@ std::optional<std::uint32_t> strip_padding(std::span<const std::uint8_t> body) n
 
 bool covered(const InboundSa& sa, const FlowKey& flow) noexcept {
   return std::ranges::any_of(sa.selectors, [&](const SelectorMatch& s) { return s.matches(flow); });
+}
+
+// Writes another traffic class into an IP header.
+void change_tos(std::uint8_t* ip, Family family, std::uint8_t tos) noexcept {
+  if (family == Family::ipv6) {
+    ip[0] = static_cast<std::uint8_t>((ip[0] & 0xf0) | tos >> 4);
+    ip[1] = static_cast<std::uint8_t>((ip[1] & 0x0f) | tos << 4);
+    return;
+  }
+  const std::uint16_t before = load_be16(ip);
+  ip[1] = tos;
+  store_be16(ip + 10, updated_checksum(load_be16(ip + 10), before, load_be16(ip)));
+}
+
+// RFC 6040 4.2. False: the packet must be dropped.
+bool take_congestion_mark(Packet& packet, const InnerPacket& inner) noexcept {
+  const auto before = static_cast<std::uint8_t>(inner.tos & kEcnMask);
+  const auto ecn = leave_tunnel(before, packet.wire.tos & kEcnMask);
+  if (!ecn) return false;
+  if (*ecn != before) {
+    const auto tos = static_cast<std::uint8_t>((inner.tos & ~kEcnMask) | *ecn);
+    change_tos(packet.data(), inner.flow.family(), tos);
+  }
+  return true;
 }
 
 }  // namespace
@@ -66,16 +93,21 @@ std::optional<Drop> finish_inbound(Slot& slot, InboundSa& sa) noexcept {
   const auto payload = strip_padding(body);
   if (!payload) return Drop::in_bad_padding;
   if (next_header == kNextHeaderNone) return Drop::in_dummy;
-  if (next_header != kNextHeaderIpv4 && next_header != kNextHeaderIpv6) {
+  packet.offset += header;
+  packet.length = *payload;
+  auto family = sa.spec.family();
+  if (sa.transport) {
+    restore_ip_header(packet, sa, next_header);
+  } else if (next_header == kNextHeaderIpv4 || next_header == kNextHeaderIpv6) {
+    family = next_header == kNextHeaderIpv4 ? Family::ipv4 : Family::ipv6;
+  } else {
     return Drop::in_bad_padding;
   }
-  const auto inner = parse_inner(body.first(*payload));
-  const auto family = next_header == kNextHeaderIpv4 ? Family::ipv4 : Family::ipv6;
+  const auto inner = parse_inner(packet.view());
   if (!inner || inner->flow.family() != family) return Drop::in_bad_inner;
   if (!covered(sa, inner->flow)) return Drop::in_selector;
-
-  packet.offset += header;
   packet.length = inner->length;
+  if (!sa.transport && !take_congestion_mark(packet, *inner)) return Drop::in_congestion;
   return std::nullopt;
 }
 

@@ -13,8 +13,9 @@ namespace espalier::esp {
 std::optional<Drop> prepare_inbound(Slot& slot, InboundSa& sa) noexcept;
 
 // The part after the device said that the ICV is right: the authoritative replay update, padding
-// and next header, and the SA's traffic selectors (RFC 4301 5.2). Leaves the inner packet in
-// slot.packet, or gives why it is dropped. To be called in the order of arrival (law 4).
+// and next header, the IP header that transport mode took away, the SA's traffic selectors (RFC
+// 4301 5.2), and the congestion mark of the outer header. Leaves the inner packet in slot.packet,
+// or gives why it is dropped. To be called in the order of arrival (law 4).
 std::optional<Drop> finish_inbound(Slot& slot, InboundSa& sa) noexcept;
 
 }  // namespace espalier::esp

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/inner_packet.hpp"
 
+#include "esp/bytes.hpp"
+#include "esp/ip_header.hpp"
+
 #include <cstring>
 
 namespace espalier::esp {
 
 namespace {
 
-constexpr std::uint8_t kTcp = 6, kUdp = 17, kSctp = 132, kDccp = 33, kUdpLite = 136;
+constexpr std::uint8_t kSctp = 132, kDccp = 33, kUdpLite = 136;
 constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kAuthentication = 51,
                        kDestinationOptions = 60;
-
-std::uint16_t be16(const std::uint8_t* p) noexcept {
-  return static_cast<std::uint16_t>(p[0] << 8 | p[1]);
-}
+constexpr std::uint16_t kDontFragment = 0x4000, kMoreFragments = 0x2000, kFragmentOffset = 0x1fff;
 
 bool has_ports(std::uint8_t protocol) noexcept {
-  return protocol == kTcp || protocol == kUdp || protocol == kSctp || protocol == kDccp ||
-         protocol == kUdpLite;
+  return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == kSctp ||
+         protocol == kDccp || protocol == kUdpLite;
 }
 
 // Family, protocol and ports of a packet whose upper-layer header begins with `upper`.
 std::uint64_t pack(Family family, std::uint8_t protocol,
                    std::span<const std::uint8_t> upper) noexcept {
   if (!has_ports(protocol) || upper.size() < 4) return FlowKey::pack(family, protocol, 0, 0);
-  return FlowKey::pack(family, protocol, be16(upper.data()), be16(upper.data() + 2));
+  return FlowKey::pack(family, protocol, load_be16(upper.data()), load_be16(upper.data() + 2));
 }
 
 std::uint64_t load(const std::uint8_t* p, std::size_t size) noexcept {
@@ -34,11 +34,11 @@ std::uint64_t load(const std::uint8_t* p, std::size_t size) noexcept {
 }
 
 std::optional<InnerPacket> parse_ipv4(std::span<const std::uint8_t> packet) noexcept {
-  if (packet.size() < 20) return std::nullopt;
+  if (packet.size() < kIpv4Header) return std::nullopt;
   const std::uint32_t header = (packet[0] & 15u) * 4;
-  const std::uint32_t total = be16(&packet[2]);
-  if (header < 20 || total < header || total > packet.size()) return std::nullopt;
-  const bool later_fragment = (be16(&packet[6]) & 0x1fff) != 0;
+  const std::uint32_t total = load_be16(&packet[2]);
+  if (header < kIpv4Header || total < header || total > packet.size()) return std::nullopt;
+  const bool later_fragment = (load_be16(&packet[6]) & kFragmentOffset) != 0;
   const auto upper = packet.subspan(header, later_fragment ? 0 : total - header);
   InnerPacket inner;
   inner.flow.source[0] = load(&packet[12], 4);
@@ -46,6 +46,12 @@ std::optional<InnerPacket> parse_ipv4(std::span<const std::uint8_t> packet) noex
   inner.flow.rest = pack(Family::ipv4, packet[9], upper);
   inner.length = total;
   inner.tos = packet[1];
+  const std::uint16_t fragment = load_be16(&packet[6]);
+  inner.dont_fragment = (fragment & kDontFragment) != 0;
+  if (header == kIpv4Header && (fragment & (kMoreFragments | kFragmentOffset)) == 0) {
+    inner.plain_header = static_cast<std::uint8_t>(kIpv4Header);
+  }
+  inner.after_header = packet[9];
   return inner;
 }
 
@@ -59,7 +65,7 @@ std::uint64_t pack_ipv6(std::uint8_t next, std::span<const std::uint8_t> rest) n
     std::size_t length = (rest[1] + std::size_t{1}) * 8;
     if (next == kFragment) {
       length = 8;
-      later_fragment = (be16(&rest[2]) & 0xfff8) != 0;
+      later_fragment = (load_be16(&rest[2]) & 0xfff8) != 0;
     } else if (next == kAuthentication) {
       length = (rest[1] + std::size_t{2}) * 4;
     }
@@ -71,15 +77,19 @@ std::uint64_t pack_ipv6(std::uint8_t next, std::span<const std::uint8_t> rest) n
 }
 
 std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noexcept {
-  if (packet.size() < 40) return std::nullopt;
-  const std::uint32_t total = 40u + be16(&packet[4]);
+  if (packet.size() < kIpv6Header) return std::nullopt;
+  const std::uint32_t total = kIpv6Header + load_be16(&packet[4]);
   if (total > packet.size()) return std::nullopt;
   InnerPacket inner;
   inner.flow.source = {load(&packet[8], 8), load(&packet[16], 8)};
   inner.flow.destination = {load(&packet[24], 8), load(&packet[32], 8)};
-  inner.flow.rest = pack_ipv6(packet[6], packet.subspan(40, total - 40));
+  inner.flow.rest = pack_ipv6(packet[6], packet.subspan(kIpv6Header, total - kIpv6Header));
   inner.length = total;
   inner.tos = static_cast<std::uint8_t>(packet[0] << 4 | packet[1] >> 4);
+  inner.after_header = packet[6];
+  const bool for_the_way = inner.after_header == kHopByHop || inner.after_header == kRouting ||
+                           inner.after_header == kFragment;
+  if (!for_the_way) inner.plain_header = static_cast<std::uint8_t>(kIpv6Header);
   return inner;
 }
 

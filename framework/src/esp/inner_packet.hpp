@@ -42,8 +42,13 @@ struct FlowKey {
 // An IPv4 or IPv6 packet that was found whole.
 struct InnerPacket {
   FlowKey flow;
-  std::uint32_t length = 0;  // by its own header; what follows in the buffer is not part of it
-  std::uint8_t tos = 0;      // DSCP and ECN
+  std::uint32_t length = 0;   // by its own header; what follows in the buffer is not part of it
+  std::uint8_t tos = 0;       // DSCP and ECN
+  bool dont_fragment = true;  // IPv6 has no choice
+  // Bytes of its IP header, if that is nothing but the header: no options or extension headers that
+  // are meant for the way, and not of a fragment. Else 0.
+  std::uint8_t plain_header = 0;
+  std::uint8_t after_header = 0;  // what follows a plain header: its protocol or next header
 };
 
 // Checks version and lengths and reads the flow. Nothing if it is not a whole IP packet.

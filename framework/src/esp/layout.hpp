@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <espalier/transform.hpp>
+#include <espalier/sa.hpp>
 
 #include <cstdint>
 
@@ -27,5 +27,10 @@ struct EspLayout {
 };
 
 Result<EspLayout> layout_of(const Transform& transform);
+
+// The longest inner packet whose ESP packet is an IP packet of at most `path_mtu` bytes; 0 if there
+// is none. All that counts of the SA are its ends, mode and encapsulation.
+std::uint32_t longest_inner(const SaSpec& sa, const EspLayout& layout,
+                            std::uint32_t path_mtu) noexcept;
 
 }  // namespace espalier::esp

@@ -18,24 +18,24 @@ void write_trailer(std::uint8_t* end, std::uint32_t padding, std::uint8_t next_h
   end[padding + 1] = next_header;
 }
 
-}  // namespace
-
-std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
-                                     IvSource& ivs) noexcept {
+// Seals the payload in slot.packet, which comes after the header that is no part of it.
+std::optional<Drop> seal(Slot& slot, OutboundSa& sa, std::uint32_t stripped,
+                         std::uint8_t next_header, IvSource& ivs) noexcept {
+  Packet& packet = slot.packet;
   const EspLayout& layout = sa.layout;
-  const std::uint32_t padding = layout.padding(inner.length);
+  const std::uint32_t payload = packet.length - stripped;
+  const std::uint32_t padding = layout.padding(payload);
   const std::uint32_t header = layout.header_bytes();
-  const std::uint32_t icv_offset = header + inner.length + padding + kEspTrailer;
+  const std::uint32_t icv_offset = header + payload + padding + kEspTrailer;
   const std::uint32_t length = icv_offset + layout.icv_bytes;
   if (length > sa.binding->max_length) return Drop::out_too_long;
   if (sa.counter.ended()) return Drop::out_sequence_end;
 
-  Packet& packet = slot.packet;
-  const bool ipv4 = inner.flow.family() == Family::ipv4;
-  write_trailer(packet.data() + inner.length, padding, ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6);
-
+  write_trailer(packet.data() + packet.length, padding, next_header);
   const std::uint64_t sequence = sa.counter.take();
-  packet.offset -= header;
+  slot.inner_length = packet.length;
+  sa.bytes_sealed += packet.length;
+  packet.offset += stripped - header;
   packet.length = length;
   std::uint8_t* esp = packet.data();
   store_be32(esp, sa.spi);
@@ -47,18 +47,57 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
   }
 
   packet.wire.local = sa.spec.local;
-  packet.wire.peer = sa.spec.peer;
-  packet.wire.tos = inner.tos & 0xfc;  // DSCP; no ECN, since the far end might not carry it back
-  packet.wire.dont_fragment = true;
+  packet.wire.peer = sa.peer();
   slot.sa = &sa;
   slot.sequence = sequence;
-  slot.inner_length = inner.length;
   slot.op.esp = esp;
   slot.op.length = length;
   slot.op.icv_offset = icv_offset;
   slot.op.seq_hi = sa.esn ? static_cast<std::uint32_t>(sequence >> 32) : 0;
   sa.sequence.set(sequence);
   return std::nullopt;
+}
+
+bool keep_whole(const OutboundSa& sa, const InnerPacket& inner) noexcept {
+  using enum OuterHeader::DontFragment;
+  return sa.dont_fragment == copy ? inner.dont_fragment : sa.dont_fragment == set;
+}
+
+// Whether a packet that is longer than the path takes must not be fragmented on it, neither by its
+// own wish nor because IPv6 wants it carried anyhow (RFC 8200 5).
+bool must_be_refused(const InnerPacket& inner) noexcept {
+  constexpr std::uint32_t kMinIpv6Mtu = 1280;
+  return inner.dont_fragment && (inner.flow.family() == Family::ipv4 || inner.length > kMinIpv6Mtu);
+}
+
+}  // namespace
+
+std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
+                                     IvSource& ivs) noexcept {
+  std::uint32_t stripped = 0;
+  std::uint8_t next_header =
+      inner.flow.family() == Family::ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6;
+  if (sa.transport) {
+    if (inner.plain_header == 0) return Drop::out_transport;
+    stripped = inner.plain_header;
+    next_header = inner.after_header;
+  }
+  bool dont_fragment = keep_whole(sa, inner);
+  if (dont_fragment && inner.length > sa.longest) {
+    if (must_be_refused(inner)) return Drop::out_too_big;
+    dont_fragment = false;
+  }
+  WireAddress& wire = slot.packet.wire;
+  wire.tos = static_cast<std::uint8_t>((inner.tos & sa.kept_tos) | sa.set_tos);
+  wire.dont_fragment = dont_fragment;
+  slot.packet.length = inner.length;  // what follows it in the buffer is no part of it
+  return seal(slot, sa, stripped, next_header, ivs);
+}
+
+std::optional<Drop> prepare_dummy(Slot& slot, OutboundSa& sa, IvSource& ivs) noexcept {
+  slot.packet.wire.tos = sa.set_tos;
+  slot.packet.wire.dont_fragment = true;
+  return seal(slot, sa, 0, kNextHeaderNone, ivs);
 }
 
 }  // namespace espalier::esp

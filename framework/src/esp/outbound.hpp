@@ -8,10 +8,14 @@
 
 namespace espalier::esp {
 
-// Makes an inner packet into the ESP packet that a device will encrypt in place: sequence number
-// (assigned here, law 4), header, IV, padding and trailer (RFC 4303 2), and the op. A drop reason
-// instead if it cannot be sent; then no number was used.
+// Makes an inner packet into the ESP packet that a device will encrypt in place: in transport mode
+// without its IP header, which becomes the outer one; sequence number (assigned here, law 4),
+// header, IV, padding and trailer (RFC 4303 2), and the op. A drop reason instead if it cannot be
+// sent; then no number was used and the packet is as it was.
 std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
                                      IvSource& ivs) noexcept;
+
+// Makes a dummy packet of slot.packet.length bytes (RFC 4303 2.6), in the same way.
+std::optional<Drop> prepare_dummy(Slot& slot, OutboundSa& sa, IvSource& ivs) noexcept;
 
 }  // namespace espalier::esp

@@ -7,6 +7,7 @@
 #include "esp/selector.hpp"
 #include "esp/sequence.hpp"
 #include "esp/slot.hpp"
+#include "esp/usage_limit.hpp"
 
 #include <espalier/device.hpp>
 
@@ -29,6 +30,12 @@ struct Binding {
   bool retired = false;  // replaced; to be returned when nothing is in flight
 };
 
+// Of an SA that follows its peer through a NAT.
+struct MovingPeer {
+  Endpoint peer;  // the worker's: outbound where packets go, inbound where the newest came from
+  Endpoint told;  // the control thread's: outbound where it has told the worker to send to
+};
+
 // What the engine knows of an SA: all of its state (laws 1, 2) lives here and none in a backend.
 // Owned by the control thread, which reads only what is constant and the counters; everything else
 // but `bound` is the owning worker's.
@@ -38,21 +45,29 @@ struct SaState {
         worker(owner),
         direction(sa.direction),
         esn(sa.esn),
+        transport(sa.mode == Mode::transport),
         layout(esp_layout),
-        spec(sa) {}
+        limit(*sa.lifetime),
+        spec(sa) {
+    if (sa.follow_peer) moving = std::make_unique<MovingPeer>(sa.peer, sa.peer);
+  }
   virtual ~SaState() = default;
 
   const std::uint32_t spi;
   const std::uint32_t worker;
   const Direction direction;
   const bool esn;
+  const bool transport;
   bool removed = false;
+  bool told_expired = false;  // the control thread's
   bool end_reported = false;  // outbound: that the sequence numbers are used up
   const EspLayout layout;
 
   Binding* binding = nullptr;
   Slot* head = nullptr;  // packets that have a number and are not retired, in order
   Slot* tail = nullptr;
+  UsageLimit limit;
+  std::unique_ptr<MovingPeer> moving;  // nullptr: its peer stays where it is
 
   Counter sequence;  // outbound: last assigned; inbound: highest accepted
   Counter packets;
@@ -66,9 +81,22 @@ struct SaState {
 
 struct OutboundSa final : SaState {
   OutboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(sa, esp_layout, owner), counter(sa.esn) {}
+      : SaState(sa, esp_layout, owner),
+        counter(sa.esn),
+        kept_tos(static_cast<std::uint8_t>((sa.outer.dscp ? 0 : 0xfc) | (sa.outer.ecn ? 3 : 0))),
+        set_tos(static_cast<std::uint8_t>(sa.outer.dscp.value_or(0) << 2)),
+        dont_fragment(sa.outer.dont_fragment) {
+    if (transport) kept_tos = 0xff, set_tos = 0, dont_fragment = OuterHeader::DontFragment::copy;
+  }
+
+  const Endpoint& peer() const noexcept { return moving ? moving->peer : spec.peer; }
 
   SequenceCounter counter;
+  std::uint64_t bytes_sealed = 0;      // of inner packets that have a number
+  std::uint32_t longest = kMaxPacket;  // inner packet that the path takes in one piece
+  std::uint8_t kept_tos;               // what the outer header takes of the inner one
+  std::uint8_t set_tos;                // and what it always has
+  OuterHeader::DontFragment dont_fragment;
 };
 
 struct InboundSa final : SaState {

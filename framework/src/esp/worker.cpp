@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace espalier::esp {
 
@@ -44,6 +45,9 @@ std::size_t Worker::turn() noexcept {
   run_queues();
   reclaim_stranded();
   transmit();
+  while (const auto narrower = ports_.wire->take_path_mtu()) {
+    reply({Reply::Kind::path_mtu, nullptr, nullptr, nullptr, narrower->mtu, {narrower->peer, 0}});
+  }
   send_replies();
   return moved;
 }
@@ -73,14 +77,44 @@ void Worker::outbound(Slot& slot) noexcept {
   if (sa->worker != index_) return hand_over(slot, sa->worker, false);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
+  if (sa->limit.due(sa->counter.current(), sa->bytes_sealed) &&
+      ended(*sa, sa->counter.current(), sa->bytes_sealed)) {
+    return drop(slot, Drop::out_expired, sa);
+  }
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
-    if (*reason == Drop::out_sequence_end && !sa->end_reported) {
-      sa->end_reported = true;
-      reply({Reply::Kind::sequence_ended, sa, nullptr, nullptr});
-    }
-    return drop(slot, *reason, sa);
+    return refuse(slot, *sa, *inner, *reason);
   }
   dispatch(slot);
+}
+
+// Tells who must know: the control thread of a last number, the sender of a packet that is too big.
+void Worker::refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop reason) noexcept {
+  if (reason == Drop::out_sequence_end && !std::exchange(sa.end_reported, true)) {
+    reply({Reply::Kind::sequence_ended, &sa});
+  }
+  if (reason == Drop::out_too_big && answers_.take(clock_()) &&
+      answer_too_big(slot.packet, inner, sa.longest)) {
+    drops_.count(reason);
+    sa.errors.add(1);
+    to_clear_.push_back(&slot.packet);
+    return;
+  }
+  drop(slot, reason, &sa);
+}
+
+// Something of the SA's lifetime is due: tells it. Whether it is over.
+bool Worker::ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noexcept {
+  switch (sa.limit.reach(*sa.spec.lifetime, packets, bytes)) {
+    case UsageLimit::Reached::nothing:
+      break;
+    case UsageLimit::Reached::soft:
+      reply({Reply::Kind::soft_limit, &sa});
+      break;
+    case UsageLimit::Reached::hard:
+      reply({Reply::Kind::hard_limit, &sa});
+      break;
+  }
+  return sa.limit.ended();
 }
 
 void Worker::inbound(Slot& slot) noexcept {
@@ -91,6 +125,7 @@ void Worker::inbound(Slot& slot) noexcept {
     const std::uint32_t owner = spi % handoff_->workers();
     return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
   }
+  if (sa->limit.ended()) return drop(slot, Drop::in_expired, sa);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
@@ -181,7 +216,7 @@ void Worker::retire(SaState& sa) noexcept {
   }
   if (sa.head == nullptr && sa.removed) {
     sa.removed = false;
-    reply({Reply::Kind::sa_removed, &sa, nullptr, nullptr});
+    reply({Reply::Kind::sa_removed, &sa});
   }
 }
 
@@ -192,17 +227,31 @@ void Worker::finish(Slot& slot, SaState& sa) noexcept {
     return drop(slot, Drop::in_bad_icv, &sa);
   }
   if (slot.outcome != ESPALIER_OP_DONE) return drop(slot, Drop::device_failed, &sa);
-  if (outbound_packet) {
-    sa.bytes.add(slot.inner_length);
-    to_wire_.push_back(&slot.packet);
-  } else {
-    if (const auto reason = finish_inbound(slot, static_cast<InboundSa&>(sa))) {
-      return drop(slot, *reason, &sa);
-    }
-    sa.bytes.add(slot.packet.length);
-    to_clear_.push_back(&slot.packet);
+  if (!outbound_packet) return finish_inbound_packet(slot, static_cast<InboundSa&>(sa));
+  sa.packets.add(1);
+  sa.bytes.add(slot.inner_length);
+  to_wire_.push_back(&slot.packet);
+}
+
+void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
+  if (sa.limit.due(sa.packets.get(), sa.bytes.get()) &&
+      ended(sa, sa.packets.get(), sa.bytes.get())) {
+    return drop(slot, Drop::in_expired, &sa);
+  }
+  const auto reason = finish_inbound(slot, sa);
+  // An authentic packet that is the newest of all shows where the peer is now (RFC 7296 2.23).
+  const bool newest = reason != Drop::in_replay && slot.sequence == sa.window.top();
+  if (sa.moving != nullptr && newest && slot.packet.wire.peer != sa.moving->peer) {
+    sa.moving->peer = slot.packet.wire.peer;
+    reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.moving->peer});
+  }
+  if (reason) {
+    if (*reason == Drop::in_dummy) return drop(slot, *reason);  // no fault of the SA's
+    return drop(slot, *reason, &sa);
   }
   sa.packets.add(1);
+  sa.bytes.add(slot.packet.length);
+  to_clear_.push_back(&slot.packet);
 }
 
 void Worker::release(Slot& slot) noexcept {
@@ -237,7 +286,7 @@ void Worker::reclaim_stranded() noexcept {
 void Worker::settle(Binding& binding) noexcept {
   if (!binding.retired || binding.in_flight > 0) return;
   binding.retired = false;
-  reply({Reply::Kind::binding_closed, nullptr, &binding, nullptr});
+  reply({Reply::Kind::binding_closed, nullptr, &binding});
 }
 
 // ---- packets out --------------------------------------------------------------------------------

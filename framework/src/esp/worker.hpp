@@ -7,6 +7,7 @@
 #include "esp/policy_table.hpp"
 #include "esp/spi_table.hpp"
 #include "esp/spsc_ring.hpp"
+#include "esp/too_big.hpp"
 #include "esp/wakeup.hpp"
 
 #include <espalier/engine.hpp>
@@ -56,6 +57,8 @@ class Worker {
   void add(const Command& command);
   void move(const Command& command);
   void remove(SaState& sa);
+  void send_dummy(OutboundSa& sa, std::uint32_t bytes);
+  void send_keepalive(const OutboundSa& sa);
   void reply(const Reply& reply) noexcept;
   void send_replies() noexcept;
 
@@ -63,6 +66,7 @@ class Worker {
   std::size_t receive_handed_over() noexcept;
   void outbound(Slot& slot) noexcept;
   void inbound(Slot& slot) noexcept;
+  void refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop reason) noexcept;
   void dispatch(Slot& slot) noexcept;
   void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
   void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
@@ -78,6 +82,8 @@ class Worker {
   void reclaim_stranded() noexcept;
   void retire(SaState& sa) noexcept;
   void finish(Slot& slot, SaState& sa) noexcept;
+  void finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept;
+  bool ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noexcept;
   void release(Slot& slot) noexcept;
   void settle(Binding& binding) noexcept;
   void transmit() noexcept;
@@ -101,6 +107,7 @@ class Worker {
   std::vector<Slot*> stranded_;
   const DeviceQueue::Clock clock_;
   DeviceQueue::TimePoint next_reclaim_{};
+  AnswerLimit answers_;
   std::vector<Packet*> to_wire_;
   std::vector<Packet*> to_clear_;
 

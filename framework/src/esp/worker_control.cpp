@@ -3,6 +3,8 @@
 // The worker's side of the control thread: commands, replies, sleeping and stopping.
 #include "esp/worker.hpp"
 
+#include "esp/outbound.hpp"
+
 #include <poll.h>
 
 #include <algorithm>
@@ -32,6 +34,19 @@ void Worker::take_up(const Command& command) {
       completed_.clear();
       command.queue->lose("it was given up", completed_);
       return take_completed();
+    case Command::Kind::set_peer:
+      command.sa->moving->peer = command.peer;
+      return;
+    case Command::Kind::set_longest:
+      static_cast<OutboundSa&>(*command.sa).longest = command.bytes;
+      return;
+    case Command::Kind::expire:
+      command.sa->limit.end();
+      return;
+    case Command::Kind::send_dummy:
+      return send_dummy(static_cast<OutboundSa&>(*command.sa), command.bytes);
+    case Command::Kind::send_keepalive:
+      return send_keepalive(static_cast<const OutboundSa&>(*command.sa));
     case Command::Kind::drop_queue:
       leaving_.push_back(command.queue);
       return;
@@ -72,13 +87,33 @@ void Worker::remove(SaState& sa) {
     spis_.erase(sa.spi);
   }
   if (sa.worker != index_) {
-    reply({Reply::Kind::sa_removed, &sa, nullptr, nullptr});
+    reply({Reply::Kind::sa_removed, &sa});
     return;
   }
   sa.binding->retired = true;
   settle(*sa.binding);
   sa.removed = true;
   retire(sa);
+}
+
+void Worker::send_dummy(OutboundSa& sa, std::uint32_t bytes) {
+  if (sa.limit.ended() || sa.binding->queue->lost() || !room_on(*sa.binding->queue)) return;
+  Slot* slot = pool_.take();
+  if (slot == nullptr) return;
+  slot->packet.length = std::min<std::uint32_t>(bytes, kMaxPacket);
+  std::ranges::fill(slot->packet.view(), std::uint8_t{0});
+  if (const auto reason = prepare_dummy(*slot, sa, ivs_)) return drop(*slot, *reason, &sa);
+  dispatch(*slot);
+}
+
+// RFC 3948 2.3 and 4.
+void Worker::send_keepalive(const OutboundSa& sa) {
+  Slot* slot = pool_.take();
+  if (slot == nullptr) return;
+  slot->packet.length = 1;
+  *slot->packet.data() = 0xff;
+  slot->packet.wire = {sa.spec.local, sa.peer(), 0, true};
+  to_wire_.push_back(&slot->packet);
 }
 
 void Worker::reply(const Reply& reply) noexcept { unsent_.push_back(reply); }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <set>
 #include <string>
 #include <utility>
@@ -106,16 +107,30 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
     write(std::move(reply), false);
   }
 
+  // Part for part, each when the one before is out: others have their turn in between.
   void write(ControlReply reply, bool last) {
-    reply_ = std::move(reply.line) + '\n';
-    asio::async_write(
-        socket_, asio::buffer(reply_),
-        [self = shared_from_this(), last, stop = reply.stop](const auto& error, std::size_t) {
-          if (stop) self->server_.stop();
-          if (self->gone_) return;
-          if (error || last) return self->leave();
-          self->next_line();
-        });
+    part_ = std::move(reply.line);
+    if (!reply.next) part_ += '\n';
+    asio::async_write(socket_, asio::buffer(part_),
+                      [self = shared_from_this(), last, reply = std::move(reply)](
+                          const auto& error, std::size_t) mutable {
+                        if (reply.stop) self->server_.stop();
+                        if (self->gone_) return;
+                        if (error) return self->leave();
+                        if (reply.next) return self->write_rest(std::move(reply), last);
+                        if (last) return self->leave();
+                        self->next_line();
+                      });
+  }
+
+  void write_rest(ControlReply reply, bool last) try {
+    if (auto part = reply.next())
+      reply.line = std::move(*part);
+    else
+      reply = {};
+    write(std::move(reply), last);
+  } catch (const std::exception&) {  // no memory: half a line tells the client that it is no reply
+    leave();
   }
 
   void leave() {
@@ -127,7 +142,7 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
   Protocol::socket socket_;
   std::vector<char> buffer_;
   std::size_t used_ = 0;
-  std::string reply_;
+  std::string part_;  // of a reply, on its way out
   bool gone_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include "gateway/control_keys.hpp"
 #include "gateway/control_sa.hpp"
+#include "gateway/site_view.hpp"
 #include "model/nearest_name.hpp"
 #include "observe/render.hpp"
 
@@ -119,13 +120,15 @@ Result<std::chrono::milliseconds> grace_in(const json& request) {
 }
 
 // The SA of a request with its keys, checked as far as they can be without the gateway.
-Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base) {
+Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base,
+                     const GatewayConfig& config) {
   if (!request.contains("sa")) return fail(ErrorCode::invalid, "The request needs an \"sa\".");
   if (auto lifted = check_lifted(request); !lifted) return std::unexpected(lifted.error());
   auto sa = sa_from_json(request["sa"], std::move(base));
   if (!sa) return sa;
   if (auto valid = validate(*sa); !valid) return std::unexpected(valid.error());
   if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
+  if (auto carried = check_carried(*sa, config); !carried) return std::unexpected(carried.error());
   return sa;
 }
 
@@ -148,17 +151,11 @@ ordered_json placed_json(const Decision& decision, const SaSpec& sa) {
   return reply;
 }
 
-ordered_json sas_json(const std::vector<SaReport>& reports) {
-  auto list = ordered_json::array();
-  for (const SaReport& report : reports) list.push_back(to_json(report));
-  return list;
-}
-
 }  // namespace
 
 ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
-                               Identity identity)
-    : gateway_(gateway), monitor_(monitor), secrets_(secrets), identity_(std::move(identity)) {}
+                               const GatewayConfig& config)
+    : gateway_(gateway), monitor_(monitor), secrets_(secrets), config_(config) {}
 
 ControlReply ControlService::answer(std::span<char> line) noexcept try {
   std::string verb;
@@ -178,6 +175,7 @@ ControlReply ControlService::answer(std::span<char> line) noexcept try {
   if (!reply) return {line_of(error_json(reply.error())), false};
   Json whole = {{"ok", true}};
   whole.update(*reply);
+  if (verb == "sa.list" || verb == "status") return with_sas(whole);
   return {line_of(whole), verb == "stop"};
 } catch (const std::exception&) {
   wipe(line.data(), line.size());
@@ -189,16 +187,16 @@ Result<ControlService::Json> ControlService::run(const std::string& verb, const 
   if (verb == "sa.add") return add(request, std::move(keys));
   if (verb == "sa.rekey") return rekey(request, std::move(keys));
   if (verb == "sa.delete") return remove(request);
-  if (verb == "sa.list") return Json{{"sas", sas_json(monitor_.reports())}};
   if (verb == "explain") return explain(request);
   if (verb == "drops")
     return Json{{"drops", drops_json(gateway_.drops())}, {"wire", monitor_.port_counters()}};
   if (verb == "status") return status();
-  return Json::object();  // stop
+  if (verb == "stop") return Json{{"pid", ::getpid()}};
+  return Json::object();  // with_sas() makes it whole
 }
 
 Result<ControlService::Json> ControlService::add(const json& request, SaKeys keys) {
-  const auto sa = sa_in(request, keys, {});
+  const auto sa = sa_in(request, keys, own_end(config_), config_);
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.add(*sa, std::move(keys));
   if (!decision) return std::unexpected(decision.error());
@@ -210,7 +208,7 @@ Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys k
   if (!old) return std::unexpected(old.error());
   const auto grace = grace_in(request);
   if (!grace) return std::unexpected(grace.error());
-  const auto sa = sa_in(request, keys, old->spec);
+  const auto sa = sa_in(request, keys, old->spec, config_);
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.rekey(old->spec.name, *sa, std::move(keys), *grace);
   if (!decision) return std::unexpected(decision.error());
@@ -227,12 +225,9 @@ Result<ControlService::Json> ControlService::remove(const json& request) {
 Result<GatewaySa> ControlService::find(const json& request) {
   const auto name = name_in(request);
   if (!name) return std::unexpected(name.error());
-  auto all = gateway_.list();
-  const auto found =
-      std::ranges::find(all, *name, [](const GatewaySa& sa) { return sa.spec.name; });
-  if (found != all.end()) return std::move(*found);
+  if (auto found = gateway_.find(*name)) return std::move(*found);
   std::vector<std::string_view> known;
-  for (const GatewaySa& sa : all) known.push_back(sa.spec.name);
+  for (const SaTraffic& sa : gateway_.traffic()) known.push_back(sa.name);
   return fail(ErrorCode::not_found,
               fmt::format("There is no SA '{}'{}", *name, did_you_mean(known, *name)));
 }
@@ -248,16 +243,44 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
   return reply;
 }
 
+// The reply with the member "sas" behind its others. Many SAs come in parts: those that come or go
+// meanwhile are in it or not, and no other is there twice or missing.
+ControlReply ControlService::with_sas(const Json& reply) {
+  struct Sas {
+    Monitor& monitor;
+    std::string after{};
+    bool ended = false;
+
+    std::optional<std::string> operator()() {
+      if (ended) return std::nullopt;
+      const auto reports = monitor.reports(after, kSasAtOnce);
+      ended = reports.size() < kSasAtOnce;
+      std::string part;
+      for (const SaReport& report : reports) {
+        if (!after.empty()) part += ',';
+        part += line_of(to_json(report));
+        after = report.name;
+      }
+      return ended ? part + "]}" : part;
+    }
+  };
+  std::string line = line_of(reply);
+  line.back() = ',';  // instead of the closing brace
+  Sas sas{monitor_};
+  line += R"("sas":[)" + *sas();
+  if (sas.ended) return {std::move(line)};
+  return {std::move(line), false, std::move(sas)};
+}
+
 ControlService::Json ControlService::status() {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
   return {{"pid", ::getpid()},
-          {"site", identity_.site},
-          {"config", identity_.config},
-          {"dataplane", to_string(identity_.dataplane)},
-          {"workers", identity_.workers},
+          {"site", config_.site},
+          {"config", config_.file.native()},
+          {"dataplane", to_string(config_.dataplane)},
+          {"workers", config_.workers},
           {"uptime_seconds", uptime.count()},
-          {"sas", sas_json(monitor_.reports())},
           {"drops", drops_json(gateway_.drops())},
           {"wire", monitor_.port_counters()}};
 }

@@ -3,14 +3,15 @@
 // The control protocol. A request is one line of JSON with a "verb"; the reply is one line:
 //   {"ok":true, ...}  or  {"ok":false,"error":{"code":"not_found","message":"..."}}
 //
-//   sa.add     sa, keys                        -> decision
+//   sa.add     sa, keys                        -> decision   (what `sa` does not say of this end
+//                                                             is as the gateway has it)
 //   sa.rekey   name, sa, keys, grace_ms        -> decision   (`sa` only needs what is new: its SPI)
 //   sa.delete  name
 //   sa.list                                    -> sas
 //   explain    name                            -> decision, text
 //   drops                                      -> drops, wire
 //   status                                     -> who runs since when, with what, sas, drops, wire
-//   stop
+//   stop                                       -> pid
 #pragma once
 
 #include <espalier/gateway.hpp>
@@ -20,28 +21,29 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
 namespace espalier {
 
 struct ControlReply {
-  std::string line;   // without the newline
+  std::string line;   // without the newline; or its beginning
   bool stop = false;  // the gateway shall end once the reply is sent
+  // Where the line is long: gives what comes next in it, and nothing at its end. To be called when
+  // the loop has nothing else to do.
+  std::function<std::optional<std::string>()> next{};
 };
 
-// Answers requests on a running gateway. [control]
+// Answers requests on a running gateway. It must outlive its replies. [control]
 class ControlService {
  public:
-  struct Identity {
-    std::string site;
-    std::string config;  // the file
-    Dataplane dataplane = Dataplane::userspace;
-    std::uint32_t workers = 1;
-  };
-
-  ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets, Identity identity);
+  static constexpr std::size_t kSasAtOnce = 256;  // in one part of a reply
+  // `config` is what the gateway follows now; its site is one of its sites.
+  ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
+                 const GatewayConfig& config);
 
   // Never throws; whatever the line holds, the answer is a reply. Keys in the line are wiped.
   ControlReply answer(std::span<char> line) noexcept;
@@ -54,12 +56,13 @@ class ControlService {
   Result<Json> remove(const nlohmann::json& request);
   Result<Json> explain(const nlohmann::json& request);
   Json status();
+  ControlReply with_sas(const Json& reply);
   Result<GatewaySa> find(const nlohmann::json& request);
 
   Gateway& gateway_;
   Monitor& monitor_;
   SecretPool& secrets_;
-  Identity identity_;
+  const GatewayConfig& config_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

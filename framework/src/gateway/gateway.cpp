@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/gateway.hpp>
 
+#include "esp/on_wire.hpp"
 #include "gateway/decision_pool.hpp"
 #include "gateway/used_keys.hpp"
 
@@ -62,6 +63,15 @@ std::shared_ptr<const Decision> named(const Decision& shared, std::string_view s
   return decision;
 }
 
+// The engine's answer in the words of people, who do not know its names.
+Result<void> in_public_words(Result<void> answer, std::string_view engine_name) {
+  if (answer) return answer;
+  std::string& text = answer.error().message;
+  for (auto at = text.find(engine_name); at != text.npos; at = text.find(engine_name, at))
+    text.replace(at, engine_name.size(), public_name(engine_name));
+  return answer;
+}
+
 // Whether an error of the engine is the answer of a device, so that another may do better.
 bool is_a_devices(const Error& error) {
   return error.code == ErrorCode::capacity || error.code == ErrorCode::transient ||
@@ -81,11 +91,15 @@ struct Gateway::Impl {
   DecisionPool decisions;
   std::vector<Retiring> retiring;
   UsedKeys used_keys;
+  bool any_homeless = false;
+  std::uint64_t tried_in = 0;  // epoch of the placer in which all homeless SAs were tried
+  SaSurroundings surroundings{[](const SaSpec&) { return Result<void>(); }, [](const SaSpec&) {}};
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
-  Result<Sas::value_type> enter(const SaSpec& sa, SaKeys keys);
+  Result<Sas::value_type> enter(const SaSpec& sa, SaKeys&& keys);
   Result<void> leave(const SaSpec& sa, const Home& home);
+  GatewaySa describe(const SaSpec& sa, const Entry& entry) const;
   void take_engine_events(std::vector<std::string>& done);
   void note_lost(const LostDevice& lost, std::vector<std::string>& done);
   void move_homeless(std::vector<std::string>& done);
@@ -97,6 +111,10 @@ Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
     : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
+
+void Gateway::surround(SaSurroundings surroundings) {
+  impl_->surroundings = std::move(surroundings);
+}
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
 // has refused the SA, too: the next one is tried.
@@ -119,7 +137,7 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
 }
 
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
-Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
+Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
   const bool once = is_counter_mode(sa.transform.cipher);
   const std::uint64_t fingerprint = once ? used_keys.fingerprint(keys) : 0;
   if (once && used_keys.contains(fingerprint)) {
@@ -129,23 +147,33 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys keys) {
                     "number may be used twice under one key, so give it fresh ones",
                     sa.name, to_string(sa.transform)));
   }
+  if (const SaSpec* taken = engine.same_on_wire(sa))
+    return std::unexpected(esp::spi_taken(sa, *taken, public_name(taken->name)));
+  if (auto brought = surroundings.bring(sa); !brought) return std::unexpected(brought.error());
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
-  auto placement = place(unique, keys, std::nullopt,
-                         [&](Session session) { return engine.add(unique, std::move(session)); });
-  if (!placement) return std::unexpected(placement.error());
+  auto placement = place(sa, keys, std::nullopt, [&](Session session) {
+    return in_public_words(engine.add(unique, std::move(session)), unique.name);
+  });
+  if (!placement) {
+    surroundings.take(sa);
+    return std::unexpected(placement.error());
+  }
   if (once) used_keys.insert(fingerprint);
-  return Sas::value_type(engine.spec(unique.name),
-                         Entry{std::move(keys), decisions.share(*placement->decision)});
+  const SaSpec* const kept = engine.spec(unique.name);
+  return Sas::value_type(kept, Entry{std::move(keys), decisions.share(*placement->decision)});
 }
 
 // The engine's spec goes with the SA.
 Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
   placer.release(sa, home);
-  return engine.remove(std::string(sa.name));
+  const SaSpec gone = sa;
+  auto removed = engine.remove(gone.name);
+  surroundings.take(gone);
+  return removed;
 }
 
-Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys keys) {
+Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& keys) {
   if (impl_->sas.contains(sa.name)) {
     return fail(
         ErrorCode::conflict,
@@ -169,7 +197,7 @@ Result<void> Gateway::remove(std::string_view sa) {
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name, const SaSpec& sa,
-                                                       SaKeys keys,
+                                                       SaKeys&& keys,
                                                        std::chrono::milliseconds grace) {
   const auto found = impl_->sas.find(old_name);
   if (found == impl_->sas.end()) {
@@ -204,20 +232,38 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   return decision;
 }
 
-std::vector<GatewaySa> Gateway::list() const {
-  std::map<std::string, SaStatus> running;
-  for (SaStatus& status : impl_->engine.status()) running.emplace(status.name, std::move(status));
-  std::vector<GatewaySa> all;
-  for (const auto& [sa, entry] : impl_->sas) {
-    SaStatus status = std::move(running[sa->name]);
-    SaSpec spec = *sa;
-    status.name = spec.name = public_name(sa->name);
-    if (entry.homeless) status.backend = "none", status.device.clear();
-    auto decision = entry.homeless ? std::make_shared<const Decision>(select(
-                                         spec, impl_->placer.inventory(), impl_->placer.policy()))
-                                   : named(*entry.decision, spec.name);
-    all.push_back({std::move(spec), std::move(decision), std::move(status)});
-  }
+GatewaySa Gateway::Impl::describe(const SaSpec& sa, const Entry& entry) const {
+  GatewaySa one{sa, entry.decision, engine.status(sa.name).value_or(SaStatus{})};
+  one.status.name = one.spec.name = public_name(sa.name);
+  if (!entry.homeless) return one;
+  one.status.backend = "none";
+  one.status.device.clear();
+  one.decision =
+      std::make_shared<const Decision>(select(one.spec, placer.inventory(), placer.policy()));
+  return one;
+}
+
+std::vector<GatewaySa> Gateway::list(std::string_view after, std::size_t most) const {
+  std::vector<GatewaySa> some;
+  for (auto sa = impl_->sas.upper_bound(after); sa != impl_->sas.end() && some.size() < most; ++sa)
+    some.push_back(impl_->describe(*sa->first, sa->second));
+  return some;
+}
+
+std::optional<GatewaySa> Gateway::find(std::string_view sa) const {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return std::nullopt;
+  return impl_->describe(*found->first, found->second);
+}
+
+std::size_t Gateway::size() const noexcept { return impl_->sas.size(); }
+
+std::vector<SaTraffic> Gateway::traffic() const {
+  std::vector<SaTraffic> all;
+  all.reserve(impl_->sas.size());
+  for (const auto& [sa, entry] : impl_->sas)
+    all.push_back(
+        {public_name(sa->name), sa, impl_->engine.counters(sa->name).value_or(SaCounters{})});
   return all;
 }
 
@@ -248,8 +294,19 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
         placer.room_freed(event.backend, event.device);
         break;
       case EngineEvent::Kind::sequence_ended:
-        done.push_back(fmt::format("SA {} has used its last sequence number and stops; rekey it",
-                                   public_name(event.sa)));
+      case EngineEvent::Kind::hard_lifetime:
+        done.push_back(fmt::format("SA {} carries nothing more, since {}; rekey it",
+                                   public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::soft_lifetime:
+        done.push_back(
+            fmt::format("SA {} is to be rekeyed: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::peer_moved:
+        done.push_back(fmt::format("SA {}: {}", public_name(event.sa), event.words));
+        break;
+      case EngineEvent::Kind::path_mtu:
+        done.push_back(event.words);
         break;
     }
   }
@@ -262,17 +319,24 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& 
       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
   const auto look_at = [&](Entry& entry) {
     const Home home = entry.home();
-    if (home.backend == lost.backend && home.device == lost.device) entry.homeless = true;
+    if (home.backend == lost.backend && home.device == lost.device)
+      entry.homeless = any_homeless = true;
   };
   for (auto& [sa, entry] : sas) look_at(entry);
   for (Retiring& old : retiring) look_at(old.entry);
 }
 
+// Those that nobody took are not tried again before something has changed.
 void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
+  if (!std::exchange(any_homeless, false)) return;
+  const std::uint64_t now = placer.epoch();
+  const bool changed = std::exchange(tried_in, now) != now;
   const auto look_at = [&](const SaSpec& sa, Entry& entry) {
-    if (!entry.homeless) return;
-    std::string sentence = move(sa, entry);
-    if (!sentence.empty()) done.push_back(std::move(sentence));
+    if (entry.homeless && (changed || !entry.told)) {
+      std::string sentence = move(sa, entry);
+      if (!sentence.empty()) done.push_back(std::move(sentence));
+    }
+    any_homeless |= entry.homeless;
   };
   for (auto& [sa, entry] : sas) look_at(*sa, entry);
   for (Retiring& old : retiring) look_at(*old.spec, old.entry);
@@ -282,10 +346,12 @@ void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
 // the SA stays where it was and its packets are dropped (law 3) until one does.
 std::string Gateway::Impl::move(const SaSpec& sa, Entry& entry) {
   const bool known = std::exchange(entry.told, true);
-  const std::string_view name = public_name(sa.name);
+  SaSpec named = sa;
+  const std::string& name = named.name = public_name(sa.name);
   const Home home = entry.home();
-  auto placement = place(sa, entry.keys, home,
-                         [&](Session session) { return engine.move(sa.name, std::move(session)); });
+  auto placement = place(named, entry.keys, home, [&](Session session) {
+    return in_public_words(engine.move(sa.name, std::move(session)), sa.name);
+  });
   if (!placement) {
     return known ? ""
                  : fmt::format(

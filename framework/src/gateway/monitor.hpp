@@ -9,9 +9,11 @@
 #include "observe/silence_watch.hpp"
 
 #include <chrono>
-#include <functional>
+#include <cstddef>
+#include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier {
@@ -26,14 +28,19 @@ class Monitor {
   // To be called about every second. Gives warnings to be told, each once.
   std::vector<std::string> sample(Time now);
 
-  std::vector<SaReport> reports() const;
+  // Of the SAs that Gateway::list() would give.
+  std::vector<SaReport> reports(std::string_view after = {},
+                                std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   nlohmann::ordered_json port_counters() const;  // sums over all ports
 
  private:
+  std::uint64_t total(std::atomic<std::uint64_t> PortCounters::* counter) const;  // over all ports
+
   Gateway& gateway_;
   std::vector<std::shared_ptr<const PortCounters>> ports_;
   RateMeter rates_;
   SilenceWatch silence_;
+  bool refusal_told_ = false;
 };
 
 }  // namespace espalier

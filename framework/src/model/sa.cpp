@@ -47,11 +47,12 @@ Result<void> validate_lifetime(const SaSpec& sa) {
   const auto check = [&](std::uint64_t soft, std::uint64_t hard,
                          std::string_view unit) -> Result<void> {
     if (hard == 0 || soft <= hard) return {};
-    return bad(sa, fmt::format("its soft limit of {0} {2} comes after its hard one of {1} {2}; make "
-                               "it less, so that there is time to rekey",
-                               soft, hard, unit));
+    return bad(sa,
+               fmt::format("its soft limit of {0} {2} comes after its hard one of {1} {2}; make "
+                           "it less, so that there is time to rekey",
+                           soft, hard, unit));
   };
-  const Lifetime& life = sa.lifetime;
+  const Lifetime& life = *sa.lifetime;
   if (auto checked = check(life.soft_bytes, life.hard_bytes, "bytes"); !checked) return checked;
   if (auto checked = check(life.soft_packets, life.hard_packets, "packets"); !checked)
     return checked;
@@ -110,8 +111,9 @@ Result<void> validate(const SaSpec& sa) {
   for (const TrafficSelector& selector : sa.selectors)
     if (auto checked = validate(sa, selector); !checked) return checked;
   if (sa.follow_peer && sa.encapsulation != Encapsulation::udp)
-    return bad(sa, "only an SA in UDP can follow its peer through a NAT; set its encapsulation to "
-                   "udp, or do not let it follow");
+    return bad(sa,
+               "only an SA in UDP can follow its peer through a NAT; set its encapsulation to "
+               "udp, or do not let it follow");
   if (sa.outer.dscp && *sa.outer.dscp > 63)
     return bad(sa, fmt::format("a DSCP of {} is out of range; take 0 to 63", *sa.outer.dscp));
   if (sa.mode == Mode::transport)

@@ -7,11 +7,14 @@
 
 namespace espalier {
 
-void RateMeter::sample(const std::string& name, std::uint64_t bytes, Time now) {
-  const auto [place, first] = counters_.try_emplace(name, Counter{bytes, now, {}, 0});
-  Counter& counter = place->second;
+void RateMeter::sample(std::string_view name, std::uint64_t bytes, Time now) {
+  const auto known = counters_.find(name);
+  if (known == counters_.end()) {
+    counters_.emplace(name, Counter{bytes, now, {}, round_});
+    return;
+  }
+  Counter& counter = known->second;
   counter.round = round_;
-  if (first) return;
   const std::chrono::duration<double> elapsed = now - counter.at;
   if (elapsed.count() <= 0) return;
   const std::uint64_t grown = bytes >= counter.bytes ? bytes - counter.bytes : 0;
@@ -27,7 +30,7 @@ void RateMeter::end_round() {
   std::erase_if(counters_, [this](const auto& entry) { return entry.second.round != round_; });
 }
 
-Rate RateMeter::rate(const std::string& name) const {
+Rate RateMeter::rate(std::string_view name) const {
   const auto found = counters_.find(name);
   return found == counters_.end() ? Rate{} : found->second.rate;
 }

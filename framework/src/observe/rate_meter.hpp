@@ -3,9 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace espalier {
 
@@ -21,11 +22,11 @@ class RateMeter {
 
   // The counter `name` stands at `bytes`. A first sample gives no rate; nor does one that is taken
   // at the same moment as that before it.
-  void sample(const std::string& name, std::uint64_t bytes, Time now);
+  void sample(std::string_view name, std::uint64_t bytes, Time now);
   // Around the samples of all counters: those that were not sampled within are forgotten.
   void begin_round() { ++round_; }
   void end_round();
-  Rate rate(const std::string& name) const;
+  Rate rate(std::string_view name) const;
 
  private:
   struct Counter {
@@ -35,7 +36,11 @@ class RateMeter {
     std::uint64_t round = 0;
   };
   std::uint64_t round_ = 0;
-  std::map<std::string, Counter> counters_;
+  // There may be very many, looked up by names that others keep.
+  struct NameHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::unordered_map<std::string, Counter, NameHash, std::equal_to<>> counters_;
 };
 
 // "0.94": in units of 10^9 bits, two digits.

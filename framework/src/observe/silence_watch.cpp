@@ -7,14 +7,14 @@ namespace espalier {
 namespace {
 
 struct Traffic {
-  const SaSpec* outbound = nullptr;
+  const SaTraffic* outbound = nullptr;
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t refused = 0;  // came in, but was dropped
 };
 
 std::string sentence(const Traffic& traffic) {
-  const SaSpec& sa = *traffic.outbound;
+  const SaSpec& sa = *traffic.outbound->spec;
   if (traffic.refused > 0)
     return fmt::format(
         "The peer {} sends packets, but all {} of them were dropped ('espalier status' shows why). "
@@ -25,23 +25,23 @@ std::string sentence(const Traffic& traffic) {
       "The peer {} is silent: no packet came from it in the {} s since the first of SA '{}' left. "
       "Check that Espalier runs there, that a firewall lets {} through both ways, and that its "
       "configuration has {} as this end.",
-      to_string(sa.peer.address), SilenceWatch::kPatience.count(), sa.name,
+      to_string(sa.peer.address), SilenceWatch::kPatience.count(), traffic.outbound->name,
       udp ? fmt::format("UDP port {}", sa.peer.port) : "IP protocol 50 (ESP)",
       to_string(sa.local.address));
 }
 
 }  // namespace
 
-std::vector<std::string> SilenceWatch::look(std::span<const GatewaySa> sas, Time now) {
+std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time now) {
   std::map<IpAddress, Traffic> peers;
-  for (const GatewaySa& sa : sas) {
-    Traffic& traffic = peers[sa.spec.peer.address];
-    if (sa.spec.direction == Direction::outbound) {
-      if (traffic.outbound == nullptr || sa.status.packets > 0) traffic.outbound = &sa.spec;
-      traffic.sent += sa.status.packets;
+  for (const SaTraffic& sa : sas) {
+    Traffic& traffic = peers[sa.spec->peer.address];
+    if (sa.spec->direction == Direction::outbound) {
+      if (traffic.outbound == nullptr || sa.counters.packets > 0) traffic.outbound = &sa;
+      traffic.sent += sa.counters.packets;
     } else {
-      traffic.received += sa.status.packets;
-      traffic.refused += sa.status.errors;
+      traffic.received += sa.counters.packets;
+      traffic.refused += sa.counters.errors;
     }
   }
   std::vector<std::string> sentences;

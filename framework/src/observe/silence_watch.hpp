@@ -19,7 +19,7 @@ class SilenceWatch {
 
   // Looks at the SAs' counters; gives a sentence for each peer, identified by its address, that
   // has been silent for kPatience since the first packet was seen to leave for it. Once a peer.
-  std::vector<std::string> look(std::span<const GatewaySa> sas, Time now);
+  std::vector<std::string> look(std::span<const SaTraffic> sas, Time now);
 
  private:
   struct Peer {

@@ -71,6 +71,7 @@ struct Placer::Impl {
   void note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error);
   void enter(const Ledger::Place& place);
   bool leave(const Ledger::Place& place);  // false: no SA was there
+  void forget(bool a_refusal) { epoch += a_refusal ? 1 : 0; }
 
   void catch_up(TimePoint now);
   void read(TimePoint now);
@@ -87,7 +88,9 @@ struct Placer::Impl {
   Ledger ledger;
   RefusalMemory refusals;
   DeviceHealth health;
-  std::vector<LostDevice> lost;  // for take_lost()
+  std::vector<LostDevice> lost;   // for take_lost()
+  std::vector<BackendInfo> seen;  // as the backends described themselves at the last reading
+  std::uint64_t epoch = 0;
   TimePoint next_read;
 };
 
@@ -153,7 +156,7 @@ bool Placer::Impl::leave(const Ledger::Place& place) {
 // ---- Keeping the snapshot true ----------------------------------------------------------------
 
 void Placer::Impl::catch_up(TimePoint now) {
-  refusals.expire(now);
+  forget(refusals.expire(now));
   const auto events = registry.take_events();
   take_up(events, now);
   if (!events.empty() || now >= next_read || health.any_due(now)) read(now);
@@ -164,7 +167,7 @@ void Placer::Impl::take_up(const std::vector<DeviceEvent>& events, TimePoint now
   for (const auto& event : events) {
     for (const auto& [name, device] : snapshot.devices()) {
       if (name.backend != event.backend || device->id != event.device) continue;
-      if (event.event == ESPALIER_EVENT_CAPACITY_FREED) refusals.room_freed(name);
+      if (event.event == ESPALIER_EVENT_CAPACITY_FREED) forget(refusals.room_freed(name));
       if (event.event == ESPALIER_EVENT_DEVICE_LOST)
         lose(name, "its backend reported it lost", now);
     }
@@ -174,11 +177,16 @@ void Placer::Impl::take_up(const std::vector<DeviceEvent>& events, TimePoint now
 void Placer::Impl::read(TimePoint now) {
   std::map<DeviceName, std::uint64_t> before;
   for (const auto& [name, device] : snapshot.devices()) before.emplace(name, device->id);
-  snapshot.read(registry.backends(), ledger);
+  auto backends = registry.backends();
+  if (backends != seen) {
+    seen = backends;
+    ++epoch;
+  }
+  snapshot.read(std::move(backends), ledger);
   next_read = now + kReadEvery;
   find_losses(before, now);
   for (const auto& name : health.due(now)) probe(name, now);
-  for (const auto& [name, device] : snapshot.devices()) refusals.pools_read(name, *device);
+  for (const auto& [name, device] : snapshot.devices()) forget(refusals.pools_read(name, *device));
 }
 
 // Devices that were gone at this reading, or gone and back between two.
@@ -213,6 +221,7 @@ void Placer::Impl::probe(const DeviceName& name, TimePoint now) {
   const auto opened = registry.open(name.backend, name.device);
   if (!opened) return health.probe_failed(name, opened.error().message, now);
   health.probe_passed(name, now);
+  ++epoch;
 }
 
 // A loss that the caller does not know of yet.
@@ -246,19 +255,24 @@ Result<Placement> Placer::place(const SaSpec& sa, const SaKeys& keys, std::optio
   return impl_->place(sa, keys, home);
 }
 
-void Placer::moved(const SaSpec& sa, const Home& from) { impl_->leave(place_of(sa, from)); }
+void Placer::moved(const SaSpec& sa, const Home& from) {
+  if (impl_->leave(place_of(sa, from))) ++impl_->epoch;
+}
 
 void Placer::release(const SaSpec& sa, const Home& home) {
   if (!impl_->leave(place_of(sa, home))) return;
+  ++impl_->epoch;
   impl_->refusals.room_freed(name_of(home), static_cast<std::uint32_t>(sa.direction));
 }
 
 void Placer::room_freed(std::string_view backend, std::string_view device) {
-  impl_->refusals.room_freed({std::string(backend), std::string(device)});
+  impl_->forget(impl_->refusals.room_freed({std::string(backend), std::string(device)}));
 }
 
 void Placer::refused(const SaSpec& sa, const Home& by, const Error& error) {
+  const std::uint64_t before = impl_->epoch;
   release(sa, by);
+  impl_->epoch = before;  // no more room than before it was asked
   impl_->note_refusal(name_of(by), sa, error);
 }
 
@@ -276,6 +290,8 @@ void Placer::refresh() {
 
 std::vector<LostDevice> Placer::take_lost() { return std::exchange(impl_->lost, {}); }
 
+std::uint64_t Placer::epoch() const noexcept { return impl_->epoch; }
+
 Inventory Placer::inventory() const {
   impl_->snapshot.mark(impl_->health, impl_->clock());
   Inventory current = impl_->snapshot.inventory();
@@ -284,6 +300,9 @@ Inventory Placer::inventory() const {
 }
 
 const Policy& Placer::policy() const noexcept { return impl_->policy; }
-void Placer::set_policy(Policy policy) { impl_->policy = std::move(policy); }
+void Placer::set_policy(Policy policy) {
+  impl_->policy = std::move(policy);
+  ++impl_->epoch;
+}
 
 }  // namespace espalier

@@ -65,18 +65,19 @@ void RefusalMemory::remember(const DeviceName& name, const Device& device, const
   entries_.push_back(std::move(entry));
 }
 
-void RefusalMemory::room_freed(const DeviceName& name, std::uint32_t directions) {
-  std::erase_if(entries_, [&](const Entry& e) {
-    return e.code == ErrorCode::capacity && (e.directions & directions) != 0 && e.device == name;
-  });
+bool RefusalMemory::room_freed(const DeviceName& name, std::uint32_t directions) {
+  return 0 < std::erase_if(entries_, [&](const Entry& e) {
+           return e.code == ErrorCode::capacity && (e.directions & directions) != 0 &&
+                  e.device == name;
+         });
 }
 
-void RefusalMemory::pools_read(const DeviceName& name, const Device& device) {
-  if (entries_.empty()) return;
+bool RefusalMemory::pools_read(const DeviceName& name, const Device& device) {
+  if (entries_.empty()) return false;
   const std::uint64_t used = live_use(device);
-  std::erase_if(entries_, [&](const Entry& e) {
-    return e.code == ErrorCode::capacity && used < e.live_used && e.device == name;
-  });
+  return 0 < std::erase_if(entries_, [&](const Entry& e) {
+           return e.code == ErrorCode::capacity && used < e.live_used && e.device == name;
+         });
 }
 
 void RefusalMemory::device_lost(const DeviceName& name) {
@@ -85,8 +86,9 @@ void RefusalMemory::device_lost(const DeviceName& name) {
   });
 }
 
-void RefusalMemory::expire(TimePoint now) {
-  std::erase_if(entries_, [&](const Entry& e) { return e.expires && *e.expires <= now; });
+bool RefusalMemory::expire(TimePoint now) {
+  return 0 <
+         std::erase_if(entries_, [&](const Entry& e) { return e.expires && *e.expires <= now; });
 }
 
 std::vector<Refusal> RefusalMemory::against(const SaSpec& sa) const {

@@ -31,13 +31,14 @@ class RefusalMemory {
   // `device` is what the snapshot knows of it; `ours` is how many of our SAs it holds.
   void remember(const DeviceName& name, const Device& device, const SaSpec& sa, const Error& error,
                 std::uint64_t ours, TimePoint now);
+  // These three: whether anything was forgotten.
   // Something left: full tables of these directions may be asked again.
-  void room_freed(const DeviceName& name, std::uint32_t directions = 3);
+  bool room_freed(const DeviceName& name, std::uint32_t directions = 3);
   // The pools were read anew: a live one that went down means that something left.
-  void pools_read(const DeviceName& name, const Device& device);
+  bool pools_read(const DeviceName& name, const Device& device);
+  bool expire(TimePoint now);
   // The device was lost: what comes back under its name may be another one.
   void device_lost(const DeviceName& name);
-  void expire(TimePoint now);
 
   // What stands against one SA, as select() reads it: only for the snapshot of that one choice.
   std::vector<Refusal> against(const SaSpec& sa) const;

@@ -73,22 +73,25 @@ Finding check_policy_limit(std::string_view backend, const Inventory& inventory,
 Finding check_pools(Direction direction, const Device& device) {
   std::vector<const CapacityPool*> pools;
   for (const CapacityPool& pool : device.pools) {
-    const bool counts = pool.kind == PoolKind::sas && pool.use != PoolUse::unknown &&
-                        pool.capacity != kUnlimited &&
+    const bool known = pool.kind == PoolKind::sas
+                           ? pool.use != PoolUse::unknown
+                           : pool.kind == PoolKind::mbps && pool.use == PoolUse::live;
+    const bool counts = known && pool.capacity != kUnlimited &&
                         (pool.directions & static_cast<std::uint32_t>(direction)) != 0;
     if (counts) pools.push_back(&pool);
   }
   std::ranges::sort(pools, {}, [](const CapacityPool* pool) {
-    return std::tuple(std::string_view(pool->name), pool->capacity, pool->used);
+    return std::tuple(std::string_view(pool->name), pool->kind, pool->capacity, pool->used);
   });
   Finding result;
   for (const CapacityPool* const pool : pools) {
-    result.numbers.push_back(
-        {fmt::format("sas in pool {}", pool->name), pool->used, pool->capacity});
+    const bool sas = pool->kind == PoolKind::sas;
+    result.numbers.push_back({fmt::format("{} in pool {}", sas ? "sas" : "Mbit/s", pool->name),
+                              pool->used, pool->capacity});
     if (pool->used < pool->capacity || !result.fits()) continue;
-    result.reason = Reason::capacity_sas;
-    result.sentence =
-        fmt::format("its pool {} is full: {} of {} SAs", pool->name, pool->used, pool->capacity);
+    result.reason = sas ? Reason::capacity_sas : Reason::capacity_throughput;
+    result.sentence = fmt::format("its pool {} is full: {} of {} {}", pool->name, pool->used,
+                                  pool->capacity, sas ? "SAs" : "Mbit/s");
   }
   return result;
 }

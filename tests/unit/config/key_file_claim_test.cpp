@@ -120,6 +120,22 @@ TEST_F(Claim, AFileThatOthersCanReadIsRefused) {
       "and chmod 600");
 }
 
+TEST_F(Claim, AFolderThatOthersCanWriteIsRefused) {
+  generate();
+  for (const mode_t mode : {0777U, 0722U, 0720U, 0702U}) {
+    ::chmod(keys_.c_str(), mode);
+    EXPECT_THAT(refusal(left_), HasSubstr("others can write to the folder keys (mode 07"));
+  }
+  std::filesystem::remove(keys_ / "left.keys");
+  std::filesystem::remove(keys_ / "right.keys");
+  const auto made = generate_key_files(config_of(base()), keys_, *secrets_);
+  ASSERT_FALSE(made) << "keygen put secrets where others can replace them";
+  EXPECT_THAT(made.error().message, HasSubstr("chmod go-w"));
+  ::chmod(keys_.c_str(), 01777);
+  generate();
+  EXPECT_TRUE(claim(left_)) << "with the sticky bit nobody can take another's file away";
+}
+
 TEST_F(Claim, ALinkIsRefused) {
   generate();
   std::filesystem::create_symlink(left_, folder_ / "link.keys");

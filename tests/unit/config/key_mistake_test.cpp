@@ -126,6 +126,27 @@ backward = { integrity_key = "000102030405060708090a0b0c0d0e0f10111215" }
       R"~(27:13: warning: null-sha1: not encrypted: NULL only authenticates)~",
       R"~(28:1: warning: static keys: the replay protection of tunnel 'u' ends at each restart; prefer one-time keys ('espalier keygen'))~",
       R"~(29:16: error: SPI 0x1002 is taken already at site 'left', by gateway.toml:14: expected one of its own for each SA that a site receives)~"}},
+    {"SpiTwiceAtOneAddressWithoutPorts",
+     changed(static_base(),
+             {{"[tunnel.keys.static]", "encapsulation = \"none\"\n[tunnel.keys.static]"}}) +
+         R"([site.other]
+address = "192.0.2.2"
+port = 4501
+networks = ["10.3.0.0/24"]
+[[tunnel]]
+name = "u"
+sites = ["left", "other"]
+transform = "null-sha1"
+encapsulation = "none"
+[tunnel.keys.static]
+spi = [0x1001, 0x1003]
+forward = { integrity_key = "000102030405060708090a0b0c0d0e0f10111214" }
+backward = { integrity_key = "000102030405060708090a0b0c0d0e0f10111215" }
+)",
+     {R"~(14:1: warning: static keys: the replay protection of tunnel 't' ends at each restart; prefer one-time keys ('espalier keygen'))~",
+      R"~(29:13: warning: null-sha1: not encrypted: NULL only authenticates)~",
+      R"~(31:1: warning: static keys: the replay protection of tunnel 'u' ends at each restart; prefer one-time keys ('espalier keygen'))~",
+      R"~(32:8: error: SPI 0x1001 is taken already at address 192.0.2.2, by gateway.toml:15: expected one of its own for each SA that a site receives)~"}},
 };
 
 INSTANTIATE_TEST_SUITE_P(StaticKeys, MistakeTest, testing::ValuesIn(kStatic), mistake_name);

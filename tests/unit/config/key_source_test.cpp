@@ -80,6 +80,17 @@ TEST_F(KeySource, AFileThatOthersCanReadIsRefused) {
                        "0640), so its keys are not secret: make new ones, and chmod 600"));
 }
 
+TEST_F(KeySource, AFileInAFolderThatOthersCanWriteIsRefused) {
+  write("keys/cipher.key", kCipher);
+  ::chmod((folder_ / "keys").c_str(), 0777);
+  EXPECT_THAT(refusal("{ file = \"keys/cipher.key\" }"),
+              Contains("gateway.toml:16:14: error: 'cipher_key': others can write to the folder "
+                       "keys (mode 0777), and so put keys of theirs in place of yours: chmod go-w "
+                       "it"));
+  ::chmod((folder_ / "keys").c_str(), 01777);
+  EXPECT_EQ(cipher_key("{ file = \"keys/cipher.key\" }"), expected_) << "as in /tmp: sticky";
+}
+
 TEST_F(KeySource, ALinkIsRefused) {
   write("real.key", kCipher);
   std::filesystem::create_symlink("real.key", folder_ / "cipher.key");

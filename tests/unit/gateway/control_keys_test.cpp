@@ -68,6 +68,29 @@ TEST_F(LiftKeys, RefusesAKeyThatIsGivenTwice) {
   EXPECT_THAT(text_, Not(HasSubstr("02")));
 }
 
+TEST_F(LiftKeys, RefusesNamesWithEscapesBeforeAnyParserReadsThem) {
+  for (const char* text : {R"({"keys":{"c\u0069pher":"0badcafe"}})", R"({"k\u0065ys":{"x":"00"}})",
+                           R"({"keys":{"sa\lt":"0badcafe"}})", R"({"sa":{"n\u0061me":"a"}})"}) {
+    const auto keys = lift(text);
+    ASSERT_FALSE(keys) << text;
+    EXPECT_THAT(keys.error().message, HasSubstr("escape"));
+    EXPECT_THAT(keys.error().message, Not(HasSubstr("0badcafe")));
+  }
+  EXPECT_TRUE(lift(R"({"name":"caf\u00e9"})")) << "values may have escapes";
+}
+
+TEST_F(LiftKeys, RefusesWhatIsUnderKeysButIsNoKey) {
+  for (const char* text :
+       {R"({"keys":{"Cipher":"0badcafe"}})", R"({"keys":{"cipher":["0badcafe"]}})",
+        R"({"keys":"0badcafe"})", R"({"keys":["0badcafe"]})", R"({"keys":{"":"0badcafe"}})",
+        R"({ "keys" : { "salt" : "01" , "cypher" : "0badcafe" } })"}) {
+    const auto keys = lift(text);
+    ASSERT_FALSE(keys) << text;
+    EXPECT_THAT(keys.error().message, HasSubstr("\"cipher\", \"salt\" and \"integrity\""));
+  }
+  EXPECT_TRUE(lift(R"({"keys":{"salt":"01"},"sa":{"name":"x","class":"cipher"}})"));
+}
+
 TEST_F(LiftKeys, StopsAtTextThatEndsWithinAString) {
   for (const char* text : {"\"cipher", "{\"cipher\":\"00", "{\"cipher\":", "\"\\", "\"", "", "{"})
     EXPECT_TRUE(lift(text)) << text << " is left for the parser to refuse";

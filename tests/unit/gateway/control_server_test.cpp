@@ -207,6 +207,30 @@ TEST_F(ControlServerTest, TakesTheLongestLineThatIsAllowed) {
   EXPECT_EQ(reply->at("line").get<std::string>().size(), kMaxControlLine - 1);
 }
 
+TEST_F(ControlServerTest, SendsALongReplyInPartsAndServesOthersInBetween) {
+  std::atomic<int> told{0};
+  answer_ = [&](const std::string& line) -> ControlReply {
+    if (line != "long") return {R"({"ok":true,"told":)" + std::to_string(told) + "}"};
+    return {R"({"ok":true,"numbers":[0)", false, [&told]() -> std::optional<std::string> {
+              if (told == 3000) return std::nullopt;
+              std::string part = "," + std::to_string(++told) + std::string(1000, ' ');
+              return told == 3000 ? part + "]}" : part;
+            }};
+  };
+  const auto slow = connect();
+  write_all(slow.get(), "long\nshort\n");  // and does not read yet
+  while (told == 0) std::this_thread::yield();
+  const auto other = ask("short");
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_LT(other->at("told"), 3000) << "it had to wait for the whole reply";
+  ::shutdown(slow.get(), SHUT_WR);
+  const std::string text = read_all(slow.get());
+  const auto end = text.find('\n');
+  const auto whole = nlohmann::ordered_json::parse(text.substr(0, end));
+  EXPECT_EQ(whole.at("numbers").size(), 3001u);
+  EXPECT_EQ(text.substr(end + 1), "{\"ok\":true,\"told\":3000}\n");
+}
+
 TEST_F(ControlServerTest, SurvivesClientsThatLeaveInTheMiddle) {
   for (int i = 0; i < 50; ++i) {
     const auto socket = connect();

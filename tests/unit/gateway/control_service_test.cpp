@@ -17,6 +17,14 @@ using nlohmann::ordered_json;
 using testing::HasSubstr;
 using testing::Not;
 
+GatewayConfig site_config() {
+  GatewayConfig config;
+  config.file = "site.toml";
+  config.site = "left";
+  config.sites["left"].outer = {IpAddress::parse("192.0.2.1").value(), 4500};
+  return config;
+}
+
 constexpr const char* kSa =
     R"("sa":{"name":"office/out","direction":"outbound","spi":4096,"transform":"aes256gcm16",)"
     R"("local":"192.0.2.1:4500","peer":"192.0.2.2:4500",)"
@@ -43,8 +51,17 @@ class ControlServiceTest : public testing::Test {
     const ControlReply reply = service_.answer(line);
     line_after_ = line;
     stopped_ = reply.stop;
-    EXPECT_EQ(reply.line.find('\n'), std::string::npos) << "a reply is one line";
-    return ordered_json::parse(reply.line);
+    std::string whole = reply.line;
+    parts_ = 1;
+    for (; reply.next; ++parts_) {
+      const auto part = reply.next();
+      if (!part) break;
+      EXPECT_LT(part->size(), 512 * 1024u) << "a part is what the loop may wait for";
+      whole += *part;
+      if (between_parts_) between_parts_();
+    }
+    EXPECT_EQ(whole.find('\n'), std::string::npos) << "a reply is one line";
+    return ordered_json::parse(whole);
   }
   std::string complaint(const std::string& line) {
     const auto reply = ask(line);
@@ -60,8 +77,10 @@ class ControlServiceTest : public testing::Test {
 
   test::SimGateway sim_{{mock::FakeBackendBuilder{}.name("fake").caps(capabilities()).build()}, 1};
   Monitor monitor_{sim_.gateway(), {}};
-  ControlService service_{
-      sim_.gateway(), monitor_, sim_.secrets(), {"left", "site.toml", Dataplane::userspace, 1}};
+  GatewayConfig config_ = site_config();
+  ControlService service_{sim_.gateway(), monitor_, sim_.secrets(), config_};
+  int parts_ = 0;  // in which the last reply came
+  std::function<void()> between_parts_;
   std::string line_after_;
   bool stopped_ = false;
 };
@@ -78,6 +97,41 @@ TEST_F(ControlServiceTest, AddsAnSaAndSaysWhereItWent) {
   EXPECT_EQ(listed["sas"][0].at("name"), "office/out");
   EXPECT_EQ(listed["sas"][0].at("spi"), 4096);
   EXPECT_EQ(listed["sas"][0].at("backend"), "fake");
+}
+
+// More SAs than go into one part of a reply.
+class ControlServiceOfManyTest : public ControlServiceTest {
+ protected:
+  static constexpr int kSas = 2 * ControlService::kSasAtOnce + 1;
+  static std::string name(int i) { return "sa-" + std::to_string(10000 + i); }
+  bool add(int i) {
+    std::string request =
+        with(with(add_request(), "4096", std::to_string(10000 + i)), "office/out", name(i));
+    return ask(with(request, "0001020304", "aa0102" + std::to_string(1000 + i))).at("ok") == true;
+  }
+  ControlServiceOfManyTest() {
+    for (int i = 0; i < kSas; ++i) EXPECT_TRUE(add(i));
+  }
+};
+
+TEST_F(ControlServiceOfManyTest, GivesThemInPartsThatTogetherAreOneReply) {
+  for (const char* verb : {R"({"verb":"sa.list"})", R"({"verb":"status"})"}) {
+    const auto reply = ask(verb);
+    EXPECT_EQ(reply.at("ok"), true);
+    EXPECT_GE(parts_, 3) << "others must have their turn in between";
+    ASSERT_EQ(reply.at("sas").size(), std::size_t{kSas});
+    for (int i = 0; i < kSas; ++i)
+      EXPECT_EQ(reply["sas"][static_cast<std::size_t>(i)].at("name"), name(i));
+  }
+}
+
+TEST_F(ControlServiceOfManyTest, MissesNoneWhenOthersComeAndGoMeanwhile) {
+  between_parts_ = [this, gone = 0]() mutable {
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(sim_.gateway().remove(name(gone++)));
+  };
+  const auto reply = ask(R"({"verb":"sa.list"})");
+  EXPECT_EQ(reply.at("sas").size(), std::size_t{kSas}) << "those that went had been told already";
+  EXPECT_EQ(reply.at("sas").back().at("name"), name(kSas - 1));
 }
 
 TEST_F(ControlServiceTest, WarnsOfATransformThatShouldBeAvoided) {
@@ -118,6 +172,39 @@ TEST_F(ControlServiceTest, RefusesAnSaThatMayNotBe) {
               Not(HasSubstr("ok")));
   ASSERT_EQ(ask(add_request()).at("ok"), true);
   EXPECT_THAT(complaint(add_request()), HasSubstr("office/out")) << "a second of that name";
+}
+
+TEST_F(ControlServiceTest, RefusesAnSaThatThePortsDoNotCarry) {
+  EXPECT_EQ(complaint(with(add_request(), "192.0.2.1:4500", "192.0.2.9:4500")),
+            "SA 'office/out' has the local end 192.0.2.9:4500, but this gateway's is "
+            "192.0.2.1:4500.");
+  EXPECT_EQ(complaint(with(add_request(), "192.0.2.1:4500", "192.0.2.1:4501")),
+            "SA 'office/out' has the local end 192.0.2.1:4501, but this gateway's is "
+            "192.0.2.1:4500.");
+  EXPECT_EQ(complaint(with(add_request(), R"("spi")", R"("encapsulation":"none","spi")")),
+            "SA 'office/out' asks for raw ESP (encapsulation 'none'), but this gateway carries ESP "
+            "in UDP (encapsulation 'udp').");
+  const std::string by_eth9 = with(add_request(), R"("spi")", R"("interface":"eth9","spi")");
+  EXPECT_EQ(complaint(by_eth9),
+            "SA 'office/out' leaves by the interface eth9, but [site.left] of "
+            "this gateway names none.");
+  config_.sites["left"].interface = "eth0";
+  EXPECT_EQ(complaint(by_eth9),
+            "SA 'office/out' leaves by the interface eth9, but this gateway's is eth0.");
+  EXPECT_EQ(ask(R"({"verb":"sa.list"})").at("sas").size(), 0u) << "nothing was added";
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  EXPECT_THAT(
+      complaint(
+          std::string(
+              R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097,"local":"192.0.2.9"},)") +
+          kFreshKeys + "}"),
+      HasSubstr("this gateway's is 192.0.2.1:4500"));
+}
+
+TEST_F(ControlServiceTest, TakesThisEndFromTheGatewayWhereTheRequestIsSilent) {
+  const auto reply = ask(with(add_request(), R"("local":"192.0.2.1:4500",)", ""));
+  ASSERT_EQ(reply.at("ok"), true) << reply;
+  EXPECT_EQ(ask(R"({"verb":"sa.list"})")["sas"][0].at("local"), "192.0.2.1:4500");
 }
 
 TEST_F(ControlServiceTest, SaysWithTheWholeDecisionThatNoBackendIsLeft) {
@@ -180,7 +267,7 @@ TEST_F(ControlServiceTest, ReportsStatusAndDrops) {
 }
 
 TEST_F(ControlServiceTest, StopsWhenAsked) {
-  EXPECT_EQ(ask(R"({"verb":"stop"})").at("ok"), true);
+  EXPECT_EQ(ask(R"({"verb":"stop"})").at("pid"), ::getpid());
   EXPECT_TRUE(stopped_);
   ask(R"({"verb":"status"})");
   EXPECT_FALSE(stopped_);

@@ -16,7 +16,13 @@ using testing::IsEmpty;
 
 class SilenceWatchTest : public testing::Test {
  protected:
-  std::vector<std::string> look(int at) { return watch_.look(sas_, start_ + seconds(at)); }
+  std::vector<std::string> look(int at) {
+    std::vector<SaTraffic> traffic;
+    for (const GatewaySa& sa : sas_)
+      traffic.push_back(
+          {sa.spec.name, &sa.spec, {.packets = sa.status.packets, .errors = sa.status.errors}});
+    return watch_.look(traffic, start_ + seconds(at));
+  }
   SaStatus& out() { return sas_[0].status; }
   SaStatus& in() { return sas_[1].status; }
 

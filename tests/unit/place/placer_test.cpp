@@ -68,6 +68,55 @@ TEST_F(PlacerTest, AnInvalidRequestIsHeldAgainstItselfAlone) {
   EXPECT_EQ(place("b"), "nic/card0");
 }
 
+// What a caller goes by that has SAs that nobody took.
+TEST_F(PlacerTest, ItsEpochGrowsWhenAnSaMayFindAPlaceThatItDidNotFindBefore) {
+  start_card_and_software(8);
+  std::uint64_t before = placer_->epoch();
+  const auto has_grown = [&] { return std::exchange(before, placer_->epoch()) != before; };
+  const auto a_second_later = [&] {
+    now_ += 1s;
+    placer_->refresh();
+  };
+  ASSERT_EQ(place("a"), "nic/card0");
+  a_second_later();
+  EXPECT_FALSE(has_grown()) << "an SA came, and nothing else happened";
+
+  fakes_[0].control().refuse(Call::session_open, ESPALIER_TRANSIENT, "resetting", 1);
+  ASSERT_EQ(place("b"), "openssl/cpu");
+  EXPECT_FALSE(has_grown()) << "a refusal makes no room";
+  a_second_later();
+  EXPECT_TRUE(has_grown()) << "it is over";
+
+  refuse("b", {ErrorCode::transient, "no queue"});
+  EXPECT_FALSE(has_grown()) << "it is where it was before it was asked";
+  a_second_later();
+  EXPECT_TRUE(has_grown());
+
+  remove("a");
+  EXPECT_TRUE(has_grown()) << "there is room";
+  placer_->set_policy(placer_->policy());
+  EXPECT_TRUE(has_grown()) << "another policy";
+
+  fakes_[0].control().set_health(ESPALIER_DOWN, "no link");
+  a_second_later();
+  EXPECT_TRUE(has_grown()) << "health";
+  a_second_later();
+  EXPECT_FALSE(has_grown());
+}
+
+TEST_F(PlacerTest, ItsEpochGrowsWhenALostDeviceIsBack) {
+  start_card_and_software(8);
+  placer_->report_lost("nic", "card0", "it hung");
+  placer_->refresh();
+  const std::uint64_t before = placer_->epoch();
+  now_ += 900ms;
+  placer_->refresh();
+  EXPECT_EQ(placer_->epoch(), before) << "it is quarantined";
+  now_ += 100ms;
+  placer_->refresh();
+  EXPECT_NE(placer_->epoch(), before) << "its quarantine is over, and it passed its probe";
+}
+
 TEST_F(PlacerTest, ATransientRefusalIsForgottenAfterAMoment) {
   start_card_and_software(8);
   fakes_[0].control().refuse(Call::session_open, ESPALIER_TRANSIENT, "resetting", 1);

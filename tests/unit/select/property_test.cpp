@@ -168,8 +168,10 @@ bool can(const Capability& able, const SaSpec& sa) {
 
 bool has_room(const Device& device, const SaSpec& sa) {
   return std::ranges::none_of(device.pools, [&](const CapacityPool& pool) {
-    const bool applies = pool.kind == PoolKind::sas && pool.use != PoolUse::unknown &&
-                         set_has(pool.directions, static_cast<unsigned>(sa.direction));
+    const bool known = pool.kind == PoolKind::sas    ? pool.use != PoolUse::unknown
+                       : pool.kind == PoolKind::mbps ? pool.use == PoolUse::live
+                                                     : false;
+    const bool applies = known && set_has(pool.directions, static_cast<unsigned>(sa.direction));
     return applies && pool.capacity != kUnlimited && pool.used >= pool.capacity;
   });
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "esp/too_big.hpp"
+
+#include "esp/bytes.hpp"
+#include "esp/checksum.hpp"
+#include "esp/ip_header.hpp"
+
+namespace espalier::esp {
+
+namespace {
+
+constexpr std::uint32_t kIcmpHeader = 8;
+constexpr std::uint32_t kLongestAnswer4 = 576, kLongestAnswer6 = 1280;
+
+IpAddress address(Family family, const std::array<std::uint64_t, 2>& words) noexcept {
+  return IpAddress::from_bytes(family, reinterpret_cast<const std::uint8_t*>(words.data()));
+}
+
+bool multicast(const IpAddress& address) noexcept {
+  return address.family == Family::ipv4 ? address.bytes[0] >= 224 : address.bytes[0] == 0xff;
+}
+
+// Of the ICMP message that a packet carries; `upper`: its payload.
+bool is_icmp_error(const FlowKey& flow, std::span<const std::uint8_t> upper) noexcept {
+  if (flow.family() == Family::ipv6) {
+    return flow.protocol() == kProtocolIcmp6 && (upper.empty() || upper[0] < 128);
+  }
+  if (flow.protocol() != kProtocolIcmp) return false;
+  return upper.empty() || upper[0] == 3 || upper[0] == 4 || upper[0] == 5 || upper[0] == 11 ||
+         upper[0] == 12;
+}
+
+bool may_be_answered(const Packet& packet, const InnerPacket& inner) noexcept {
+  const Family family = inner.flow.family();
+  if (multicast(address(family, inner.flow.source)) ||
+      multicast(address(family, inner.flow.destination))) {
+    return false;
+  }
+  const std::uint8_t* ip = packet.data();
+  const bool ipv4 = family == Family::ipv4;
+  if (ipv4 && (load_be16(ip + 6) & 0x1fff) != 0) return false;
+  // Where extension headers are in between, an ICMP message is taken for an error: to be silent is
+  // never wrong.
+  if (!ipv4 && inner.after_header != inner.flow.protocol()) {
+    return inner.flow.protocol() != kProtocolIcmp6;
+  }
+  const std::uint32_t header = ipv4 ? (ip[0] & 15u) * 4 : kIpv6Header;
+  return !is_icmp_error(inner.flow, packet.view().subspan(header));
+}
+
+}  // namespace
+
+bool answer_too_big(Packet& packet, const InnerPacket& inner, std::uint32_t mtu) noexcept {
+  if (!may_be_answered(packet, inner)) return false;
+  const Family family = inner.flow.family();
+  const bool ipv4 = family == Family::ipv4;
+  const std::uint32_t header = ip_header_bytes(family);
+  const std::uint32_t longest = ipv4 ? kLongestAnswer4 : kLongestAnswer6;
+  const std::uint32_t quoted = std::min(inner.length, longest - header - kIcmpHeader);
+
+  packet.offset -= header + kIcmpHeader;
+  packet.length = header + kIcmpHeader + quoted;
+  std::uint8_t* icmp = packet.data() + header;
+  store_be16(icmp, ipv4 ? 3 << 8 | 4 : 2 << 8);
+  store_be16(icmp + 2, 0);
+  store_be32(icmp + 4, ipv4 ? mtu & 0xffff : mtu);
+
+  const IpHeader ip{address(family, inner.flow.destination), address(family, inner.flow.source),
+                    ipv4 ? kProtocolIcmp : kProtocolIcmp6, 0, true};
+  const auto message = packet.view().subspan(header);
+  if (ipv4) {
+    InternetChecksum checksum;
+    checksum.add(message);
+    store_be16(icmp + 2, checksum.value());
+  } else {
+    store_be16(icmp + 2, upper_checksum(ip, message));
+  }
+  write_ip_header(packet.data(), ip, kIcmpHeader + quoted);
+  return true;
+}
+
+}  // namespace espalier::esp

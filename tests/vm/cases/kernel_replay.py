@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay windows and forged packets: the Linux kernel and Espalier refuse the same ones."""
+
+import pathlib
+import select
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import kernel_peer  # noqa: E402
+from kernel_peer import lab  # noqa: E402
+from tunnels import Tunnel, every_transform  # noqa: E402
+
+# Two AEADs, and a cipher with a separate ICV, into which ESN enters differently.
+TRANSFORMS = ("aes256gcm16", "chacha20poly1305", "aes128-sha256")
+WINDOW = 32
+TWO_TO_32 = 1 << 32
+
+
+class Exchange(unittest.TestCase):
+    """What two sites send each other over IPv4: datagrams that say their number."""
+
+    @staticmethod
+    def tunnels(esn, **options):
+        known = every_transform(kernel_peer.espalier())
+        wanted = [(name, long) for name in TRANSFORMS for long in esn]
+        return [Tunnel(index, known[name], long, **options)
+                for index, (name, long) in enumerate(wanted, start=1)]
+
+    def ends(self, tunnel, sender):
+        left, right = self.pair.left[4], self.pair.right[4, tunnel.name]
+        return (left, right) if sender == "left" else (right, left)
+
+    def send(self, tunnel, sender, count):
+        source, destination = self.ends(tunnel, sender)
+        for number in range(count):
+            source.sendto(number.to_bytes(4), destination.getsockname()[:2])
+
+    def held(self, tunnel, sender, count):
+        """Frames that carry so many datagrams, and that have reached nobody yet."""
+        with self.pair.hold(sender) as frames:
+            self.send(tunnel, sender, count)
+        self.assertEqual(len(frames), count)
+        return frames
+
+    def receive(self, tunnel, sender, numbers):
+        """These datagrams arrive, in this order."""
+        _, end = self.ends(tunnel, sender)
+        for number in numbers:
+            try:
+                self.assertEqual(int.from_bytes(end.recv(65536)), number)
+            except TimeoutError:
+                self.fail(f"datagram {number} of {numbers} did not arrive")
+
+    def nothing_more(self, tunnel, sender):
+        _, end = self.ends(tunnel, sender)
+        self.assertEqual(select.select([end], [], [], 0)[0], [], "a datagram too many arrived")
+
+
+class KernelReplay(Exchange):
+    @classmethod
+    def setUpClass(cls):
+        cls.pair = kernel_peer.Pair(cls.tunnels((True, False), window=WINDOW), "openssl")
+        cls.addClassCleanup(cls.pair.close)
+
+    def count(self, tunnel, sender):
+        """What the receiver did with packets: (taken, refused as too old or seen, as forged)."""
+        if sender == "left":
+            state = self.pair.kernel_states()[tunnel.name, "outbound"]
+            return state.packets, state.too_old + state.replays, state.failed
+        status = self.pair.gateway.status()
+        taken = next(sa["packets"] for sa in status["sas"] if sa["name"] == f"{tunnel.name}/in")
+        return taken, status["drops"]["in_replay"], status["drops"]["in_bad_icv"]
+
+    def for_each(self, check):
+        """Through each tunnel, and each way."""
+        for tunnel in self.pair.tunnels:
+            for sender in ("left", "right"):
+                with self.subTest(tunnel=tunnel.name, sender=sender):
+                    self.before = self.count(tunnel, sender)
+                    check(tunnel, sender)
+
+    def judge(self, tunnel, sender, **expected):
+        """The counters agree, once all is done; and nothing else came out."""
+        wanted = tuple(expected[name] for name in ("taken", "replays", "forged"))
+
+        def counted():
+            now = self.count(tunnel, sender)
+            return tuple(after - before for before, after in zip(self.before, now))
+        try:
+            lab.wait_until(lambda: counted() == wanted, 5, "the counters did not come")
+        except lab.LabError:
+            self.assertEqual(counted(), wanted)
+        self.nothing_more(tunnel, sender)
+
+    def test_what_was_delivered_is_never_delivered_again(self):
+        def check(tunnel, sender):
+            frames = self.held(tunnel, sender, 20)
+            self.pair.inject(sender, frames)
+            self.receive(tunnel, sender, range(20))
+            self.pair.inject(sender, frames + frames[::-1])
+            self.judge(tunnel, sender, taken=20, replays=40, forged=0)
+        self.for_each(check)
+
+    def test_the_window_ends_where_it_should(self):
+        sent = 50
+
+        def check(tunnel, sender):
+            frames = self.held(tunnel, sender, sent)
+            newest = sent - 1
+            self.pair.inject(sender, frames[newest:])  # before the others, which are then too old
+            self.receive(tunnel, sender, [newest])
+            self.pair.inject(sender, frames[:newest])
+            self.receive(tunnel, sender, range(sent - WINDOW, newest))
+            # With ESN a number below the window is taken for one after the next wrap (RFC 4303,
+            # appendix A), for which the ICV is wrong.
+            too_old = {"replays": sent - WINDOW, "forged": 0}
+            if tunnel.esn:
+                too_old = {"replays": 0, "forged": sent - WINDOW}
+            self.judge(tunnel, sender, taken=WINDOW, **too_old)
+        self.for_each(check)
+
+    def test_a_changed_packet_is_refused_and_leaves_the_window_alone(self):
+        def check(tunnel, sender):
+            frames = self.held(tunnel, sender, 4)
+            esp = self.pair.esp_offset(frames[0])
+            places = (esp + 6, esp + 8, esp + 20, len(frames[0]) - 1)  # number, IV, content, ICV
+            forged = [flipped(frame, place) for frame in frames for place in places]
+            self.pair.inject(sender, forged + frames)
+            self.receive(tunnel, sender, range(4))
+            self.judge(tunnel, sender, taken=4, replays=0, forged=len(forged))
+        self.for_each(check)
+
+
+class KernelWrap(Exchange):
+    """Where the low half of the sequence number starts anew; the kernel sends."""
+
+    def start(self, esn):
+        before = 16  # numbers until the low half is used up
+        self.pair = kernel_peer.Pair(
+            self.tunnels((esn,), window=64, kernel_sent=TWO_TO_32 - 1 - before), "openssl")
+        self.addCleanup(self.pair.close)
+        return before
+
+    def test_esn_goes_on_in_the_next_subspace(self):
+        self.start(esn=True)
+        for tunnel in self.pair.tunnels:
+            with self.subTest(tunnel=tunnel.name):
+                frames = self.held(tunnel, "right", 40)
+                order = [0, *range(2, 40, 2), *range(39, 0, -2)]  # back and forth over the boundary
+                self.pair.inject("right", frames[:1])  # which is a leap for the window
+                self.receive(tunnel, "right", order[:1])
+                self.pair.inject("right", [frames[number] for number in order[1:]])
+                self.receive(tunnel, "right", order[1:])
+                name = tunnel.name, "inbound"
+                self.assertEqual(self.pair.our_states()[name]["sequence"],
+                                 self.pair.kernel_states()[name].sequence)
+                self.assertEqual(self.pair.our_states()[name]["packets"], 40)
+        self.assertEqual(self.pair.our_drops(), {})
+
+    def test_without_esn_the_sa_ends(self):
+        left = self.start(esn=False)
+        for tunnel in self.pair.tunnels:
+            with self.subTest(tunnel=tunnel.name):
+                self.send(tunnel, "right", left)
+                self.receive(tunnel, "right", range(left))
+                state = self.pair.our_states()[tunnel.name, "inbound"]
+                self.assertEqual(state["sequence"], TWO_TO_32 - 1)
+                try:
+                    self.send(tunnel, "right", 1)
+                except OSError:
+                    pass  # the kernel says so to the sender
+                self.assertEqual(self.pair.our_states()[tunnel.name, "inbound"]["packets"], left)
+        self.assertEqual(self.pair.kernel_drops(), {"XfrmOutStateSeqError": len(TRANSFORMS)})
+
+
+def flipped(frame, place):
+    return frame[:place] + bytes([frame[place] ^ 0x80]) + frame[place + 1:]
+
+
+if __name__ == "__main__":
+    lab.run_tests()

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Espalier at the site 'left', the Linux kernel's own ESP at 'right', and traffic between them.
+
+The kernel is the judge: what Espalier sends it must accept, its counters and Espalier's must agree,
+and what it refuses Espalier must refuse too."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import socket
+import sys
+import tomllib
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+import lab  # noqa: E402
+from gateway import Espalier, Gateway  # noqa: E402
+from netns import frame_socket, udp_socket  # noqa: E402
+from tunnels import INSIDE_LEFT, LEFT, NETWORK_LEFT, address_lines, configuration  # noqa: E402
+from tunnels import outer_addresses  # noqa: E402
+
+UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
+PORT = 7000  # of the traffic inside
+
+
+def algorithms(transform, keys):
+    """A transform and its keys in the words of `ip xfrm state`."""
+    cipher_key = "0x" + keys["cipher_key"] + keys.get("salt", "") if "cipher_key" in keys else '""'
+    kernel_name, bits = transform["kernel_name"], transform["icv_bytes"] * 8
+    if pair := re.fullmatch(r"authenc\((hmac\(\w+\)),(.+)\)", kernel_name):
+        return f"auth-trunc {pair[1]} 0x{keys['integrity_key']} {bits} enc {pair[2]} {cipher_key}"
+    return f"aead {kernel_name} {cipher_key} {bits}"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the kernel says of an SA: packets that it took or sent, the highest sequence number, and
+    how many it refused as too old, as replays, and for their ICV."""
+    packets: int
+    sequence: int
+    too_old: int
+    replays: int
+    failed: int
+
+
+def states(text):
+    """`ip -s xfrm state` as {SPI: State}."""
+    found = {}
+    for entry in re.split(r"^(?=src )", text, flags=re.MULTILINE)[1:]:
+        def number(pattern, base=10, text=entry):
+            match = re.search(pattern, text)
+            return int(match[1], base) if match else 0
+        # One of the two stays zero: an SA has one direction.
+        low = number(r"\bseq (0x\w+), oseq", 16) + number(r"\boseq (0x\w+)", 16)
+        if "esn context" in entry:
+            low = number(r"\bseq-hi 0x\w+, seq (0x\w+)", 16) + number(r"\boseq (0x\w+)", 16)
+        high = number(r"\bseq-hi (0x\w+)", 16) + number(r"\boseq-hi (0x\w+)", 16)
+        found[number(r"spi (0x\w+)", 16)] = State(
+            number(r"(\d+)\(packets\)\s+add "), (high << 32) + low,
+            number(r"stats:\s+replay-window (\d+)"), number(r"\breplay (\d+) failed"),
+            number(r"\bfailed (\d+)"))
+    return found
+
+
+class Pair:
+    """The gateway and the kernel, with tunnels between them. Use as a context."""
+
+    def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1):
+        self.tunnels, self.outer, self.encapsulation = tunnels, outer, encapsulation
+        self.espalier = espalier()
+        self.network = lab.Lab(outer_addresses(outer))
+        self.sockets = []
+        try:
+            config = lab.FOLDER / "left.toml"
+            config.write_text(configuration(tunnels, backend, outer, encapsulation, workers))
+            self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
+            self.keys = {(sa["tunnel"], sa["direction"]): sa
+                         for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
+            self.configure_kernel()
+            self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
+            self.open_sockets()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for opened in self.sockets:
+            opened.close()
+        self.network.__exit__()
+
+    def configure_kernel(self):
+        lines = [f"route add {network} dev wire" for network in NETWORK_LEFT.values()]
+        lines += address_lines(self.tunnels, self.outer)
+        for tunnel in self.tunnels:
+            lines += [f"address add {tunnel.inside(4)}/32 dev lo",
+                      f"address add {tunnel.inside(6)}/128 dev lo nodad"]
+            lines += [self.kernel_state(tunnel, direction) for direction in ("outbound", "inbound")]
+            lines += self.kernel_policies(tunnel)
+        batch = lab.FOLDER / "right.batch"
+        batch.write_text("\n".join(lines) + "\n")
+        self.network.run("right", "ip", "-batch", batch, timeout=300)
+        if self.encapsulation == "udp":  # the kernel takes ESP from sockets that ask for it
+            wildcard = udp_socket("right", "0.0.0.0" if self.outer == 4 else "::", 4500)
+            wildcard.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
+            self.sockets.append(wildcard)
+
+    def ends(self, tunnel, direction):
+        """Outer source and destination; the direction is seen from Espalier."""
+        ends = (LEFT[self.outer], tunnel.outer(self.outer))
+        return ends if direction == "outbound" else ends[::-1]
+
+    def kernel_state(self, tunnel, direction):
+        keys = self.keys[tunnel.name, direction]
+        source, destination = self.ends(tunnel, direction)
+        encap = "encap espinudp 4500 4500 0.0.0.0" if self.encapsulation == "udp" else ""
+        sent = ""
+        if direction == "inbound" and tunnel.kernel_sent:
+            sent = (f"replay-oseq {tunnel.kernel_sent & 0xffffffff:#x} "
+                    f"replay-oseq-hi {tunnel.kernel_sent >> 32:#x}")
+        return (f"xfrm state add src {source} dst {destination} proto esp spi {keys['spi']:#x} "
+                f"reqid {tunnel.index} mode {tunnel.mode} {algorithms(tunnel.transform, keys)} "
+                f"flag {'esn ' if tunnel.esn else ''}af-unspec "
+                f"replay-window {tunnel.window if tunnel.esn else min(tunnel.window, 32)} {sent} {encap}")
+
+    def kernel_policies(self, tunnel):
+        for version in (4, 6):
+            for direction, ends, networks in (
+                    ("in", "outbound", (NETWORK_LEFT[version], tunnel.network(version))),
+                    ("out", "inbound", (tunnel.network(version), NETWORK_LEFT[version]))):
+                source, destination = self.ends(tunnel, ends)
+                yield (f"xfrm policy add src {networks[0]} dst {networks[1]} dir {direction} "
+                       f"tmpl src {source} dst {destination} proto esp reqid {tunnel.index} "
+                       f"mode {tunnel.mode}")
+
+    def open_sockets(self):
+        self.left, self.right = {}, {}
+        for version in (4, 6):
+            self.left[version] = udp_socket("left", INSIDE_LEFT[version], PORT)
+            self.sockets.append(self.left[version])
+            for tunnel in self.tunnels:
+                end = udp_socket("right", tunnel.inside(version), PORT)
+                self.right[version, tunnel.name] = end
+                self.sockets.append(end)
+
+    def exchange(self, sizes, tunnels=None):
+        """Datagrams of these sizes through every tunnel, both ways, IPv4 and IPv6 inside; each must
+        arrive, whole, in order, and from whom it was sent. Gives the number that went each way."""
+        contents = [os.urandom(size) for size in sizes]
+        for tunnel in tunnels or self.tunnels:
+            for version in (4, 6):
+                left, right = self.left[version], self.right[version, tunnel.name]
+                carry(tunnel, left, right, contents)
+                carry(tunnel, right, left, contents)
+        return 2 * len(contents)
+
+    @contextlib.contextmanager
+    def hold(self, sender):
+        """Frames with ESP that the site sends meanwhile reach nobody: they are put into the list
+        that this gives, for inject()."""
+        receiver = "right" if sender == "left" else "left"
+        self.network.run(receiver, "nft", "add table netdev hold; add chain netdev hold held "
+                         "{ type filter hook ingress device wire priority 0; }; "
+                         "add rule netdev hold held meta l4proto { udp, esp } drop")
+        frames = []
+        with frame_socket(sender, "wire") as tap:
+            yield frames
+            tap.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    frame, address = tap.recvfrom(65536)
+                    if address[2] == socket.PACKET_OUTGOING and self.esp_offset(frame):
+                        frames.append(frame)
+        self.network.run(receiver, "nft", "delete table netdev hold")
+
+    def esp_offset(self, frame):
+        """Where the ESP header of a frame is; None where there is none."""
+        version = {0x0800: 4, 0x86dd: 6}.get(int.from_bytes(frame[12:14]))
+        if version is None:
+            return None
+        protocol, end = (frame[23], 34) if version == 4 else (frame[20], 54)
+        if protocol == socket.IPPROTO_UDP and frame[end + 2:end + 4] == (4500).to_bytes(2):
+            return end + 8
+        return end if protocol == socket.IPPROTO_ESP else None
+
+    def inject(self, sender, frames):
+        """Puts frames on the wire, as if the site had sent them."""
+        with frame_socket(sender, "wire") as wire:
+            for frame in frames:
+                wire.send(frame)
+
+    def kernel_states(self):
+        """{(tunnel, direction seen from Espalier): State}."""
+        found = states(self.network.run("right", "ip", "-s", "xfrm", "state").stdout)
+        return {name: found[sa["spi"]] for name, sa in self.keys.items()}
+
+    def our_states(self):
+        """{(tunnel, direction): what `espalier sa list` says of it}."""
+        return {(sa["name"].rpartition("/")[0], sa["direction"]): sa
+                for sa in self.gateway.ask("sa", "list")["sas"]}
+
+    def kernel_drops(self):
+        """Counters of /proc/net/xfrm_stat that count anything."""
+        text = self.network.run("right", "cat", "/proc/net/xfrm_stat").stdout
+        counters = (line.split() for line in text.splitlines())
+        return {name: int(count) for name, count in counters if int(count)}
+
+    def our_drops(self):
+        return {name: count for name, count in self.gateway.status()["drops"].items() if count}
+
+
+def carry(tunnel, source, destination, contents):
+    """A burst of datagrams from one socket to the other."""
+    for content in contents:
+        source.sendto(content, destination.getsockname()[:2])
+    for content in contents:
+        way = f"{tunnel.name}: {len(content)} bytes from {source.getsockname()[0]}"
+        try:
+            got, sender = destination.recvfrom(65536)
+        except TimeoutError:
+            raise AssertionError(f"{way} did not arrive") from None
+        if got != content or sender[:2] != source.getsockname()[:2]:
+            raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
+
+
+def espalier():
+    """The command of the build under test."""
+    return Espalier(os.environ["ESPALIER_BUILD"])
