@@ -10,6 +10,8 @@
 #include "verbs.hpp"
 
 #include "gateway/control_service.hpp"
+#include "gateway/reach.hpp"
+#include "gateway/site_view.hpp"
 #include "observe/render.hpp"
 
 #include <espalier/abi.h>
@@ -77,6 +79,8 @@ class Run {
   Result<void> add_sas(const std::vector<SaSpec>& specs);
   void start_control(ControlSocket socket);
   void follow_configuration();
+  void look_after_rules();
+  void leave_rules();
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
@@ -87,6 +91,7 @@ class Run {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Placer> placer_;
   Network network_;
+  std::unique_ptr<Reach> reach_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Monitor> monitor_;
@@ -109,16 +114,22 @@ Result<void> Run::start() {
   if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
-  auto network = open_network(config_);
+  auto network = open_network(config_, log_);
   if (!network) return std::unexpected(network.error());
   network_ = std::move(*network);
+  reach_ =
+      std::make_unique<Reach>(*network_.setup, network_.rules.get(), protected_networks(config_));
   auto engine = Engine::create({}, std::move(network_.ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);
+  gateway_->surround({[this](const SaSpec& sa) { return reach_->add(sa); },
+                      [this](const SaSpec& sa) { reach_->remove(sa); }});
   monitor_ = std::make_unique<Monitor>(*gateway_, network_.counters);
   if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
   if (auto added = add_sas(*specs); !added) return added;
+  if (network_.rules)
+    if (auto closed = network_.rules->commit(); !closed) return closed;
   start_control(std::move(*socket));
   return {};
 }
@@ -147,13 +158,37 @@ void Run::follow_configuration() {
   auto wanted = read_();
   if (wanted && tell_misspelt_backends(*wanted, registry_->backends(), Severity::error))
     wanted.reset();
-  const auto done = wanted ? reload({config_, *gateway_, *placer_, *network_.setup, secrets_, log_},
-                                    std::move(*wanted))
-                           : fail(ErrorCode::invalid, "The configuration has errors.");
+  const auto done =
+      wanted ? reload({config_, *gateway_, *placer_, *reach_, secrets_, log_}, std::move(*wanted))
+             : fail(ErrorCode::invalid, "The configuration has errors.");
   if (!done)
     log_(ESPALIER_LOG_ERROR,
          fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
                      done.error().message));
+}
+
+// A reload of the machine's own rules ("flush ruleset") takes those of a gateway away with them.
+void Run::look_after_rules() {
+  if (!network_.rules) return;
+  const auto restored = network_.rules->restore();
+  if (!restored)
+    log_(ESPALIER_LOG_ERROR,
+         fmt::format("The rules against packets in the clear were taken away: {}",
+                     restored.error().message));
+  else if (*restored)
+    log_(ESPALIER_LOG_WARNING,
+         fmt::format("Somebody removed the nftables table inet {}; it is there again.",
+                     io::table_of(config_.site)));
+}
+
+// At a clean end.
+void Run::leave_rules() {
+  if (!network_.rules || config_.on_stop == OnStop::open) return;
+  network_.rules->keep();
+  log_(ESPALIER_LOG_INFO,
+       fmt::format("The networks of the peers stay closed until the next run; 'nft delete table "
+                   "inet {}' opens them.",
+                   io::table_of(config_.site)));
 }
 
 Result<void> Run::serve() {
@@ -163,14 +198,17 @@ Result<void> Run::serve() {
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
                    config_.control_socket.native()));
+  loop.each_second([this] { look_after_rules(); });
   signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
   signals_.on_reload({});
   auto stopped = engine_->stop();
+  leave_rules();
   signals_.on_stop({});
   return stopped;
 }
 
+// The rules against packets in the clear stay, as after any unclean end.
 void Run::leave_at_once() {
   server_.reset();
   network_.setup.reset();

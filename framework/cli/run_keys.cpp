@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -19,6 +21,9 @@ std::string sa_name(const TunnelConfig& tunnel, Direction direction) {
 }
 
 using Specs = std::map<std::string, const SaSpec*, std::less<>>;
+using Directions = std::initializer_list<Direction>;
+constexpr Directions kBoth = {Direction::outbound, Direction::inbound};
+constexpr Directions kInbound = {Direction::inbound};
 
 // The keys of a tunnel's direction, taken out of what its key file held.
 Result<OneTimeKeys> take(std::vector<OneTimeKeys>& keys, const TunnelConfig& tunnel,
@@ -42,9 +47,9 @@ Result<OneTimeKeys> take(std::vector<OneTimeKeys>& keys, const TunnelConfig& tun
   return std::move(*found);
 }
 
-Result<void> add_one_time(const TunnelConfig& tunnel, const Specs& specs,
+Result<void> add_one_time(const TunnelConfig& tunnel, const Specs& specs, Directions directions,
                           std::vector<OneTimeKeys>& keys, std::vector<KeyedSa>& out) {
-  for (const Direction direction : {Direction::outbound, Direction::inbound}) {
+  for (const Direction direction : directions) {
     auto one = take(keys, tunnel, direction);
     if (!one) return std::unexpected(one.error());
     SaSpec spec = *specs.at(sa_name(tunnel, direction));
@@ -65,9 +70,9 @@ Result<SaKeys> copy(const SaKeys& keys, SecretPool& secrets) {
 }
 
 Result<void> add_static(const TunnelConfig& tunnel, const std::string& site, const Specs& specs,
-                        SecretPool& secrets, std::vector<KeyedSa>& out) {
+                        Directions directions, SecretPool& secrets, std::vector<KeyedSa>& out) {
   const bool first = tunnel.first == site;
-  for (const Direction direction : {Direction::outbound, Direction::inbound}) {
+  for (const Direction direction : directions) {
     const bool forward = first == (direction == Direction::outbound);
     auto keys = copy(forward ? tunnel.static_keys->forward : tunnel.static_keys->backward, secrets);
     if (!keys) return std::unexpected(keys.error());
@@ -76,30 +81,47 @@ Result<void> add_static(const TunnelConfig& tunnel, const std::string& site, con
   return {};
 }
 
-}  // namespace
+using ReadFile = std::function<Result<std::vector<OneTimeKeys>>(const fs::path&)>;
 
-Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
-                                        const std::vector<SaSpec>& specs, SecretPool& secrets) {
+Result<std::vector<KeyedSa>> collect(const GatewayConfig& config, const std::vector<SaSpec>& specs,
+                                     Directions directions, SecretPool& secrets,
+                                     const ReadFile& read) {
   Specs by_name;
   for (const SaSpec& spec : specs) by_name.emplace(spec.name, &spec);
-  std::map<fs::path, std::vector<OneTimeKeys>> claimed;  // one file serves all tunnels of a site
+  std::map<fs::path, std::vector<OneTimeKeys>> files;  // one file serves all tunnels of a site
   std::vector<KeyedSa> keyed;
   for (const TunnelConfig& tunnel : config.tunnels) {
     if (!by_name.contains(sa_name(tunnel, Direction::outbound))) continue;
     Result<void> added;
     if (tunnel.static_keys) {
-      added = add_static(tunnel, config.site, by_name, secrets, keyed);
+      added = add_static(tunnel, config.site, by_name, directions, secrets, keyed);
     } else if (!tunnel.key_file.empty()) {
-      if (!claimed.contains(tunnel.key_file)) {
-        auto keys = claim_key_file(tunnel.key_file, config.state_directory, secrets, config.site);
+      if (!files.contains(tunnel.key_file)) {
+        auto keys = read(tunnel.key_file);
         if (!keys) return std::unexpected(keys.error());
-        claimed.emplace(tunnel.key_file, std::move(*keys));
+        files.emplace(tunnel.key_file, std::move(*keys));
       }
-      added = add_one_time(tunnel, by_name, claimed.at(tunnel.key_file), keyed);
+      added = add_one_time(tunnel, by_name, directions, files.at(tunnel.key_file), keyed);
     }
     if (!added) return std::unexpected(added.error());
   }
   return keyed;
+}
+
+}  // namespace
+
+Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
+                                        const std::vector<SaSpec>& specs, SecretPool& secrets) {
+  return collect(config, specs, kBoth, secrets, [&](const fs::path& file) {
+    return claim_key_file(file, config.state_directory, secrets, config.site);
+  });
+}
+
+Result<std::vector<KeyedSa>> inbound_keys(const GatewayConfig& config,
+                                          const std::vector<SaSpec>& specs, SecretPool& secrets) {
+  return collect(config, specs, kInbound, secrets, [&](const fs::path& file) {
+    return read_inbound_keys(file, secrets, config.site);
+  });
 }
 
 std::vector<std::string> tunnels_by_socket(const GatewayConfig& config) {

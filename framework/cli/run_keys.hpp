@@ -19,6 +19,10 @@ struct KeyedSa {
 Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
                                         const std::vector<SaSpec>& specs, SecretPool& secrets);
 
+// The inbound ones of these SAs with their keys. No key file is claimed: nothing is encrypted.
+Result<std::vector<KeyedSa>> inbound_keys(const GatewayConfig& config,
+                                          const std::vector<SaSpec>& specs, SecretPool& secrets);
+
 // The names of tunnels of this site that wait for their SAs on the control socket.
 std::vector<std::string> tunnels_by_socket(const GatewayConfig& config);
 

@@ -79,6 +79,7 @@ void RunLoop::wait_for_second() {
   second_.async_wait([this](const auto& error) {
     if (error) return;
     gateway_.tend();
+    task_();
     look();
     wait_for_second();
   });

@@ -16,6 +16,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace espalier::cli {
 
@@ -43,13 +44,15 @@ class RunSignals {
 };
 
 // The control thread's loop: tends the gateway when its engine has news and every second, and looks
-// at all of its SAs every second, or as often as that takes a fiftieth of the time.
+// at all of its SAs every second, or as often as that takes a fiftieth of the time. What else is to
+// be looked after every second is given to it.
 class RunLoop {
  public:
   RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,
           Log log);
   ~RunLoop();
 
+  void each_second(std::function<void()> task) { task_ = std::move(task); }
   void run();  // until stop()
   void stop();
 
@@ -65,6 +68,7 @@ class RunLoop {
   boost::asio::posix::stream_descriptor engine_;  // the engine's: not closed here
   boost::asio::steady_timer second_;
   std::chrono::steady_clock::time_point next_look_;
+  std::function<void()> task_ = [] {};
 };
 
 }  // namespace espalier::cli

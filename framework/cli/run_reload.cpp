@@ -2,6 +2,7 @@
 #include "run_reload.hpp"
 
 #include "gateway/reload_plan.hpp"
+#include "gateway/site_view.hpp"
 #include "run_keys.hpp"
 #include "run_places.hpp"
 
@@ -36,20 +37,6 @@ Result<std::vector<SaSpec>> new_specs(const GatewayConfig& wanted, const ReloadP
            !std::ranges::binary_search(plan.changed, tunnel_of(sa));
   });
   return specs;
-}
-
-void delete_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (const IpPrefix& route : networks) network.delete_route(route);
-}
-
-Result<void> add_routes(const std::vector<IpPrefix>& networks, InterfaceSetup& network) {
-  for (auto route = networks.begin(); route != networks.end(); ++route) {
-    auto added = network.add_route(*route);
-    if (added) continue;
-    delete_routes({networks.begin(), route}, network);
-    return added;
-  }
-  return {};
 }
 
 // SAs that came over the control socket have any name, and are their bringer's to delete; they may
@@ -167,10 +154,11 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
           check_places(*specs, running.placer, wanted.policy, leaving(*plan, running.gateway));
       !places)
     return places;
-  if (auto routed = add_routes(plan->networks_added, running.network); !routed) return routed;
+  const auto networks = protected_networks(wanted);
+  if (auto reached = running.reach.widen(networks); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    delete_routes(plan->networks_added, running.network);
+    running.reach.settle(protected_networks(running.config));
     return std::unexpected(keyed.error());
   }
 
@@ -179,11 +167,12 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
   remove_sas(without_new_sas(*plan, *keyed), running.gateway);
   free_spis(*plan, *keyed, running.gateway);
   // What is replaced may keep its room for a while; a tunnel that is new needs its own at once.
-  std::ranges::stable_partition(*keyed, [&](const KeyedSa& sa) {
-    return std::ranges::binary_search(plan->added, tunnel_of(sa.spec));
+  std::ranges::sort(*keyed, {}, [&](const KeyedSa& sa) {
+    const bool added = std::ranges::binary_search(plan->added, tunnel_of(sa.spec));
+    return std::pair(!added, std::string_view(sa.spec.name));
   });
   const auto refused = add_sas(std::move(*keyed), running);
-  delete_routes(plan->networks_gone, running.network);
+  running.reach.settle(networks);
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);

@@ -3,8 +3,9 @@
 
 #include "run_loop.hpp"
 
+#include "gateway/reach.hpp"
+
 #include <espalier/config.hpp>
-#include <espalier/interface_setup.hpp>
 
 namespace espalier::cli {
 
@@ -13,7 +14,7 @@ struct Running {
   GatewayConfig& config;  // as it is followed now
   Gateway& gateway;
   Placer& placer;
-  InterfaceSetup& network;
+  Reach& reach;
   SecretPool& secrets;
   const Log& log;
 };

@@ -18,6 +18,7 @@ void add_plan(CLI::App& app, const Console& console, int& exit_code);
 void add_probe(CLI::App& app, const Console& console, int& exit_code);
 void add_keygen(CLI::App& app, const Console& console, int& exit_code);
 void add_sa(CLI::App& app, const Console& console, int& exit_code);
+void add_esp(CLI::App& app, const Console& console, int& exit_code);
 void add_status(CLI::App& app, const Console& console, int& exit_code);
 void add_explain(CLI::App& app, const Console& console, int& exit_code);
 void add_stop(CLI::App& app, const Console& console, int& exit_code);

@@ -173,7 +173,8 @@ class Requests(ControlLab):
 
     def test_what_is_wrong_is_said_in_a_sentence(self):
         good = {"sa": self.SA, "keys": self.KEYS}
-        outbound = self.SA | {"name": "office/out", "direction": "outbound"}
+        outbound = self.SA | {"name": "office/out", "direction": "outbound", "selectors": [
+            {"source": "10.1.0.0/24", "destination": "10.2.0.0/24"}]}
 
         def refused(request, words, code=1):
             said = self.sa("add", "-", content=request)

@@ -59,6 +59,7 @@ class Messages(unittest.TestCase):
         return (self.network.run("left", "ip", "-br", "address").stdout,
                 self.network.run("left", "ip", "route", "show", "table", "all").stdout,
                 self.network.run("left", "ss", "-Hlun").stdout,
+                self.network.run("left", "nft", "list", "ruleset").stdout,
                 sorted(path.name for path in FOLDER.glob("*.sock")))
 
     def command(self, config=CONFIG, site="left", under=(), keys=True):

@@ -54,7 +54,7 @@ class LabTest(unittest.TestCase):
     def network_state(self, site="left"):
         return "".join(self.network.run(site, *words).stdout for words in (
             ("ip", "-br", "link"), ("ip", "-br", "address"), ("ip", "route"),
-            ("ip", "-6", "route"), ("ss", "-Hlun")))
+            ("ip", "-6", "route"), ("ss", "-Hlun"), ("nft", "list", "ruleset")))
 
     def ping(self, count=3):
         for target in ("10.2.0.1", "fd00:2::1"):

@@ -47,15 +47,27 @@ struct StaticKeys {
   SaKeys backward;
 };
 
+// Packets that say nothing, sent so that nobody sees when there is something to say (RFC 4303 2.6).
+struct DummyConfig {
+  std::uint32_t interval = 0;  // milliseconds between two of an SA; 0: none are sent
+  std::uint32_t bytes = 1000;  // of what looks like an inner packet
+};
+
 // Two sites joined by an SA in each direction.
 struct TunnelConfig {
   std::string name;
   std::string first, second;  // sites
   Transform transform;
+  Mode mode = Mode::tunnel;
   Encapsulation encapsulation = Encapsulation::udp;
   bool esn = true;
   std::uint32_t replay_window = 1024;
   std::string traffic_class;
+  OuterHeader outer;
+  Lifetime lifetime;
+  bool follow_peer = false;     // the address and port from which its authentic packets come
+  std::uint32_t keepalive = 0;  // seconds without a packet before a keepalive is sent; 0: never
+  DummyConfig dummies;
   std::optional<StaticKeys> static_keys;
   std::string key_file_name;       // as written: "{site}.keys"; or "": static or by socket
   std::filesystem::path key_file;  // that file of GatewayConfig::site, in its key folder; or ""
@@ -69,11 +81,19 @@ struct NamedBackend {
   std::uint32_t column = 0;
 };
 
+// What becomes of the kernel's rules against traffic in the clear when a gateway is stopped.
+enum class OnStop : std::uint8_t { open, closed };
+// Whether a gateway runs where the kernel does not take them.
+enum class KernelRules : std::uint8_t { required, optional };
+
 struct GatewayConfig {
   std::filesystem::path file;
   std::string site;  // which of `sites` this machine is, or ""
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
+  KernelRules kernel_rules = KernelRules::required;
+  OnStop on_stop = OnStop::open;
+  bool offloads = true;                                // of TUN device and sockets
   std::filesystem::path control_socket;                // "{site}" replaced
   std::filesystem::path state_directory;               // claims of one-time keys; "{site}" replaced
   std::filesystem::path key_folder;                    // of one-time key files

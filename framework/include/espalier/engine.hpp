@@ -92,8 +92,9 @@ class Engine {
   // burst in each direction, completions). Gives the packets moved. Not after start(). [queue]
   std::size_t turn(std::uint32_t worker);
 
-  // A duplicate name, or a duplicate SPI inbound, is refused. Among outbound SAs with the same
-  // selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's key is new).
+  // A duplicate name, or one that the wire could not tell apart, is refused. Among outbound SAs
+  // with the same selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's
+  // key is new).
   Result<void> add(const SaSpec& sa, Session session);
   // The same keys on another device: state and numbers go on. Taken up between two bursts; the old
   // session is closed when nothing of it is in flight.
@@ -109,6 +110,8 @@ class Engine {
 
   // The SA as it was added, or nullptr; valid until it is removed.
   const SaSpec* spec(std::string_view sa) const;
+  // The SA that the peers could not tell from this one: the same SPI, and outbound the same peer.
+  const SaSpec* same_on_wire(const SaSpec& sa) const;
   std::vector<SaStatus> status() const;
   // Of one SA, or nothing if there is none of that name.
   std::optional<SaStatus> status(std::string_view sa) const;

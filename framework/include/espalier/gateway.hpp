@@ -34,6 +34,12 @@ struct SaTraffic {
   SaCounters counters;
 };
 
+// What the system needs around an SA, such as routes and kernel rules. [control]
+struct SaSurroundings {
+  std::function<Result<void>(const SaSpec&)> bring;  // before its first packet; may refuse it
+  std::function<void(const SaSpec&)> take;           // after its last one
+};
+
 // The running gateway: places SAs, runs them in the engine, moves them when a device is lost.
 // Everything that the control socket can ask for. [control]
 class Gateway {
@@ -41,6 +47,9 @@ class Gateway {
   Gateway(Registry& registry, Placer& placer, Engine& engine,
           std::function<void(int level, std::string_view text)> log);
   ~Gateway();
+
+  // For the SAs that are added from now on.
+  void surround(SaSurroundings surroundings);
 
   // Keys are kept (in secret memory) as long as the SA lives, for moves. Here and in rekey() they
   // stay the caller's where it fails.

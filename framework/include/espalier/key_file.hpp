@@ -36,4 +36,9 @@ Result<std::vector<OneTimeKeys>> claim_key_file(const std::filesystem::path& fil
                                                 const std::filesystem::path& state_directory,
                                                 SecretPool& secrets, std::string_view site = {});
 
+// The inbound keys of a key file, which stays as it is: what only decrypts may be read any number
+// of times, as for a capture. Refused as by claim_key_file(), but for the claim.
+Result<std::vector<OneTimeKeys>> read_inbound_keys(const std::filesystem::path& file,
+                                                   SecretPool& secrets, std::string_view site = {});
+
 }  // namespace espalier

@@ -49,7 +49,8 @@ class PacketPort {
   virtual std::size_t receive(std::span<Packet* const> packets) noexcept = 0;
   // Sends all; what the system does not take is dropped and counted. Gives the number sent.
   virtual std::size_t send(std::span<Packet* const> packets) noexcept = 0;
-  // Readable when receive() has something; -1: always ready, to be polled.
+  // Readable when receive() has something to read; -1: always ready, to be polled. What has been
+  // read and did not fit is not seen here: call receive() until it gives 0.
   virtual int descriptor() const noexcept = 0;
   // What ICMP or the system said of packets that were too big; each is given once.
   virtual std::optional<PathMtu> take_path_mtu() noexcept { return std::nullopt; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <espalier/address.hpp>
+#include <espalier/rare.hpp>
 #include <espalier/transform.hpp>
 
 #include <cstdint>
@@ -34,7 +35,7 @@ struct TrafficSelector {
 struct OuterHeader {
   enum class DontFragment : std::uint8_t { copy = 1, set, clear };
 
-  std::optional<std::uint8_t> dscp;  // 0 to 63; nothing: the inner packet's
+  std::optional<std::uint8_t> dscp{};  // 0 to 63; nothing: the inner packet's
   bool ecn = true;                   // outbound: congestion marks are carried
   DontFragment dont_fragment = DontFragment::copy;
 
@@ -71,7 +72,7 @@ struct SaSpec {
   std::string interface;               // network interface towards the peer, or ""
   bool follow_peer = false;            // UDP only: where authentic packets come from, ours go
   OuterHeader outer{};
-  Lifetime lifetime{};
+  Rare<Lifetime> lifetime{};
   std::vector<TrafficSelector> selectors;
 
   Family family() const noexcept { return peer.address.family; }

@@ -15,6 +15,9 @@ struct WireOptions {
   Endpoint local;                          // of the outer header; the port is ignored by open_raw
   std::uint32_t workers = 1;               // sockets; an ESP packet reaches that of worker_of(SPI)
   std::uint32_t socket_buffer = 8u << 20;  // bytes; cut by the kernel without CAP_NET_ADMIN
+  // UDP: packets of equal length to one peer cross the kernel as one message, both ways (GSO, GRO).
+  // Given up, and counted, when the path refuses it.
+  bool offloads = true;
 };
 
 // What arrived at the sockets and was no ESP packet, and what they did not take. Shared by all
@@ -27,6 +30,8 @@ struct PortCounters {
   std::atomic<std::uint64_t> receive_errors{0};  // reported by the system, ICMP's among them
   std::atomic<std::uint64_t> too_big{0};         // not sent: over the path MTU with DF set
   std::atomic<std::uint64_t> send_errors{0};     // not sent: anything else
+  // Sockets that send packets one by one, because the system refused to cut large messages.
+  std::atomic<std::uint64_t> segmentation_refused{0};
 };
 
 struct WirePorts {

@@ -46,6 +46,7 @@ struct TunnelDraft {
   std::vector<Located<std::string>> sites;
   const TransformInfo* transform = nullptr;
   Position transform_at;
+  std::optional<Position> nat_at;
   KeysDraft keys;
 };
 
@@ -53,6 +54,9 @@ struct GatewayDraft {
   std::optional<Located<std::string>> site;
   Dataplane dataplane = Dataplane::userspace;
   std::uint32_t workers = 1;
+  KernelRules kernel_rules = KernelRules::required;
+  OnStop on_stop = OnStop::open;
+  bool offloads = true;
   // With "{site}" as written.
   Located<std::filesystem::path> control_socket{"/run/espalier/{site}.sock", {}};
   Located<std::filesystem::path> state_directory{"/var/lib/espalier/{site}", {}};
@@ -109,5 +113,11 @@ std::string with_site(std::string text, std::string_view site);
 
 // True if it has braces other than the placeholder's.
 bool has_unknown_placeholder(std::string_view text);
+
+// Tables of a tunnel.
+void read_outer_header(const Item& item, TunnelDraft& draft);
+void read_lifetime(const Item& item, TunnelDraft& draft);
+void read_nat(const Item& item, TunnelDraft& draft);
+void read_dummies(const Item& item, TunnelDraft& draft);
 
 }  // namespace espalier::config

@@ -167,7 +167,25 @@ Result<std::vector<OneTimeKeys>> claim_in_steps(const std::filesystem::path& fil
   return std::move(keys->sas);
 }
 
+Result<std::vector<OneTimeKeys>> read_inbound(const std::filesystem::path& file,
+                                              SecretPool& secrets, std::string_view site) {
+  const auto folder = open_folder(folder_of(file));
+  if (!folder) return std::unexpected(folder.error());
+  const auto opened = open_secret_file(*folder, file, Owner::caller);
+  if (!opened && opened.error().code == ErrorCode::not_found) return absent(*folder, file);
+  if (!opened) return std::unexpected(opened.error());
+  auto keys = read_keys(*opened, file, site, secrets);
+  if (!keys) return std::unexpected(std::move(keys.error()));
+  std::erase_if(keys->sas, [](const auto& sa) { return sa.direction != Direction::inbound; });
+  return std::move(keys->sas);
+}
+
 }  // namespace config
+
+Result<std::vector<OneTimeKeys>> read_inbound_keys(const std::filesystem::path& file,
+                                                   SecretPool& secrets, std::string_view site) {
+  return config::read_inbound(file, secrets, site);
+}
 
 Result<std::vector<OneTimeKeys>> claim_key_file(const std::filesystem::path& file,
                                                 const std::filesystem::path& state_directory,

@@ -23,5 +23,6 @@ void add_gateway_tables(std::vector<KeyTable>& tables);
 void add_policy_tables(std::vector<KeyTable>& tables);
 void add_site_tables(std::vector<KeyTable>& tables);
 void add_tunnel_tables(std::vector<KeyTable>& tables);
+void add_tunnel_option_tables(std::vector<KeyTable>& tables);
 
 }  // namespace espalier::config

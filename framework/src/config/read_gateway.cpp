@@ -29,6 +29,9 @@ void read_path(const Item& item, Located<std::filesystem::path>& into) {
 
 constexpr Choice<Dataplane> kDataplanes[] = {{"userspace", Dataplane::userspace},
                                              {"kernel", Dataplane::kernel}};
+constexpr Choice<KernelRules> kKernelRules[] = {{"required", KernelRules::required},
+                                                {"optional", KernelRules::optional}};
+constexpr Choice<OnStop> kOnStop[] = {{"open", OnStop::open}, {"closed", OnStop::closed}};
 
 constexpr Field<GatewayDraft> kGateway[] = {
     {"site", "the name of a [site.NAME] table",
@@ -42,6 +45,18 @@ constexpr Field<GatewayDraft> kGateway[] = {
     {"workers", "a number from 1 to 256",
      [](const Item& item, GatewayDraft& gateway) {
        gateway.workers = static_cast<std::uint32_t>(as_integer(item, 1, kMostWorkers).value_or(1));
+     }},
+    {"kernel_rules", "\"required\" or \"optional\"",
+     [](const Item& item, GatewayDraft& gateway) {
+       gateway.kernel_rules = as_choice(item, kKernelRules).value_or(KernelRules::required);
+     }},
+    {"on_stop", "\"open\" or \"closed\"",
+     [](const Item& item, GatewayDraft& gateway) {
+       gateway.on_stop = as_choice(item, kOnStop).value_or(OnStop::open);
+     }},
+    {"offloads", "true or false",
+     [](const Item& item, GatewayDraft& gateway) {
+       gateway.offloads = as_bool(item).value_or(true);
      }},
     {"control_socket", "a path, such as \"/run/espalier/{site}.sock\"",
      [](const Item& item, GatewayDraft& gateway) { read_path(item, gateway.control_socket); }},

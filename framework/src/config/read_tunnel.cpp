@@ -12,6 +12,7 @@ namespace {
 
 constexpr Choice<Encapsulation> kEncapsulations[] = {{"udp", Encapsulation::udp},
                                                      {"none", Encapsulation::none}};
+constexpr Choice<Mode> kModes[] = {{"tunnel", Mode::tunnel}, {"transport", Mode::transport}};
 
 // Key material
 
@@ -201,6 +202,10 @@ constexpr Field<TunnelDraft> kTunnel[] = {
        draft.tunnel.transform = (*info)->transform;
      },
      true},
+    {"mode", "\"tunnel\" or \"transport\"",
+     [](const Item& item, TunnelDraft& draft) {
+       draft.tunnel.mode = as_choice(item, kModes).value_or(Mode::tunnel);
+     }},
     {"encapsulation", "\"udp\" or \"none\"",
      [](const Item& item, TunnelDraft& draft) {
        draft.tunnel.encapsulation = as_choice(item, kEncapsulations).value_or(Encapsulation::udp);
@@ -216,8 +221,20 @@ constexpr Field<TunnelDraft> kTunnel[] = {
      [](const Item& item, TunnelDraft& draft) {
        draft.tunnel.traffic_class = as_free_text(item).value_or("");
      }},
+    {"outer", "a table such as { dscp = 10, ecn = true, dont_fragment = \"copy\" }",
+     read_outer_header},
+    {"lifetime", "a table such as { soft_seconds = 3000, hard_seconds = 3600 }", read_lifetime},
+    {"nat", "a table such as { follow_peer = true, keepalive = 20 }", read_nat},
+    {"dummies", "a table such as { interval = 100, bytes = 1000 }", read_dummies},
     {"keys", kKeysWords, read_keys, true},
 };
+
+void check_nat(const Context& context, const TunnelDraft& draft) {
+  if (draft.nat_at && draft.tunnel.encapsulation != Encapsulation::udp)
+    context.findings.error(*draft.nat_at,
+                           "'nat' needs encapsulation = \"udp\": raw ESP has no ports that a NAT "
+                           "could tell apart");
+}
 
 }  // namespace
 
@@ -228,12 +245,14 @@ void read_tunnels(const Item& item, ConfigDraft& draft) {
     TunnelDraft tunnel;
     tunnel.at = table->at;
     read_table(*table, kTunnel, tunnel);
+    check_nat(one.context, tunnel);
     draft.tunnels.push_back(std::move(tunnel));
   }
 }
 
 void add_tunnel_tables(std::vector<KeyTable>& tables) {
   tables.push_back(key_table("tunnel[]", std::span(kTunnel)));
+  add_tunnel_option_tables(tables);
   tables.push_back(key_table("tunnel[].keys", std::span(kKeys)));
   tables.push_back(key_table("tunnel[].keys.static", std::span(kStatic)));
   for (const std::string direction : {"forward", "backward"}) {

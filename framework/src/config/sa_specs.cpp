@@ -17,6 +17,14 @@ std::vector<TrafficSelector> outbound_selectors(const SiteConfig& local, const S
   return selectors;
 }
 
+// In transport mode an SA carries what the sites' own addresses say to each other.
+TrafficSelector between_ends(const SiteConfig& local, const SiteConfig& remote) {
+  const auto host = [](const IpAddress& address) {
+    return IpPrefix{address, static_cast<std::uint8_t>(address.size() * 8)};
+  };
+  return {.source = host(local.outer.address), .destination = host(remote.outer.address)};
+}
+
 // Raw ESP has no ports.
 Endpoint end_of(const SiteConfig& site, Encapsulation encapsulation) {
   return encapsulation == Encapsulation::udp ? site.outer : Endpoint{site.outer.address, 0};
@@ -33,7 +41,7 @@ void add_specs(const TunnelConfig& tunnel, const SiteConfig& local, const SiteCo
                   .direction = Direction::outbound,
                   .spi = spi(first),
                   .transform = tunnel.transform,
-                  .mode = Mode::tunnel,
+                  .mode = tunnel.mode,
                   .encapsulation = tunnel.encapsulation,
                   .esn = tunnel.esn,
                   .replay_window = tunnel.replay_window,
@@ -41,7 +49,11 @@ void add_specs(const TunnelConfig& tunnel, const SiteConfig& local, const SiteCo
                   .peer = end_of(remote, tunnel.encapsulation),
                   .traffic_class = tunnel.traffic_class,
                   .interface = local.interface,
+                  .follow_peer = tunnel.follow_peer,
+                  .outer = tunnel.outer,
+                  .lifetime = tunnel.lifetime,
                   .selectors = outbound_selectors(local, remote)};
+  if (tunnel.mode == Mode::transport) outbound.selectors = {between_ends(local, remote)};
   SaSpec inbound = outbound;
   inbound.name = tunnel.name + "/in";
   inbound.direction = Direction::inbound;

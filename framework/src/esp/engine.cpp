@@ -14,12 +14,12 @@ namespace {
 
 SaStatus status_of(const SaState& sa) {
   const OpenDevice& device = *sa.bound->session.device();
-  const Endpoint& peer = sa.direction == Direction::outbound
-                             ? static_cast<const OutboundSa&>(sa).told_peer
-                             : sa.spec.peer;
-  return {sa.spec.name,       sa.direction,      sa.spi,           sa.worker,      device.backend(),
-          device.info().name, sa.sequence.get(), sa.packets.get(), sa.bytes.get(), sa.errors.get(),
-          sa.moves.get(),     peer,              sa.told_expired};
+  const Endpoint& peer = sa.moving != nullptr ? sa.moving->told : sa.spec.peer;
+  return {sa.spec.name,      sa.direction,     sa.spi,
+          sa.worker,         device.backend(), device.info().name,
+          sa.sequence.get(), sa.packets.get(), sa.bytes.get(),
+          sa.errors.get(),   sa.moves.get(),   peer,
+          sa.told_expired};
 }
 
 }  // namespace
@@ -72,12 +72,12 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
     added = std::make_unique<OutboundSa>(sa, *layout, owner);
   } else {
     added = std::make_unique<InboundSa>(sa, *layout, owner);
-    impl_->inbound_spis.emplace(sa.spi, added.get());
   }
   added->bound = std::move(*binding);
   SaState* state = added.get();
   Binding* bound = added->bound.get();
   impl_->sas.insert(std::move(added));
+  impl_->on_wire.insert(&state->spec);
   impl_->send(owner, {Command::Kind::add, state, bound, bound->queue});
   for (std::uint32_t i = 0; i < workers && sa.direction == Direction::outbound; ++i) {
     if (i != owner) impl_->send(i, {Command::Kind::add, state, nullptr, nullptr});
@@ -109,7 +109,7 @@ Result<void> Engine::remove(std::string_view sa) {
   }
   SaState* state = found->get();
   const bool outbound = state->direction == Direction::outbound;
-  if (!outbound) impl_->inbound_spis.erase(state->spi);
+  impl_->on_wire.erase(&state->spec);
   const auto workers = static_cast<std::uint32_t>(impl_->workers.size());
   impl_->forget(*state);
   impl_->retire(std::move(state->bound));
@@ -150,6 +150,11 @@ void Engine::give_up(std::string_view backend, std::string_view device) {
 const SaSpec* Engine::spec(std::string_view sa) const {
   const auto found = impl_->sas.find(sa);
   return found == impl_->sas.end() ? nullptr : &(*found)->spec;
+}
+
+const SaSpec* Engine::same_on_wire(const SaSpec& sa) const {
+  const auto found = impl_->on_wire.find(&sa);
+  return found == impl_->on_wire.end() ? nullptr : *found;
 }
 
 std::vector<SaStatus> Engine::status() const {

@@ -233,11 +233,8 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
         ErrorCode::conflict,
         fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
   }
-  const auto spi = inbound_spis.find(sa.spi);
-  if (sa.direction == Direction::inbound && spi != inbound_spis.end()) {
-    return fail(ErrorCode::conflict,
-                fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
-                            sa.spi, sa.name, spi->second->spec.name));
+  if (const auto taken = on_wire.find(&sa); taken != on_wire.end()) {
+    return std::unexpected(spi_taken(sa, **taken, (*taken)->name));
   }
   return {};
 }

@@ -3,6 +3,7 @@
 // The control thread's side of the engine: what it owns, and its talk with the workers.
 #pragma once
 
+#include "esp/on_wire.hpp"
 #include "esp/worker.hpp"
 
 #include <espalier/engine.hpp>
@@ -83,7 +84,7 @@ struct Engine::Impl {
       closing;  // sent for, not yet back
   std::unordered_set<std::unique_ptr<esp::SaState>, esp::SaNameHash, esp::SaNameEqual> sas;
   std::unordered_map<const esp::SaState*, esp::LeavingSa> leaving;
-  std::unordered_map<std::uint32_t, const esp::SaState*> inbound_spis;
+  std::unordered_set<const SaSpec*, esp::OnWire, esp::OnWire> on_wire;
   std::multimap<Endpoint, esp::OutboundSa*> followers;  // by the peer that they were made for
   std::multimap<esp::DeviceQueue::TimePoint, esp::Deadline> deadlines;
   std::map<IpAddress, esp::KnownPath> paths;
@@ -102,7 +103,7 @@ struct Engine::Impl {
   void watch_paths();
   void enter(esp::SaState& sa);
   void forget(const esp::SaState& sa);
-  void follow_peer(const esp::SaState& inbound, const Endpoint& peer);
+  void follow_peer(esp::SaState& inbound, const Endpoint& peer);
   void narrow_path(const IpAddress& peer, std::uint32_t mtu);
   void set_path_mtu(const IpAddress& peer, std::uint32_t mtu);
   void set_longest(esp::SaState& sa, std::uint32_t path_mtu);

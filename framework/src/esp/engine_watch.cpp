@@ -48,8 +48,8 @@ void Engine::Impl::enter(SaState& sa) {
   const auto put = [&](std::uint32_t seconds, bool hard) {
     if (seconds != 0) deadlines.emplace(now + std::chrono::seconds(seconds), Deadline{&sa, hard});
   };
-  put(sa.spec.lifetime.soft_seconds, false);
-  put(sa.spec.lifetime.hard_seconds, true);
+  put(sa.spec.lifetime->soft_seconds, false);
+  put(sa.spec.lifetime->hard_seconds, true);
   if (sa.direction == Direction::inbound) return;
   if (sa.spec.follow_peer) followers.emplace(sa.spec.peer, static_cast<OutboundSa*>(&sa));
   const auto path = paths.find(sa.spec.peer.address);
@@ -57,7 +57,7 @@ void Engine::Impl::enter(SaState& sa) {
 }
 
 void Engine::Impl::forget(const SaState& sa) {
-  const Lifetime& life = sa.spec.lifetime;
+  const Lifetime& life = *sa.spec.lifetime;
   if (life.soft_seconds != 0 || life.hard_seconds != 0) {
     std::erase_if(deadlines, [&](const auto& entry) { return entry.second.sa == &sa; });
   }
@@ -73,7 +73,7 @@ void Engine::Impl::watch_lifetimes() {
     const Deadline due = deadlines.begin()->second;
     deadlines.erase(deadlines.begin());
     if (due.sa->told_expired) continue;
-    const Lifetime& life = due.sa->spec.lifetime;
+    const Lifetime& life = *due.sa->spec.lifetime;
     using Kind = EngineEvent::Kind;
     events.push_back({due.hard ? Kind::hard_lifetime : Kind::soft_lifetime, "", "",
                       due.sa->spec.name,
@@ -87,12 +87,13 @@ void Engine::Impl::watch_lifetimes() {
 }
 
 // The SAs that were made for the same peer go where it is now.
-void Engine::Impl::follow_peer(const SaState& inbound, const Endpoint& peer) {
+void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
+  inbound.moving->told = peer;
   const auto [first, last] = followers.equal_range(inbound.spec.peer);
   for (auto follower = first; follower != last; ++follower) {
     OutboundSa& sa = *follower->second;
     if (sa.spec.local != inbound.spec.local) continue;
-    sa.told_peer = peer;
+    sa.moving->told = peer;
     send(sa.worker, {.kind = Command::Kind::set_peer, .sa = &sa, .peer = peer});
   }
   events.push_back({EngineEvent::Kind::peer_moved, "", "", inbound.spec.name,

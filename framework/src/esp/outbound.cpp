@@ -47,7 +47,7 @@ std::optional<Drop> seal(Slot& slot, OutboundSa& sa, std::uint32_t stripped,
   }
 
   packet.wire.local = sa.spec.local;
-  packet.wire.peer = sa.peer;
+  packet.wire.peer = sa.peer();
   slot.sa = &sa;
   slot.sequence = sequence;
   slot.op.esp = esp;

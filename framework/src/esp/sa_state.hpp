@@ -30,6 +30,12 @@ struct Binding {
   bool retired = false;  // replaced; to be returned when nothing is in flight
 };
 
+// Of an SA that follows its peer through a NAT.
+struct MovingPeer {
+  Endpoint peer;  // the worker's: outbound where packets go, inbound where the newest came from
+  Endpoint told;  // the control thread's: outbound where it has told the worker to send to
+};
+
 // What the engine knows of an SA: all of its state (laws 1, 2) lives here and none in a backend.
 // Owned by the control thread, which reads only what is constant and the counters; everything else
 // but `bound` is the owning worker's.
@@ -41,8 +47,10 @@ struct SaState {
         esn(sa.esn),
         transport(sa.mode == Mode::transport),
         layout(esp_layout),
-        limit(sa.lifetime),
-        spec(sa) {}
+        limit(*sa.lifetime),
+        spec(sa) {
+    if (sa.follow_peer) moving = std::make_unique<MovingPeer>(sa.peer, sa.peer);
+  }
   virtual ~SaState() = default;
 
   const std::uint32_t spi;
@@ -59,6 +67,7 @@ struct SaState {
   Slot* head = nullptr;  // packets that have a number and are not retired, in order
   Slot* tail = nullptr;
   UsageLimit limit;
+  std::unique_ptr<MovingPeer> moving;  // nullptr: its peer stays where it is
 
   Counter sequence;  // outbound: last assigned; inbound: highest accepted
   Counter packets;
@@ -76,11 +85,11 @@ struct OutboundSa final : SaState {
         counter(sa.esn),
         kept_tos(static_cast<std::uint8_t>((sa.outer.dscp ? 0 : 0xfc) | (sa.outer.ecn ? 3 : 0))),
         set_tos(static_cast<std::uint8_t>(sa.outer.dscp.value_or(0) << 2)),
-        dont_fragment(sa.outer.dont_fragment),
-        peer(sa.peer),
-        told_peer(sa.peer) {
+        dont_fragment(sa.outer.dont_fragment) {
     if (transport) kept_tos = 0xff, set_tos = 0, dont_fragment = OuterHeader::DontFragment::copy;
   }
+
+  const Endpoint& peer() const noexcept { return moving ? moving->peer : spec.peer; }
 
   SequenceCounter counter;
   std::uint64_t bytes_sealed = 0;      // of inner packets that have a number
@@ -88,18 +97,15 @@ struct OutboundSa final : SaState {
   std::uint8_t kept_tos;               // what the outer header takes of the inner one
   std::uint8_t set_tos;                // and what it always has
   OuterHeader::DontFragment dont_fragment;
-  Endpoint peer;       // where packets go: that of the SA, or where its NAT has moved it
-  Endpoint told_peer;  // the same, as the control thread knows it
 };
 
 struct InboundSa final : SaState {
   InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(sa, esp_layout, owner), window(sa.replay_window), seen_peer(sa.peer) {
+      : SaState(sa, esp_layout, owner), window(sa.replay_window) {
     for (const TrafficSelector& selector : sa.selectors) selectors.emplace_back(selector);
   }
 
   ReplayWindow window;
-  Endpoint seen_peer;  // of the newest authentic packet; only if the SA follows its peer
   boost::container::small_vector<SelectorMatch, 1> selectors;
 };
 

@@ -27,7 +27,7 @@ class UsageLimit {
   enum class Reached : std::uint8_t { nothing, soft, hard };
   // Each of soft and hard is given once.
   Reached reach(const Lifetime& lifetime, std::uint64_t packets, std::uint64_t bytes) noexcept {
-    if (ended_) return Reached::nothing;
+    if (ended()) return Reached::nothing;
     packets_ = or_never(lifetime.hard_packets);
     bytes_ = or_never(lifetime.hard_bytes);
     if (due(packets, bytes)) {
@@ -37,20 +37,16 @@ class UsageLimit {
     return Reached::soft;
   }
   // From now on something is due before each packet, and ended() is true.
-  void end() noexcept {
-    packets_ = bytes_ = 0;
-    ended_ = true;
-  }
-  bool ended() const noexcept { return ended_; }
+  void end() noexcept { packets_ = bytes_ = 0; }
+  bool ended() const noexcept { return packets_ == 0; }
 
  private:
   static std::uint64_t or_never(std::uint64_t limit) noexcept {
     return limit != 0 ? limit : std::numeric_limits<std::uint64_t>::max();
   }
 
-  std::uint64_t packets_;
+  std::uint64_t packets_;  // 0 once it is over: no limit is 0
   std::uint64_t bytes_;
-  bool ended_ = false;
 };
 
 }  // namespace espalier::esp

@@ -104,7 +104,7 @@ void Worker::refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop r
 
 // Something of the SA's lifetime is due: tells it. Whether it is over.
 bool Worker::ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noexcept {
-  switch (sa.limit.reach(sa.spec.lifetime, packets, bytes)) {
+  switch (sa.limit.reach(*sa.spec.lifetime, packets, bytes)) {
     case UsageLimit::Reached::nothing:
       break;
     case UsageLimit::Reached::soft:
@@ -241,9 +241,9 @@ void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
   const auto reason = finish_inbound(slot, sa);
   // An authentic packet that is the newest of all shows where the peer is now (RFC 7296 2.23).
   const bool newest = reason != Drop::in_replay && slot.sequence == sa.window.top();
-  if (sa.spec.follow_peer && newest && slot.packet.wire.peer != sa.seen_peer) {
-    sa.seen_peer = slot.packet.wire.peer;
-    reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.seen_peer});
+  if (sa.moving != nullptr && newest && slot.packet.wire.peer != sa.moving->peer) {
+    sa.moving->peer = slot.packet.wire.peer;
+    reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.moving->peer});
   }
   if (reason) {
     if (*reason == Drop::in_dummy) return drop(slot, *reason);  // no fault of the SA's

@@ -35,7 +35,7 @@ void Worker::take_up(const Command& command) {
       command.queue->lose("it was given up", completed_);
       return take_completed();
     case Command::Kind::set_peer:
-      static_cast<OutboundSa&>(*command.sa).peer = command.peer;
+      command.sa->moving->peer = command.peer;
       return;
     case Command::Kind::set_longest:
       static_cast<OutboundSa&>(*command.sa).longest = command.bytes;
@@ -112,7 +112,7 @@ void Worker::send_keepalive(const OutboundSa& sa) {
   if (slot == nullptr) return;
   slot->packet.length = 1;
   *slot->packet.data() = 0xff;
-  slot->packet.wire = {sa.spec.local, sa.peer, 0, true};
+  slot->packet.wire = {sa.spec.local, sa.peer(), 0, true};
   to_wire_.push_back(&slot->packet);
 }
 

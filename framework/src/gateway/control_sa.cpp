@@ -150,6 +150,50 @@ Result<void> read_selectors(const json& value, std::vector<TrafficSelector>& out
   return {};
 }
 
+Result<void> read_bool(const json& value, std::string_view member, bool& out) {
+  if (!value.is_boolean()) return wrong(member, "true or false");
+  out = value.get<bool>();
+  return {};
+}
+
+Result<void> read_dont_fragment(const json& value, OuterHeader::DontFragment& out) {
+  using enum OuterHeader::DontFragment;
+  for (const auto one : {copy, set, clear}) {
+    if (value != to_string(one)) continue;
+    out = one;
+    return {};
+  }
+  return wrong("dont_fragment", "'copy', 'set' or 'clear'");
+}
+
+Result<void> read_outer(const json& value, OuterHeader& out) {
+  out = {};
+  std::map<std::string_view, Reader> readers;
+  readers["dscp"] = [&](const json& v) { return read_number(v, "dscp", out.dscp.emplace()); };
+  readers["ecn"] = [&](const json& v) { return read_bool(v, "ecn", out.ecn); };
+  readers["dont_fragment"] = [&](const json& v) {
+    return read_dont_fragment(v, out.dont_fragment);
+  };
+  return read_object(value, "outer header", readers);
+}
+
+Result<void> read_lifetime(const json& value, Rare<Lifetime>& into) {
+  Lifetime out;
+  std::map<std::string_view, Reader> readers;
+  const auto number = [&readers](const char* member, auto& limit) {
+    readers[member] = [member, &limit](const json& v) { return read_number(v, member, limit); };
+  };
+  number("soft_bytes", out.soft_bytes);
+  number("hard_bytes", out.hard_bytes);
+  number("soft_packets", out.soft_packets);
+  number("hard_packets", out.hard_packets);
+  number("soft_seconds", out.soft_seconds);
+  number("hard_seconds", out.hard_seconds);
+  auto read = read_object(value, "lifetime", readers);
+  into = out;
+  return read;
+}
+
 Result<void> read_transform(const json& value, Transform& out) {
   const auto name = text_of(value, "transform");
   if (!name) return std::unexpected(name.error());
@@ -181,11 +225,12 @@ std::map<std::string_view, Reader> sa_readers(SaSpec& sa) {
   readers["encapsulation"] = [&sa](const json& v) {
     return read_enum(v, "encapsulation", Encapsulation::udp, Encapsulation::none, sa.encapsulation);
   };
-  readers["esn"] = [&sa](const json& v) -> Result<void> {
-    if (!v.is_boolean()) return wrong("esn", "true or false");
-    sa.esn = v.get<bool>();
-    return {};
+  readers["esn"] = [&sa](const json& v) { return read_bool(v, "esn", sa.esn); };
+  readers["follow_peer"] = [&sa](const json& v) {
+    return read_bool(v, "follow_peer", sa.follow_peer);
   };
+  readers["outer"] = [&sa](const json& v) { return read_outer(v, sa.outer); };
+  readers["lifetime"] = [&sa](const json& v) { return read_lifetime(v, sa.lifetime); };
   readers["local"] = [&sa](const json& v) { return read_endpoint(v, "local", sa.local); };
   readers["peer"] = [&sa](const json& v) { return read_endpoint(v, "peer", sa.peer); };
   readers["selectors"] = [&sa](const json& v) { return read_selectors(v, sa.selectors); };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/gateway.hpp>
 
+#include "esp/on_wire.hpp"
 #include "gateway/decision_pool.hpp"
 #include "gateway/used_keys.hpp"
 
@@ -9,8 +10,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <tuple>
-#include <unordered_set>
 #include <utility>
 
 namespace espalier {
@@ -38,31 +37,6 @@ struct ByPublicName {
   static std::string_view name(std::string_view sa) { return sa; }
   bool operator()(const auto& a, const auto& b) const { return name(a) < name(b); }
 };
-
-// What tells SAs apart on the wire (RFC 4301 4.1): inbound the SPI, which this end chose; outbound
-// the SPI and the peer, as each peer chooses its own. Holds the engine's specs.
-struct OnWire {
-  static auto key(const SaSpec& sa) {
-    const bool out = sa.direction == Direction::outbound;
-    const bool udp = sa.encapsulation == Encapsulation::udp;
-    return std::tuple(sa.spi, out, out ? sa.peer.address : IpAddress{},
-                      out && udp ? sa.peer.port : std::uint16_t{0});
-  }
-  std::size_t operator()(const SaSpec* sa) const noexcept { return sa->spi; }
-  bool operator()(const SaSpec* a, const SaSpec* b) const { return key(*a) == key(*b); }
-};
-
-Error spi_taken(const SaSpec& sa, const SaSpec& by) {
-  const auto other = public_name(by.name);
-  if (sa.direction == Direction::inbound)
-    return {ErrorCode::conflict,
-            fmt::format("SPI {:#x} of SA {} is that of inbound SA {} already; choose another",
-                        sa.spi, sa.name, other)};
-  return {ErrorCode::conflict,
-          fmt::format("SPI {:#x} of SA {} is that of outbound SA {} to the same peer {} already, "
-                      "which could not tell them apart; give each the SPI that the peer chose",
-                      sa.spi, sa.name, other, to_string(by.peer))};
-}
 
 // What the gateway keeps of an SA beside the engine's spec. There may be very many, so that nothing
 // stands here twice. Keys stay for as long as the SA may have to move.
@@ -117,9 +91,9 @@ struct Gateway::Impl {
   DecisionPool decisions;
   std::vector<Retiring> retiring;
   UsedKeys used_keys;
-  std::unordered_set<const SaSpec*, OnWire, OnWire> on_wire;  // those that retire, too
   bool any_homeless = false;
   std::uint64_t tried_in = 0;  // epoch of the placer in which all homeless SAs were tried
+  SaSurroundings surroundings{[](const SaSpec&) { return Result<void>(); }, [](const SaSpec&) {}};
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -135,8 +109,12 @@ struct Gateway::Impl {
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
-    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}, {}}) {}
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
+
+void Gateway::surround(SaSurroundings surroundings) {
+  impl_->surroundings = std::move(surroundings);
+}
 
 // Opens a session and brings it into the engine. A device that gives a session and then no queue
 // has refused the SA, too: the next one is tried.
@@ -169,25 +147,30 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
                     "number may be used twice under one key, so give it fresh ones",
                     sa.name, to_string(sa.transform)));
   }
-  if (const auto taken = on_wire.find(&sa); taken != on_wire.end())
-    return std::unexpected(spi_taken(sa, **taken));
+  if (const SaSpec* taken = engine.same_on_wire(sa))
+    return std::unexpected(esp::spi_taken(sa, *taken, public_name(taken->name)));
+  if (auto brought = surroundings.bring(sa); !brought) return std::unexpected(brought.error());
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(sa, keys, std::nullopt, [&](Session session) {
     return in_public_words(engine.add(unique, std::move(session)), unique.name);
   });
-  if (!placement) return std::unexpected(placement.error());
+  if (!placement) {
+    surroundings.take(sa);
+    return std::unexpected(placement.error());
+  }
   if (once) used_keys.insert(fingerprint);
   const SaSpec* const kept = engine.spec(unique.name);
-  on_wire.insert(kept);
   return Sas::value_type(kept, Entry{std::move(keys), decisions.share(*placement->decision)});
 }
 
 // The engine's spec goes with the SA.
 Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
   placer.release(sa, home);
-  on_wire.erase(&sa);
-  return engine.remove(std::string(sa.name));
+  const SaSpec gone = sa;
+  auto removed = engine.remove(gone.name);
+  surroundings.take(gone);
+  return removed;
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& keys) {

@@ -13,7 +13,14 @@ std::vector<std::string> Monitor::sample(Time now) {
   rates_.begin_round();
   for (const SaTraffic& sa : sas) rates_.sample(sa.name, sa.counters.bytes, now);
   rates_.end_round();
-  return silence_.look(sas, now);
+  std::vector<std::string> warnings = silence_.look(sas, now);
+  if (!refusal_told_ && total(&PortCounters::segmentation_refused) > 0) {
+    refusal_told_ = true;
+    warnings.push_back(
+        "The system refuses to cut large UDP messages on the way to a peer, as it does where a "
+        "device cannot compute checksums: ESP packets are sent one by one from now on.");
+  }
+  return warnings;
 }
 
 std::vector<SaReport> Monitor::reports(std::string_view after, std::size_t most) const {
@@ -27,20 +34,21 @@ std::vector<SaReport> Monitor::reports(std::string_view after, std::size_t most)
   return reports;
 }
 
+std::uint64_t Monitor::total(std::atomic<std::uint64_t> PortCounters::* counter) const {
+  std::uint64_t sum = 0;
+  for (const auto& counters : ports_) sum += ((*counters).*counter).load(std::memory_order_relaxed);
+  return sum;
+}
+
 nlohmann::ordered_json Monitor::port_counters() const {
-  const auto sum = [this](auto member) {
-    std::uint64_t total = 0;
-    for (const auto& counters : ports_)
-      total += ((*counters).*member).load(std::memory_order_relaxed);
-    return total;
-  };
-  return {{"keepalives", sum(&PortCounters::keepalives)},
-          {"ike", sum(&PortCounters::ike)},
-          {"runts", sum(&PortCounters::runts)},
-          {"truncated", sum(&PortCounters::truncated)},
-          {"receive_errors", sum(&PortCounters::receive_errors)},
-          {"too_big", sum(&PortCounters::too_big)},
-          {"send_errors", sum(&PortCounters::send_errors)}};
+  return {{"keepalives", total(&PortCounters::keepalives)},
+          {"ike", total(&PortCounters::ike)},
+          {"runts", total(&PortCounters::runts)},
+          {"truncated", total(&PortCounters::truncated)},
+          {"receive_errors", total(&PortCounters::receive_errors)},
+          {"too_big", total(&PortCounters::too_big)},
+          {"send_errors", total(&PortCounters::send_errors)},
+          {"segmentation_refused", total(&PortCounters::segmentation_refused)}};
 }
 
 }  // namespace espalier

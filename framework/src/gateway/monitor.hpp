@@ -34,10 +34,13 @@ class Monitor {
   nlohmann::ordered_json port_counters() const;  // sums over all ports
 
  private:
+  std::uint64_t total(std::atomic<std::uint64_t> PortCounters::* counter) const;  // over all ports
+
   Gateway& gateway_;
   std::vector<std::shared_ptr<const PortCounters>> ports_;
   RateMeter rates_;
   SilenceWatch silence_;
+  bool refusal_told_ = false;
 };
 
 }  // namespace espalier

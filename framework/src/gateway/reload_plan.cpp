@@ -83,6 +83,9 @@ std::vector<std::string_view> changes_of_gateway(const GatewayConfig& running,
   std::vector<std::string_view> changes;
   if (running.dataplane != wanted.dataplane) changes.push_back("the dataplane");
   if (running.workers != wanted.workers) changes.push_back("the number of workers");
+  if (running.kernel_rules != wanted.kernel_rules)
+    changes.push_back("whether the kernel's rules are required");
+  if (running.offloads != wanted.offloads) changes.push_back("the offloads");
   if (running.control_socket != wanted.control_socket) changes.push_back("the control socket");
   if (running.plugin_folders != wanted.plugin_folders) changes.push_back("the plugin folders");
   if (running.backend_options != wanted.backend_options)
@@ -122,10 +125,6 @@ Result<ReloadPlan> reload_plan(const GatewayConfig& running, const GatewayConfig
   ReloadPlan plan;
   plan.policy_changed = running.policy != wanted.policy;
   compare_tunnels(*before, *after, plan);
-  const auto from = remote_networks(running);
-  const auto to = remote_networks(wanted);
-  std::ranges::set_difference(from, to, std::back_inserter(plan.networks_gone));
-  std::ranges::set_difference(to, from, std::back_inserter(plan.networks_added));
   return plan;
 }
 

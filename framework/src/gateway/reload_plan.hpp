@@ -8,15 +8,12 @@
 
 namespace espalier {
 
-// What a running gateway has to do to follow a changed configuration: the site's tunnels by name
-// and the networks that it reaches through them, each list sorted. Tunnels that are in none of the
-// lists keep their SAs.
+// What a running gateway has to do to follow a changed configuration: the site's tunnels by name,
+// each list sorted. Tunnels that are in none of the lists keep their SAs.
 struct ReloadPlan {
   std::vector<std::string> gone;
   std::vector<std::string> changed;  // their SAs give way to new ones, with new keys
   std::vector<std::string> added;
-  std::vector<IpPrefix> networks_gone;
-  std::vector<IpPrefix> networks_added;
   bool policy_changed = false;
 
   friend bool operator==(const ReloadPlan&, const ReloadPlan&) = default;

@@ -22,6 +22,14 @@ std::set<IpPrefix> remote_networks(const GatewayConfig& config) {
   return networks;
 }
 
+io::ProtectedNetworks protected_networks(const GatewayConfig& config) {
+  io::ProtectedNetworks networks{{}, remote_networks(config)};
+  if (networks.remote.empty()) return networks;
+  const auto& local = config.sites.at(config.site).networks;
+  networks.local.insert(local.begin(), local.end());
+  return networks;
+}
+
 Result<Encapsulation> encapsulation_of(const GatewayConfig& config) {
   std::optional<Encapsulation> found;
   for (const TunnelConfig& tunnel : config.tunnels) {

@@ -3,6 +3,8 @@
 
 #include <espalier/config.hpp>
 
+#include "io/protection_rules.hpp"
+
 #include <set>
 
 namespace espalier {
@@ -13,6 +15,9 @@ bool is_own(const TunnelConfig& tunnel, const GatewayConfig& config);
 
 // What the site's tunnels reach, each network once.
 std::set<IpPrefix> remote_networks(const GatewayConfig& config);
+
+// The same, and the networks that its tunnels reach them from.
+io::ProtectedNetworks protected_networks(const GatewayConfig& config);
 
 // A worker has one port towards its peers, so that all tunnels of a site share one encapsulation.
 Result<Encapsulation> encapsulation_of(const GatewayConfig& config);

@@ -3,11 +3,11 @@
 
 #include <espalier/sa.hpp>
 
-#include "io/compact.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <fmt/format.h>
 
@@ -18,10 +18,20 @@
 namespace espalier::io {
 namespace {
 
-constexpr int kReceiveRounds = 8;  // a flood of errors must not hold the worker
+constexpr int kReceiveRounds = 8;               // a flood of errors must not hold the worker
+constexpr std::size_t kSpi = 4;                 // bytes that ESP begins with
+constexpr std::size_t kLongestMessage = 65507;  // what UDP can say over IPv4
 
 void count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) noexcept {
   counter.fetch_add(n, std::memory_order_relaxed);
+}
+
+template <class Value>
+void put_control(cmsghdr& control, int level, int type, Value value) noexcept {
+  control.cmsg_level = level;
+  control.cmsg_type = type;
+  control.cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(&control), &value, sizeof value);
 }
 
 void grow_buffer(int fd, int forced, int plain, int bytes) noexcept {
@@ -31,71 +41,42 @@ void grow_buffer(int fd, int forced, int plain, int bytes) noexcept {
 
 }  // namespace
 
-DatagramSocket::DatagramSocket(Descriptor socket, Endpoint local, bool with_ports,
+DatagramSocket::DatagramSocket(Descriptor socket, Endpoint local, SocketKind kind,
                                std::shared_ptr<PortCounters> counters)
     : socket_(std::move(socket)),
       local_(local),
-      with_ports_(with_ports),
+      kind_(kind),
       counters_(std::move(counters)),
-      arrays_(std::make_unique<Arrays>()) {
-  for (std::size_t i = 0; i < kBurst; ++i) {
-    msghdr& header = arrays_->messages[i].msg_hdr;
-    header.msg_name = &arrays_->names[i];
-    header.msg_iov = &arrays_->parts[i];
-    header.msg_iovlen = 1;
-    header.msg_control = arrays_->controls[i].bytes.data();
-  }
-}
+      arrays_(std::make_unique<Arrays>()) {}
 
-std::uint8_t DatagramSocket::tos_of(msghdr& message) const noexcept {
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) return *CMSG_DATA(c);
-    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
-      int value = 0;
-      std::memcpy(&value, CMSG_DATA(c), sizeof value);
-      return static_cast<std::uint8_t>(value);
-    }
-  }
-  return 0;
-}
+// ---- receiving ----------------------------------------------------------------------------------
 
-int DatagramSocket::read_burst(std::span<Packet* const> packets, std::uint32_t offset) noexcept {
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    Packet& packet = *packets[i];
-    arrays_->parts[i] = {packet.buffer + offset, packet.capacity - offset - kTailroom};
-    msghdr& header = arrays_->messages[i].msg_hdr;
-    header.msg_namelen = sizeof(sockaddr_storage);
-    header.msg_controllen = sizeof(Control::bytes);
-    header.msg_flags = 0;
-  }
-  const auto n = static_cast<unsigned>(packets.size());
+bool DatagramSocket::read_burst() noexcept {
   for (int round = 0; round < kReceiveRounds; ++round) {
-    const int got = ::recvmmsg(socket_.get(), arrays_->messages.data(), n, MSG_DONTWAIT, nullptr);
-    if (got >= 0 || errno == EAGAIN) return got;
+    const int got = received_.read(socket_.get());
+    if (got >= 0) return got > 0;
+    if (errno == EAGAIN) return false;
     if (errno != EINTR) count(counters_->receive_errors);
   }
-  return 0;
+  return false;
 }
 
-std::size_t DatagramSocket::receive(std::span<Packet* const> packets,
-                                    std::uint32_t offset) noexcept {
-  packets = packets.first(std::min(packets.size(), kBurst));
-  const int got = read_burst(packets, offset);
-  if (got <= 0) return 0;
-  std::size_t slot = 0;
-  return compact(packets.first(static_cast<std::size_t>(got)), [&](Packet& packet) {
-    mmsghdr& message = arrays_->messages[slot];
-    packet.offset = offset;
-    packet.length = message.msg_len;
-    packet.wire.local = local_;
-    packet.wire.peer = from_sockaddr(arrays_->names[slot++]);
-    packet.wire.tos = tos_of(message.msg_hdr);
-    packet.wire.dont_fragment = true;
-    if ((message.msg_hdr.msg_flags & MSG_TRUNC) == 0) return true;
-    count(counters_->truncated);
-    return false;
-  });
+bool DatagramSocket::fits(const Datagram& datagram, const Packet& packet) noexcept {
+  const bool fit =
+      !datagram.truncated && datagram.bytes.size() <= packet.capacity - kHeadroom - kTailroom;
+  if (!fit) count(counters_->truncated);
+  return fit;
 }
+
+void DatagramSocket::put(std::span<const std::uint8_t> bytes, const WireAddress& wire,
+                         Packet& packet) noexcept {
+  packet.offset = kHeadroom;
+  packet.length = static_cast<std::uint32_t>(bytes.size());
+  packet.wire = wire;
+  std::memcpy(packet.data(), bytes.data(), bytes.size());
+}
+
+// ---- sending ------------------------------------------------------------------------------------
 
 void DatagramSocket::set_dont_fragment(bool on) noexcept {
   if (dont_fragment_ == int{on}) return;
@@ -107,60 +88,138 @@ void DatagramSocket::set_dont_fragment(bool on) noexcept {
                      v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &value, sizeof value);
 }
 
-void DatagramSocket::prepare_send(std::size_t slot, const Packet& packet) noexcept {
-  Endpoint peer = packet.wire.peer;
-  if (!with_ports_) peer.port = 0;
-  msghdr& header = arrays_->messages[slot].msg_hdr;
-  arrays_->parts[slot] = {packet.data(), packet.length};
-  header.msg_namelen = to_sockaddr(peer, arrays_->names[slot]);
-  header.msg_controllen = sizeof(Control::bytes);
-  header.msg_flags = 0;
-  cmsghdr* control = CMSG_FIRSTHDR(&header);
-  const bool v4 = local_.address.family == Family::ipv4;
-  control->cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-  control->cmsg_type = v4 ? IP_TOS : IPV6_TCLASS;
-  control->cmsg_len = CMSG_LEN(sizeof(int));
-  const int tos = packet.wire.tos;
-  std::memcpy(CMSG_DATA(control), &tos, sizeof tos);
+// How many of the first packets can be one message: as long as each other, but for a shorter last
+// one, and alike in all that a message has once. Of one SA, too: by its SPI the peer's kernel gives
+// the message to a worker.
+std::size_t DatagramSocket::count_joined(std::span<Packet* const> packets) const noexcept {
+  if (kind_ != SocketKind::udp_segmenting) return 1;
+  const Packet& first = *packets.front();
+  if (first.length < kSpi) return 1;
+  std::size_t run = 1;
+  std::size_t total = first.length;
+  while (run < packets.size()) {
+    const Packet& next = *packets[run];
+    if (next.length > first.length || next.length < kSpi || total + next.length > kLongestMessage ||
+        next.wire.peer != first.wire.peer || next.wire.tos != first.wire.tos ||
+        std::memcmp(next.data(), first.data(), kSpi) != 0)
+      break;
+    total += next.length;
+    ++run;
+    if (next.length < first.length) break;
+  }
+  return run;
 }
 
-// A packet that the system refuses is skipped; a full socket buffer drops the rest of the burst.
-std::size_t DatagramSocket::send_prepared(std::size_t total) noexcept {
+void DatagramSocket::prepare_message(std::size_t slot, iovec* parts,
+                                     std::span<Packet* const> run) noexcept {
+  for (std::size_t i = 0; i < run.size(); ++i) parts[i] = {run[i]->data(), run[i]->length};
+  const Packet& packet = *run.front();
+  Endpoint peer = packet.wire.peer;
+  if (kind_ == SocketKind::raw) peer.port = 0;
+  msghdr& header = arrays_->messages[slot].msg_hdr;
+  header.msg_name = &arrays_->names[slot];
+  header.msg_namelen = to_sockaddr(peer, arrays_->names[slot]);
+  header.msg_iov = parts;
+  header.msg_iovlen = run.size();
+  header.msg_control = arrays_->controls[slot].bytes.data();
+  header.msg_controllen = run.size() > 1 ? sizeof(Control::bytes) : CMSG_SPACE(sizeof(int));
+  header.msg_flags = 0;
+  const bool v4 = local_.address.family == Family::ipv4;
+  cmsghdr* control = CMSG_FIRSTHDR(&header);
+  put_control(*control, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS,
+              int{packet.wire.tos});
+  if (run.size() > 1)
+    put_control(*CMSG_NXTHDR(&header, control), IPPROTO_UDP, UDP_SEGMENT,
+                static_cast<std::uint16_t>(packet.length));
+}
+
+// Packets up to the next one with another DF, which is set on the socket and not on the message.
+std::size_t DatagramSocket::prepare_burst(std::span<Packet* const> packets,
+                                          std::size_t& messages) noexcept {
+  const auto differs = [&](const Packet* p) {
+    return p->wire.dont_fragment != packets.front()->wire.dont_fragment;
+  };
+  packets = packets.first(std::min(packets.size(), kBurst));
+  packets = {packets.begin(), std::ranges::find_if(packets, differs)};
+  std::size_t prepared = 0;
+  for (messages = 0; prepared < packets.size(); ++messages) {
+    const auto left = packets.subspan(prepared);
+    const auto run = left.first(count_joined(left));
+    prepare_message(messages, &arrays_->parts[prepared], run);
+    prepared += run.size();
+  }
+  return prepared;
+}
+
+// A message that the system refuses is skipped; a full socket buffer drops the rest of the burst.
+std::size_t DatagramSocket::send_prepared(std::size_t messages, bool dont_fragment) noexcept {
   std::size_t next = 0, sent = 0;
-  while (next < total) {
+  const auto packets_in = [this](std::size_t message) {
+    return arrays_->messages[message].msg_hdr.msg_iovlen;
+  };
+  while (next < messages) {
     const int took = ::sendmmsg(socket_.get(), arrays_->messages.data() + next,
-                                static_cast<unsigned>(total - next), MSG_DONTWAIT);
+                                static_cast<unsigned>(messages - next), MSG_DONTWAIT);
     if (took > 0) {
-      next += static_cast<std::size_t>(took);
-      sent += static_cast<std::size_t>(took);
+      for (int i = 0; i < took; ++i) sent += packets_in(next++);
       continue;
     }
     if (took < 0 && errno == EINTR) continue;
     if (took == 0 || errno == EAGAIN) {
-      count(counters_->send_errors, total - next);
+      while (next < messages) count(counters_->send_errors, packets_in(next++));
       break;
     }
-    count(errno == EMSGSIZE ? counters_->too_big : counters_->send_errors);
+    if (packets_in(next) > 1)
+      sent += send_singly(next, dont_fragment, errno);
+    else
+      count(errno == EMSGSIZE ? counters_->too_big : counters_->send_errors);
     ++next;
   }
   return sent;
+}
+
+// The packets of a message that was refused with `error`, one by one. If the system takes each of
+// them, it is the joining that it refuses: then that is given up.
+std::size_t DatagramSocket::send_singly(std::size_t slot, bool dont_fragment, int error) noexcept {
+  msghdr header = arrays_->messages[slot].msg_hdr;
+  const std::span parts(header.msg_iov, header.msg_iovlen);
+  header.msg_iovlen = 1;
+  header.msg_controllen = CMSG_SPACE(sizeof(int));
+  std::size_t sent = 0;
+  for (iovec& part : parts) {
+    header.msg_iov = &part;
+    if (::sendmsg(socket_.get(), &header, MSG_DONTWAIT) >= 0)
+      ++sent;
+    else
+      count(errno == EMSGSIZE ? counters_->too_big : counters_->send_errors);
+  }
+  const bool by_device = error == EIO || (error == EINVAL && dont_fragment);
+  if (by_device && sent == parts.size()) stop_joining();
+  return sent;
+}
+
+// Some paths cannot carry it: Linux refuses it to devices without checksum offload, for example.
+void DatagramSocket::stop_joining() noexcept {
+  kind_ = SocketKind::udp;
+  count(counters_->segmentation_refused);
+  if (local_.address.family == Family::ipv4) (void)send_without_checksum(socket_.get());
 }
 
 std::size_t DatagramSocket::send(std::span<Packet* const> packets) noexcept {
   std::size_t sent = 0;
   while (!packets.empty()) {
     const bool dont_fragment = packets.front()->wire.dont_fragment;
-    std::size_t run = 0;  // packets with the same DF: it is set on the socket, not on the packet
-    while (run < packets.size() && run < kBurst &&
-           packets[run]->wire.dont_fragment == dont_fragment) {
-      prepare_send(run, *packets[run]);
-      ++run;
-    }
     set_dont_fragment(dont_fragment);
-    sent += send_prepared(run);
-    packets = packets.subspan(run);
+    std::size_t messages = 0;
+    const std::size_t prepared = prepare_burst(packets, messages);
+    sent += send_prepared(messages, dont_fragment);
+    packets = packets.subspan(prepared);
   }
   return sent;
+}
+
+Result<void> send_without_checksum(int fd) {
+  return set_option(fd, SOL_SOCKET, SO_NO_CHECK, 1, "SO_NO_CHECK");
 }
 
 Result<void> set_option(int fd, int level, int option, int value, const char* what) {

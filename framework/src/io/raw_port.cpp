@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/wire_port.hpp>
 
-#include "io/compact.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
@@ -31,10 +30,8 @@ class RawPort final : public PacketPort {
 
   std::size_t receive(std::span<Packet* const> packets) noexcept override {
     const bool v4 = socket_.local().address.family == Family::ipv4;
-    const auto offset = static_cast<std::uint32_t>(v4 ? kHeadroom - kIpv4Header : kHeadroom);
-    const std::size_t got = socket_.receive(packets, offset);
-    return io::compact(packets.first(got), [&](Packet& packet) {
-      const bool good = (!v4 || strip_ipv4_header(packet)) && packet.length >= kEspHeader;
+    return socket_.receive(packets, [&](std::span<const std::uint8_t>& bytes, WireAddress& wire) {
+      const bool good = (!v4 || strip_ipv4_header(bytes, wire)) && bytes.size() >= kEspHeader;
       if (!good) socket_.counters().runts.fetch_add(1, std::memory_order_relaxed);
       return good;
     });
@@ -47,16 +44,12 @@ class RawPort final : public PacketPort {
   int descriptor() const noexcept override { return socket_.descriptor(); }
 
  private:
-  // Leaves the ESP packet at kHeadroom: without IP options it is there already.
-  static bool strip_ipv4_header(Packet& packet) noexcept {
-    if (packet.length < kIpv4Header) return false;
-    const std::uint8_t* ip = packet.data();
-    const std::uint32_t header = (ip[0] & 0x0fu) * 4u;
-    if (header < kIpv4Header || header > packet.length) return false;
-    packet.wire.dont_fragment = (ip[6] & kDontFragment) != 0;
-    packet.length -= header;
-    std::memmove(packet.buffer + kHeadroom, ip + header, packet.length);
-    packet.offset = kHeadroom;
+  static bool strip_ipv4_header(std::span<const std::uint8_t>& bytes, WireAddress& wire) noexcept {
+    if (bytes.size() < kIpv4Header) return false;
+    const std::size_t header = (bytes[0] & 0x0fu) * 4u;
+    if (header < kIpv4Header || header > bytes.size()) return false;
+    wire.dont_fragment = (bytes[6] & kDontFragment) != 0;
+    bytes = bytes.subspan(header);
     return true;
   }
 
@@ -94,8 +87,8 @@ Result<WirePorts> open_raw(const WireOptions& options) {
   for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
     auto socket = open_one(options, worker);
     if (!socket) return std::unexpected(socket.error());
-    made.ports.push_back(std::make_unique<RawPort>(
-        DatagramSocket(std::move(*socket), {options.local.address, 0}, false, counters)));
+    made.ports.push_back(std::make_unique<RawPort>(DatagramSocket(
+        std::move(*socket), {options.local.address, 0}, io::SocketKind::raw, counters)));
   }
   return made;
 }

@@ -2,6 +2,7 @@
 #include <espalier/tun_port.hpp>
 
 #include "io/descriptor.hpp"
+#include "io/offload_queue.hpp"
 #include "io/os_error.hpp"
 
 #include <fcntl.h>
@@ -22,7 +23,11 @@ using io::Descriptor;
 
 constexpr const char* kTunDevice = "/dev/net/tun";
 
-// One queue of a TUN device. The kernel moves one packet a system call here.
+// Of TUNSETOFFLOAD. USO came with Linux 6.2, so that Debian 12's headers do not have it.
+constexpr unsigned kTcpOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+constexpr unsigned kUdpOffloads = 0x20 | 0x40;
+
+// One queue of a TUN device without offloads: each packet is a system call.
 class TunPort final : public PacketPort {
  public:
   explicit TunPort(Descriptor queue) : queue_(std::move(queue)) {}
@@ -108,18 +113,33 @@ Error attach_error(const std::string& name, int error) {
   }
 }
 
-Result<Descriptor> open_queue(const std::string& name, bool several, bool first) {
+bool kernel_has_headers(int fd) noexcept {
+  unsigned features = 0;
+  return ::ioctl(fd, TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR) != 0;
+}
+
+bool set_offloads(int fd, unsigned offloads) noexcept {
+  return ::ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned long>(offloads)) == 0;
+}
+
+Result<std::unique_ptr<PacketPort>> open_queue(const std::string& name, const TunOptions& options,
+                                               bool first) {
   Descriptor fd(::open(kTunDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd) return std::unexpected(open_error(errno));
+  const bool headers = options.offloads && kernel_has_headers(fd.get());
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
   unsigned flags = IFF_TUN | IFF_NO_PI;
-  if (several) flags |= IFF_MULTI_QUEUE;
+  if (headers) flags |= IFF_VNET_HDR;
+  if (options.queues > 1) flags |= IFF_MULTI_QUEUE;
   if (first) flags |= IFF_TUN_EXCL;
   request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0)
     return std::unexpected(attach_error(name, errno));
-  return fd;
+  if (!headers) return std::make_unique<TunPort>(std::move(fd));
+  const bool udp = set_offloads(fd.get(), kTcpOffloads | kUdpOffloads);
+  if (!udp) (void)set_offloads(fd.get(), kTcpOffloads);  // without, packets come one by one
+  return io::make_offload_queue(std::move(fd), udp);
 }
 
 }  // namespace
@@ -142,14 +162,14 @@ Result<void> validate_interface_name(const std::string& name) {
 }
 
 Result<std::vector<std::unique_ptr<PacketPort>>> open_tun(const std::string& name,
-                                                          std::uint32_t queues) {
+                                                          const TunOptions& options) {
   if (auto valid = validate_interface_name(name); !valid) return std::unexpected(valid.error());
-  if (queues == 0) return fail(ErrorCode::invalid, "A TUN device needs at least 1 queue.");
+  if (options.queues == 0) return fail(ErrorCode::invalid, "A TUN device needs at least 1 queue.");
   std::vector<std::unique_ptr<PacketPort>> ports;
-  for (std::uint32_t i = 0; i < queues; ++i) {
-    auto queue = open_queue(name, queues > 1, i == 0);
+  for (std::uint32_t i = 0; i < options.queues; ++i) {
+    auto queue = open_queue(name, options, i == 0);
     if (!queue) return std::unexpected(queue.error());
-    ports.push_back(std::make_unique<TunPort>(std::move(*queue)));
+    ports.push_back(std::move(*queue));
   }
   return ports;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/wire_port.hpp>
 
-#include "io/compact.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
@@ -24,21 +23,14 @@ using io::Descriptor;
 
 constexpr std::uint32_t kEspHeader = 8;
 constexpr std::uint8_t kKeepalive = 0xff;
-constexpr int kRounds = 4;  // of bursts that hold no ESP packet, before the worker goes on
 
 class UdpPort final : public PacketPort {
  public:
   explicit UdpPort(DatagramSocket socket) : socket_(std::move(socket)) {}
 
   std::size_t receive(std::span<Packet* const> packets) noexcept override {
-    for (int round = 0; round < kRounds; ++round) {
-      const std::size_t got = socket_.receive(packets, kHeadroom);
-      if (got == 0) return 0;
-      const std::size_t kept =
-          io::compact(packets.first(got), [this](const Packet& packet) { return is_esp(packet); });
-      if (kept > 0) return kept;
-    }
-    return 0;
+    return socket_.receive(packets, [this](std::span<const std::uint8_t> datagram,
+                                           const WireAddress&) { return is_esp(datagram); });
   }
 
   std::size_t send(std::span<Packet* const> packets) noexcept override {
@@ -49,19 +41,19 @@ class UdpPort final : public PacketPort {
 
  private:
   // Tells ESP from what else comes to its port (RFC 3948 2).
-  bool is_esp(const Packet& packet) noexcept {
+  bool is_esp(std::span<const std::uint8_t> datagram) noexcept {
     PortCounters& counters = socket_.counters();
-    if (packet.length == 1 && *packet.data() == kKeepalive) {
+    if (datagram.size() == 1 && datagram[0] == kKeepalive) {
       counters.keepalives.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
     std::uint32_t spi = 0;
-    if (packet.length >= sizeof spi) std::memcpy(&spi, packet.data(), sizeof spi);
-    if (packet.length >= sizeof spi && spi == 0) {
+    if (datagram.size() >= sizeof spi) std::memcpy(&spi, datagram.data(), sizeof spi);
+    if (datagram.size() >= sizeof spi && spi == 0) {
       counters.ike.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
-    if (packet.length < kEspHeader) {
+    if (datagram.size() < kEspHeader) {
       counters.runts.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
@@ -96,10 +88,15 @@ Error bind_error(const Endpoint& local, int error) {
   }
 }
 
-Result<void> set_udp_options(int fd, Family family) {
-  if (family == Family::ipv4)  // RFC 3948 2.1: sent with checksum 0
-    return io::set_option(fd, SOL_SOCKET, SO_NO_CHECK, 1, "SO_NO_CHECK");
-  return io::set_option(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1, "UDP_NO_CHECK6_RX");
+// Over IPv4 ESP is sent without a UDP checksum (RFC 3948 2.1), but not where the kernel cuts large
+// messages: it does that only together with the checksum, which most devices then compute.
+Result<void> set_udp_options(int fd, Family family, bool offloads) {
+  if (offloads)
+    if (auto merged = io::set_option(fd, IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO"); !merged)
+      return merged;
+  if (family == Family::ipv6)
+    return io::set_option(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1, "UDP_NO_CHECK6_RX");
+  return offloads ? Result<void>{} : io::send_without_checksum(fd);
 }
 
 // The first socket takes the port for itself, so that no other program shares it, and only then
@@ -111,7 +108,7 @@ Result<Descriptor> open_member(const WireOptions& options, const Endpoint& local
   const auto share = [&] {
     return io::set_option(socket->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
   };
-  if (auto set = set_udp_options(socket->get(), local.address.family); !set)
+  if (auto set = set_udp_options(socket->get(), local.address.family, options.offloads); !set)
     return std::unexpected(set.error());
   if (!first)
     if (auto shared = share(); !shared) return std::unexpected(shared.error());
@@ -139,6 +136,7 @@ Result<WirePorts> open_udp(const WireOptions& options) {
   WirePorts made{{}, counters};
   Endpoint local = options.local;
   int first_fd = -1;
+  const auto kind = options.offloads ? io::SocketKind::udp_segmenting : io::SocketKind::udp;
   for (std::uint32_t worker = 0; worker < options.workers; ++worker) {
     auto socket = open_member(options, local, worker == 0);
     if (!socket) return std::unexpected(socket.error());
@@ -147,7 +145,7 @@ Result<WirePorts> open_udp(const WireOptions& options) {
       first_fd = socket->get();
     }
     made.ports.push_back(
-        std::make_unique<UdpPort>(DatagramSocket(std::move(*socket), local, true, counters)));
+        std::make_unique<UdpPort>(DatagramSocket(std::move(*socket), local, kind, counters)));
   }
   if (options.workers > 1)
     if (auto steered = io::steer_group_by_spi(first_fd, options.workers); !steered)

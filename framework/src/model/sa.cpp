@@ -52,7 +52,7 @@ Result<void> validate_lifetime(const SaSpec& sa) {
                            "it less, so that there is time to rekey",
                            soft, hard, unit));
   };
-  const Lifetime& life = sa.lifetime;
+  const Lifetime& life = *sa.lifetime;
   if (auto checked = check(life.soft_bytes, life.hard_bytes, "bytes"); !checked) return checked;
   if (auto checked = check(life.soft_packets, life.hard_packets, "packets"); !checked)
     return checked;

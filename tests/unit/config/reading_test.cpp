@@ -17,6 +17,9 @@ constexpr std::string_view kWhole = R"(
 site = "left"
 dataplane = "kernel"
 workers = 4
+kernel_rules = "optional"
+on_stop = "closed"
+offloads = false
 control_socket = "/run/espalier/{site}.sock"
 state_directory = "state/{site}"
 key_folder = "keys"
@@ -75,6 +78,9 @@ TEST_F(Reading, GivesTheGatewayAndItsPaths) {
   EXPECT_EQ(config.site, "left");
   EXPECT_EQ(config.dataplane, Dataplane::kernel);
   EXPECT_EQ(config.workers, 4U);
+  EXPECT_EQ(config.kernel_rules, KernelRules::optional);
+  EXPECT_EQ(config.on_stop, OnStop::closed);
+  EXPECT_FALSE(config.offloads);
   EXPECT_EQ(config.control_socket, "/run/espalier/left.sock");
   EXPECT_EQ(config.state_directory, folder_ / "state/left");
   EXPECT_EQ(config.key_folder, folder_ / "keys");
@@ -139,6 +145,9 @@ TEST_F(Reading, HasDefaultsForEverythingThatMayBeLeftOut) {
   const GatewayConfig config = good(base());
   EXPECT_EQ(config.dataplane, Dataplane::userspace);
   EXPECT_EQ(config.workers, 1U);
+  EXPECT_EQ(config.kernel_rules, KernelRules::required);
+  EXPECT_EQ(config.on_stop, OnStop::open);
+  EXPECT_TRUE(config.offloads);
   EXPECT_EQ(config.control_socket, "/run/espalier/left.sock");
   EXPECT_EQ(config.state_directory, "/var/lib/espalier/left");
   EXPECT_EQ(config.key_folder, folder_);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mistake.hpp"
 
+#include <algorithm>
+
 namespace espalier {
 namespace {
 
@@ -89,6 +91,54 @@ TEST_F(SaSpecs, SayWhichSiteIsMissing) {
   ASSERT_FALSE(unknown);
   EXPECT_EQ(without_folder(unknown.error().message),
             "gateway.toml has no site 'lfet'; did you mean 'left'?");
+}
+
+// With the SPIs that come with the keys.
+bool valid_with_spi(std::vector<SaSpec> sas) {
+  return std::ranges::all_of(sas, [](SaSpec& sa) {
+    sa.spi = 0x1001;
+    return validate(sa).has_value();
+  });
+}
+
+// The tunnel of kTunnel with one line more.
+std::string tunnel_with(std::string_view line) {
+  return two_sites_and(std::string(kTunnel) + "\n" + std::string(line) + "\n");
+}
+
+TEST_F(SaSpecs, TransportModeIsBetweenTheSitesThemselves) {
+  const auto sas = specs(tunnel_with("mode = \"transport\""), "left");
+  EXPECT_EQ(sas[0].mode, Mode::transport);
+  EXPECT_THAT(sas[0].selectors, ElementsAre(selector("192.0.2.1/32", "192.0.2.2/32")));
+  EXPECT_THAT(sas[1].selectors, ElementsAre(selector("192.0.2.2/32", "192.0.2.1/32")));
+  EXPECT_TRUE(valid_with_spi(sas));
+}
+
+TEST_F(SaSpecs, OuterHeaderLifetimeAndNatReachBothSas) {
+  const auto sas = specs(
+      tunnel_with("outer = { dscp = 46, ecn = false, dont_fragment = \"clear\" }\n"
+                  "lifetime = { soft_bytes = 1, hard_bytes = 2, soft_packets = 3, hard_packets = 4,"
+                  " soft_seconds = 5, hard_seconds = 6 }\n"
+                  "nat = { follow_peer = true, keepalive = 20 }"),
+      "left");
+  ASSERT_EQ(sas.size(), 2U);
+  for (const SaSpec& sa : sas) {
+    EXPECT_EQ(sa.outer, (OuterHeader{46, false, OuterHeader::DontFragment::clear}));
+    EXPECT_EQ(*sa.lifetime, (Lifetime{1, 2, 3, 4, 5, 6}));
+    EXPECT_TRUE(sa.follow_peer);
+  }
+  EXPECT_TRUE(valid_with_spi(sas));
+}
+
+TEST_F(SaSpecs, WhatATunnelNeedsBesideItsSas) {
+  const ConfigReading reading =
+      read(tunnel_with("nat = { keepalive = 20 }\ndummies = { interval = 50, bytes = 1200 }"));
+  ASSERT_TRUE(reading.config) << testing::PrintToString(sentences(reading));
+  const TunnelConfig& tunnel = reading.config->tunnels.at(0);
+  EXPECT_EQ(tunnel.keepalive, 20U);
+  EXPECT_FALSE(tunnel.follow_peer);
+  EXPECT_EQ(tunnel.dummies.interval, 50U);
+  EXPECT_EQ(tunnel.dummies.bytes, 1200U);
 }
 
 }  // namespace

@@ -19,11 +19,30 @@ max_sas = -1
       R"~(8:15: error: 'mtu' is 100: expected a number from 576 to 65535)~",
       R"~(14:17: error: 'replay_window' is 31: expected a number from 32 to 4096)~",
       R"~(19:11: error: 'max_sas' is -1: expected a number from 1 up)~"}},
+    {"TunnelOptions",
+     changed(base(), {{R"(name = "t")", R"(name = "t"
+mode = "transprot"
+encapsulation = "none"
+nat = { follow_peer = true }
+lifetime = { soft_seconds = 60, hard_seconds = 50, hard_byte = 1 }
+outer = { dscp = 64 }
+dummies = { bytes = 0 })"}}),
+     {R"~(11:8: error: 'mode' is "transprot": expected "tunnel" or "transport"; did you mean 'transport'?)~",
+      R"~(13:7: error: 'nat' needs encapsulation = "udp": raw ESP has no ports that a NAT could tell apart)~",
+      R"~(14:12: error: 'lifetime': soft_seconds is 60 and hard_seconds 50: expected the soft limit to come first, so that there is time to rekey)~",
+      R"~(14:52: error: unknown key 'hard_byte' in 'lifetime'; did you mean 'hard_bytes'?)~",
+      R"~(15:18: error: 'dscp' is 64: expected a number from 0 to 63; without this key it is that of the inner packet)~",
+      R"~(16:11: error: 'dummies' has no 'interval': expected a number of milliseconds from 1 to 3600000)~",
+      R"~(16:21: error: 'bytes' is 0: expected a number from 1 to 65000)~"}},
     {"NoSasIsDisabled",
      base() + R"([backend.aesni]
 max_sas = 0
 )",
      {R"~(15:11: error: 'max_sas' is 0: expected a number from 1 up; to keep SAs off a backend write enabled = false)~"}},
+    {"KernelRulesAndStop",
+     changed(base(), {{"\"left\"\n", "\"left\"\nkernel_rules = \"requird\"\non_stop = true\n"}}),
+     {R"~(3:16: error: 'kernel_rules' is "requird": expected "required" or "optional"; did you mean 'required'?)~",
+      R"~(4:11: error: 'on_stop' is true: expected "open" or "closed")~"}},
     {"UnknownTransform",
      changed(base(), {{"aes256gcm16", "aes256gmc16"}}),
      {R"~(12:13: error: 'transform': unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'?)~"}},

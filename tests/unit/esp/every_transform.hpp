@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every transform of the table on every backend that has it, for tests that hold for all of them.
-// That a backend has what it should is the matter of the tests of the plugins.
+// Every transform of the table on every backend, for tests that hold for all of them.
 #pragma once
 
 #include "unit/esp/two_gateways.hpp"
@@ -36,19 +35,20 @@ inline void add_backends(Bench& bench) {
 }
 
 inline std::vector<OnBackend> every_transform() {
-  Bench bench;
-  add_backends(bench);
   std::vector<OnBackend> all;
-  for (const BackendInfo& backend : bench.registry->backends()) {
-    const auto device = bench.registry->open(backend.name, "cpu");
-    for (const TransformInfo& info : transforms()) {
-      const SaSpec sa = tunnel_sa("sa", Direction::outbound, info.name);
-      const bool has =
-          device && (*device)->open_session(sa, counting_keys(*bench.secrets, sa.transform));
-      if (has) all.push_back({backend.name, &info});
-    }
-  }
+  for (const char* const backend : {"openssl", "aesni"})
+    for (const TransformInfo& info : transforms()) all.push_back({backend, &info});
   return all;
+}
+
+// False where aesni leaves it to openssl on this CPU; whether it may is the matter of the tests of
+// the plugins.
+inline bool does(Bench& bench, const OnBackend& on) {
+  const auto device = bench.registry->open(on.backend, "cpu");
+  if (!device) return on.backend == "openssl";  // which is everywhere, and then fails aloud
+  const SaSpec sa = tunnel_sa("sa", Direction::outbound, on.transform->name);
+  const auto session = (*device)->open_session(sa, counting_keys(*bench.secrets, sa.transform));
+  return session || !session.error().message.contains("the openssl backend does it");
 }
 
 }  // namespace espalier::test

@@ -116,8 +116,7 @@ class LifeTest : public testing::Test {
 
 TEST_F(LifeTest, PacketLimitsAreToldAndKeptToThePacket) {
   add(Direction::outbound, [](SaSpec& sa) {
-    sa.lifetime.soft_packets = 5;
-    sa.lifetime.hard_packets = 10;
+    sa.lifetime = Lifetime{.soft_packets = 5, .hard_packets = 10};
   });
   EXPECT_EQ(carried(5), 5u);
   EXPECT_THAT(kinds(), testing::IsEmpty());
@@ -130,15 +129,14 @@ TEST_F(LifeTest, PacketLimitsAreToldAndKeptToThePacket) {
 }
 
 TEST_F(LifeTest, ByteLimitsCountInnerPackets) {
-  add(Direction::outbound, [](SaSpec& sa) { sa.lifetime.hard_bytes = 1000; });
+  add(Direction::outbound, [](SaSpec& sa) { sa.lifetime = Lifetime{.hard_bytes = 1000}; });
   EXPECT_EQ(carried(64), 10u) << "packets of 100 bytes";
   EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
 }
 
 TEST_F(LifeTest, TimeRunsOutWithoutAnyPacket) {
   add(Direction::outbound, [](SaSpec& sa) {
-    sa.lifetime.soft_seconds = 60;
-    sa.lifetime.hard_seconds = 100;
+    sa.lifetime = Lifetime{.soft_seconds = 60, .hard_seconds = 100};
   });
   *now_ += std::chrono::seconds(59);
   EXPECT_THAT(kinds(), testing::IsEmpty());
@@ -152,7 +150,7 @@ TEST_F(LifeTest, TimeRunsOutWithoutAnyPacket) {
 }
 
 TEST_F(LifeTest, AnInboundSaEndsToo) {
-  add(Direction::inbound, [](SaSpec& sa) { sa.lifetime.hard_packets = 2; });
+  add(Direction::inbound, [](SaSpec& sa) { sa.lifetime = Lifetime{.hard_packets = 2}; });
   for (std::uint32_t i = 1; i <= 4; ++i) {
     wire_->arriving.emplace_back(from_peer(i), endpoint("192.0.2.2", 4500));
   }
@@ -163,7 +161,7 @@ TEST_F(LifeTest, AnInboundSaEndsToo) {
 }
 
 TEST_F(LifeTest, ADeletedSaIsNotToldOf) {
-  add(Direction::outbound, [](SaSpec& sa) { sa.lifetime.soft_seconds = 60; });
+  add(Direction::outbound, [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_seconds = 60}; });
   ASSERT_TRUE(engine_->remove("out"));
   engine_->turn(0);
   *now_ += std::chrono::seconds(61);

@@ -66,8 +66,8 @@ inline bool readable(const PacketPort& port, int wait_ms = 10000) {
 // Receives what there is, at least one packet.
 inline std::size_t receive(PacketPort& port, const Packets& packets) {
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (!readable(port)) return 0;
     if (const std::size_t got = port.receive(packets.all()); got > 0) return got;
+    if (!readable(port)) return 0;
   }
   return 0;
 }

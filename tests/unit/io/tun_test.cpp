@@ -96,7 +96,7 @@ TEST(InterfaceName, TooLongIsSaidWithTheLimit) {
 
 TEST(Tun, CarriesInnerPacketsBothWays) {
   with_tun([] {
-    auto ports = open_tun("esp0", 1);
+    auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
     auto setup = InterfaceSetup::apply(kPlan);
     ASSERT_TRUE(setup) << setup.error().message;
@@ -131,7 +131,7 @@ TEST(Tun, CarriesInnerPacketsBothWays) {
 
 TEST(Tun, CountsAsUnsentWhatIsNotIp) {
   with_tun([] {
-    auto ports = open_tun("esp0", 1);
+    auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
     auto setup = InterfaceSetup::apply(kPlan);
     ASSERT_TRUE(setup) << setup.error().message;
@@ -143,7 +143,7 @@ TEST(Tun, CountsAsUnsentWhatIsNotIp) {
 
 TEST(Tun, HasAQueueForEachWorker) {
   with_tun([] {
-    auto ports = open_tun("esp0", 4);
+    auto ports = open_tun("esp0", {.queues = 4});
     ASSERT_TRUE(ports) << ports.error().message;
     EXPECT_EQ(ports->size(), 4u);
     auto setup = InterfaceSetup::apply(kPlan);
@@ -159,7 +159,7 @@ TEST(Tun, HasAQueueForEachWorker) {
 TEST(Tun, VanishesWithItsPorts) {
   with_tun([] {
     {
-      const auto ports = open_tun("esp0", 2);
+      const auto ports = open_tun("esp0", {.queues = 2});
       ASSERT_TRUE(ports) << ports.error().message;
       EXPECT_NE(::if_nametoindex("esp0"), 0u);
     }
@@ -169,22 +169,22 @@ TEST(Tun, VanishesWithItsPorts) {
 
 TEST(Tun, RefusesANameThatIsTaken) {
   with_tun([] {
-    const auto first = open_tun("esp0", 2);
+    const auto first = open_tun("esp0", {.queues = 2});
     ASSERT_TRUE(first) << first.error().message;
     for (const std::uint32_t queues : {1u, 2u}) {
-      const auto second = open_tun("esp0", queues);
+      const auto second = open_tun("esp0", {.queues = queues});
       ASSERT_FALSE(second);
       EXPECT_EQ(second.error().code, ErrorCode::conflict);
       EXPECT_NE(second.error().message.find("ip link delete esp0"), std::string::npos);
     }
-    EXPECT_FALSE(open_tun("lo", 1));
+    EXPECT_FALSE(open_tun("lo"));
   });
 }
 
 TEST(Tun, WithoutThePrivilegeSaysWhatToDo) {
   with_tun([] {
     ASSERT_TRUE(test::drop_capabilities());
-    const auto ports = open_tun("esp0", 1);
+    const auto ports = open_tun("esp0");
     ASSERT_FALSE(ports);
     EXPECT_EQ(ports.error().code, ErrorCode::permission);
     EXPECT_NE(ports.error().message.find("CAP_NET_ADMIN"), std::string::npos)
@@ -194,7 +194,7 @@ TEST(Tun, WithoutThePrivilegeSaysWhatToDo) {
 
 TEST(InterfaceSetup, MakesAddressesMtuAndRoutes) {
   with_tun([] {
-    const auto ports = open_tun("esp0", 1);
+    const auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
     const auto setup = InterfaceSetup::apply(kPlan);
     ASSERT_TRUE(setup) << setup.error().message;
@@ -211,7 +211,7 @@ TEST(InterfaceSetup, MakesAddressesMtuAndRoutes) {
 
 TEST(InterfaceSetup, UndoesWhatItMadeAndNothingElse) {
   with_tun([] {
-    const auto ports = open_tun("esp0", 1);
+    const auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
     output_of("ip addr add 10.9.0.1/32 dev esp0");
     const std::string before = network_state();
@@ -226,10 +226,10 @@ TEST(InterfaceSetup, UndoesWhatItMadeAndNothingElse) {
 
 TEST(InterfaceSetup, LeavesNothingBehindWhenItFailsHalfWay) {
   with_tun([] {
-    const auto other = open_tun("other0", 1);
+    const auto other = open_tun("other0");
     ASSERT_TRUE(other) << other.error().message;
     output_of("ip link set other0 up; ip route add 10.2.0.0/16 dev other0");
-    const auto ports = open_tun("esp0", 1);
+    const auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
     const std::string before = network_state();
     const auto setup = InterfaceSetup::apply(kPlan);
@@ -245,9 +245,9 @@ TEST(InterfaceSetup, LeavesNothingBehindWhenItFailsHalfWay) {
 
 TEST(InterfaceSetup, TakesRoutesAndGivesThemUpLater) {
   with_tun([] {
-    const auto ports = open_tun("esp0", 1);
+    const auto ports = open_tun("esp0");
     ASSERT_TRUE(ports) << ports.error().message;
-    const auto other = open_tun("other0", 1);
+    const auto other = open_tun("other0");
     ASSERT_TRUE(other) << other.error().message;
     output_of("ip link set other0 up; ip route add 10.8.0.0/16 dev other0");
     const std::string before = network_state();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ namespace {
 
 using test::esp_bytes;
 using test::Packets;
+
+constexpr int kOn = 1;
 
 Endpoint loopback(Family family, std::uint16_t port = 0) {
   Endpoint endpoint;
@@ -38,6 +41,12 @@ class PlainSocket {
   PlainSocket& operator=(const PlainSocket&) = delete;
 
   int get() const { return fd_; }
+  std::uint16_t port() const {
+    sockaddr_in name{};
+    socklen_t size = sizeof name;
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &size);
+    return ntohs(name.sin_port);
+  }
   bool bind(std::uint16_t port) {
     const sockaddr_in to = address(port);
     return ::bind(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
@@ -203,6 +212,111 @@ TEST(UdpSending, SkipsWhatTheSystemRefusesAndSendsTheRest) {
   EXPECT_EQ(sender.ports.counters->too_big, 1u);
   ASSERT_EQ(test::receive(receiver[0], in), 2u);
   EXPECT_EQ(in.text(1), esp_bytes(0x1000, 3, ""));
+}
+
+// Runs of equal length to one peer, and what must break them.
+TEST(UdpOffloads, AreNotSeenByThePeer) {
+  OpenPort sender(Family::ipv4), receiver(Family::ipv4), other(Family::ipv4);
+  Packets out(200), in(64);
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const std::size_t length = i % 50 == 49 ? 700 : i % 30 == 29 ? 1300 : 1200;
+    out.put(i, esp_bytes(0x1000 + i / 90, i, std::string(length, static_cast<char>(i))));
+    out[i].wire.peer = i % 70 == 69 ? other.endpoint : receiver.endpoint;
+    out[i].wire.tos = i / 110 == 0 ? 0 : 0xb8;
+    out[i].wire.dont_fragment = i / 130 == 0;
+  }
+  ASSERT_EQ(sender[0].send(out.all()), 200u);
+  std::uint32_t next = 0;
+  while (next < 200) {
+    if (next % 70 == 69) ++next;
+    const std::size_t got = test::receive(receiver[0], in);
+    ASSERT_GT(got, 0u);
+    for (std::size_t i = 0; i < got; ++i, ++next) {
+      if (next % 70 == 69) ++next;
+      ASSERT_EQ(in.text(i), out.text(next)) << next;
+      ASSERT_EQ(in[i].wire.tos, out[next].wire.tos) << next;
+      ASSERT_EQ(in[i].wire.peer, sender.endpoint);
+    }
+  }
+  EXPECT_EQ(test::receive(other[0], in), 2u);
+  EXPECT_EQ(sender.ports.counters->segmentation_refused, 0u);
+}
+
+TEST(UdpOffloads, NeedFewMessages) {
+  OpenPort sender(Family::ipv4);
+  PlainSocket receiver;
+  ASSERT_TRUE(receiver.bind(0));
+  const int merge = 1;
+  ASSERT_EQ(::setsockopt(receiver.get(), IPPROTO_UDP, UDP_GRO, &merge, sizeof merge), 0);
+  Packets out(40);
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    out.put(i, esp_bytes(0x1000, i, std::string(1000, 'x')));
+    out[i].wire.peer = loopback(Family::ipv4, receiver.port());
+  }
+  ASSERT_EQ(sender[0].send(out.all()), 40u);
+  std::string message(65536, '\0');
+  EXPECT_EQ(::recv(receiver.get(), message.data(), message.size(), 0), 40 * 1008)
+      << "one message went through the kernel";
+}
+
+// A path that cannot: sockets without checksums are refused as devices without them are.
+TEST(UdpOffloads, AreGivenUpAndCountedWhenThePathRefusesThem) {
+  OpenPort sender(Family::ipv4), receiver(Family::ipv4);
+  ASSERT_EQ(::setsockopt(sender[0].descriptor(), SOL_SOCKET, SO_NO_CHECK, &kOn, sizeof kOn), 0);
+  Packets out(10), in(64);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    out.put(i, esp_bytes(0x1000, i, "equally long"));
+    out[i].wire.peer = receiver.endpoint;
+  }
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_EQ(sender[0].send(out.all()), 10u) << "nothing is lost by it";
+    std::size_t got = 0;
+    while (got < 10) {
+      const std::size_t more = test::receive(receiver[0], in);
+      ASSERT_GT(more, 0u);
+      for (std::size_t i = 0; i < more; ++i) EXPECT_EQ(in.text(i), out.text(got + i));
+      got += more;
+    }
+  }
+  EXPECT_EQ(sender.ports.counters->segmentation_refused, 1u);
+  EXPECT_EQ(sender.ports.counters->send_errors, 0u);
+}
+
+TEST(UdpOffloads, StayOnWhenOnlyAPacketIsTooLong) {
+  test::in_namespace([] {
+    std::FILE* shell = ::popen("ip link set lo mtu 1400", "r");
+    ::pclose(shell);
+    OpenPort sender(Family::ipv4), receiver(Family::ipv4);
+    Packets out(4), in(64);
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      out.put(i, esp_bytes(0x1000, i, std::string(1450, 'x')));
+      out[i].wire.peer = receiver.endpoint;
+      out[i].wire.dont_fragment = true;
+    }
+    EXPECT_EQ(sender[0].send(out.all()), 0u);
+    EXPECT_EQ(sender.ports.counters->too_big, 4u);
+    for (std::uint32_t i = 0; i < 4; ++i) out[i].wire.dont_fragment = false;
+    EXPECT_EQ(sender[0].send(out.all()), 4u) << "in fragments";
+    EXPECT_EQ(test::receive(receiver[0], in), 4u);
+    EXPECT_EQ(sender.ports.counters->segmentation_refused, 0u);
+  });
+}
+
+TEST(UdpOffloads, CanBeSwitchedOff) {
+  OpenPort receiver(Family::ipv4);
+  auto plain = open_udp({.local = loopback(Family::ipv4), .offloads = false});
+  ASSERT_TRUE(plain) << plain.error().message;
+  int merge = 1;
+  socklen_t size = sizeof merge;
+  ASSERT_EQ(::getsockopt(plain->ports[0]->descriptor(), IPPROTO_UDP, UDP_GRO, &merge, &size), 0);
+  EXPECT_EQ(merge, 0);
+  Packets out(10), in(64);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    out.put(i, esp_bytes(0x1000, i, "equally long"));
+    out[i].wire.peer = receiver.endpoint;
+  }
+  ASSERT_EQ(plain->ports[0]->send(out.all()), 10u);
+  EXPECT_EQ(test::receive(receiver[0], in), 10u);
 }
 
 TEST(UdpSending, SurvivesAPeerThatIsNotThere) {

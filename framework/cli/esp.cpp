@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends.hpp"
+#include "configuration.hpp"
+#include "run_keys.hpp"
+#include "run_places.hpp"
+#include "verbs.hpp"
+
+#include "gateway/site_view.hpp"
+#include "io/capture_port.hpp"
+#include "observe/render.hpp"
+#include "observe/sa_report.hpp"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+namespace espalier::cli {
+namespace {
+
+constexpr std::chrono::seconds kLastPackets{10};  // for what a device still holds at the end
+constexpr const char* kSkipped[io::kNoPacketKinds] = {"truncated", "not_ip", "not_esp", "fragment",
+                                                      "too_long"};
+
+struct Options {
+  ConfigOptions config;
+  std::filesystem::path input;
+  std::filesystem::path output;
+  bool json = false;
+};
+
+// One capture through the engine of `run`: the same placing, the same packet path, files for ports.
+// Members are destroyed in reverse order.
+class Conversion {
+ public:
+  Conversion(GatewayConfig config, Direction direction, SecretPool& secrets, const Console& console)
+      : config_(std::move(config)), direction_(direction), secrets_(secrets), console_(console) {}
+
+  // What can fail without harm comes before keys are claimed.
+  Result<void> prepare(const Options& options);
+  Result<void> run();
+  int report(const Options& options) const;
+
+ private:
+  Result<void> prepare_engine(const std::vector<SaSpec>& specs);
+  Result<void> add_sas(const std::vector<SaSpec>& specs);
+  std::uint64_t dropped() const;
+  nlohmann::ordered_json skipped() const;
+
+  GatewayConfig config_;
+  const Direction direction_;
+  SecretPool& secrets_;
+  const Console& console_;
+  std::optional<io::CapturePass> pass_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Placer> placer_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Gateway> gateway_;
+};
+
+Result<io::CapturePass> open_pass(const Options& options) {
+  std::error_code error;
+  if (std::filesystem::equivalent(options.input, options.output, error))
+    return fail(ErrorCode::invalid,
+                fmt::format("'{}' cannot be read and written at the same time: give the output "
+                            "another name.",
+                            options.input.native()));
+  auto reader = io::CaptureReader::open(options.input);
+  if (!reader) return std::unexpected(reader.error());
+  auto writer = io::CaptureWriter::create(options.output);
+  if (!writer) return std::unexpected(writer.error());
+  return io::CapturePass(std::move(*reader), std::move(*writer));
+}
+
+Result<void> Conversion::prepare(const Options& options) {
+  auto specs = sa_specs(config_, "");
+  if (!specs) return std::unexpected(specs.error());
+  std::erase_if(config_.tunnels, [this](const auto& tunnel) { return !is_own(tunnel, config_); });
+  if (auto prepared = prepare_engine(*specs); !prepared) return prepared;
+  auto pass = open_pass(options);
+  if (!pass) return std::unexpected(pass.error());
+  pass_.emplace(std::move(*pass));
+  const auto encapsulation = encapsulation_of(config_);
+  if (!encapsulation) return std::unexpected(encapsulation.error());
+  const std::uint16_t port = config_.sites.at(config_.site).outer.port;
+  std::vector<WorkerPorts> ports;
+  if (direction_ == Direction::outbound)
+    ports.push_back({io::make_clear_source(*pass_), io::make_wire_sink(*pass_, *encapsulation)});
+  else
+    ports.push_back({io::make_clear_sink(*pass_), io::make_wire_source(*pass_, port)});
+  auto engine = Engine::create({}, std::move(ports));
+  if (!engine) return std::unexpected(engine.error());
+  engine_ = std::move(*engine);
+  gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_,
+                                       [this](int, std::string_view text) { console_.tell(text); });
+  return add_sas(*specs);
+}
+
+Result<void> Conversion::prepare_engine(const std::vector<SaSpec>& specs) {
+  auto registry = load_backends(backend_options(config_), secrets_,
+                                [this](int, std::string_view text) { console_.tell(text); });
+  if (!registry) return std::unexpected(registry.error());
+  registry_ = std::move(*registry);
+  placer_ = std::make_unique<Placer>(*registry_, config_.policy);
+  return check_places(specs, *placer_, config_.policy);
+}
+
+Result<void> Conversion::add_sas(const std::vector<SaSpec>& specs) {
+  auto keyed = direction_ == Direction::outbound ? claim_keys(config_, specs, secrets_)
+                                                 : inbound_keys(config_, specs, secrets_);
+  if (!keyed) return std::unexpected(keyed.error());
+  for (KeyedSa& sa : *keyed) {
+    if (sa.spec.direction != direction_) continue;
+    if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
+      return std::unexpected(added.error());
+  }
+  if (gateway_->list().empty())
+    return fail(ErrorCode::not_found,
+                fmt::format("No tunnel of site '{}' has keys that this configuration knows: SAs by "
+                            "control socket are those of a running gateway alone.",
+                            config_.site));
+  return {};
+}
+
+std::uint64_t Conversion::dropped() const {
+  const DropCounts drops = gateway_->drops();
+  return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
+}
+
+// Every packet is written or dropped in the end; a device may take its time for the last ones.
+Result<void> Conversion::run() {
+  while (!pass_->exhausted()) engine_->turn(0);
+  const auto limit = std::chrono::steady_clock::now() + kLastPackets;
+  while (pass_->counts().written + dropped() < pass_->counts().packets &&
+         std::chrono::steady_clock::now() < limit)
+    engine_->turn(0);
+  if (auto finished = pass_->finish(); !finished) return finished;
+  return pass_->reading();
+}
+
+nlohmann::ordered_json Conversion::skipped() const {
+  nlohmann::ordered_json counts;
+  for (std::size_t i = 0; i < io::kNoPacketKinds; ++i)
+    counts[kSkipped[i]] = pass_->counts().skipped[i];
+  return counts;
+}
+
+int Conversion::report(const Options& options) const {
+  const auto& counts = pass_->counts();
+  std::vector<SaReport> reports;
+  for (const GatewaySa& sa : gateway_->list()) reports.push_back(make_report(sa));
+  const auto drops = drops_json(gateway_->drops());
+  if (options.json) {
+    auto list = nlohmann::ordered_json::array();
+    for (const SaReport& report : reports) list.push_back(to_json(report));
+    console_.print_json({{"output", options.output.native()},
+                         {"frames", counts.frames},
+                         {"packets", counts.packets},
+                         {"written", counts.written},
+                         {"skipped", skipped()},
+                         {"drops", drops},
+                         {"sas", list}});
+  } else {
+    console_.print(fmt::format("{} frames read, {} packets written to {}\n", counts.frames,
+                               counts.written, options.output.native()));
+    const auto reasons = skipped();
+    for (const auto& [reason, count] : reasons.items())
+      if (count > 0) console_.print(fmt::format("{} frames skipped: {}\n", count.dump(), reason));
+    console_.print('\n' + render_sas(reports, console_.style()));
+    console_.print('\n' + render_drops(drops, console_.style()));
+  }
+  if (counts.written > 0 || counts.frames == 0) return kDone;
+  console_.tell(fmt::format("Nothing of '{}' could be {}.", options.input.native(),
+                            direction_ == Direction::outbound ? "encrypted" : "decrypted"));
+  return kFailed;
+}
+
+int convert(const Options& options, Direction direction, const Console& console) {
+  const auto secrets = SecretPool::create();
+  if (!secrets) return console.fail(secrets.error());
+  auto config = configuration(options.config, **secrets, console);
+  if (!config) return kUsage;
+  if (config->site.empty()) {
+    console.tell("Say with --site which site's SAs are meant.");
+    return kUsage;
+  }
+  Conversion conversion(std::move(*config), direction, **secrets, console);
+  if (auto prepared = conversion.prepare(options); !prepared) return console.fail(prepared.error());
+  const auto done = conversion.run();
+  const int code = conversion.report(options);
+  return done ? code : console.fail(done.error());
+}
+
+CLI::App* add_part(CLI::App& esp, const char* name, const char* help, Options& options) {
+  auto* part = esp.add_subcommand(name, help);
+  add_config_options(*part, options.config);
+  part->add_option("INPUT", options.input, "The capture to read: pcap or pcapng")->required();
+  part->add_option("OUTPUT", options.output, "The pcap file to write; overwritten")->required();
+  part->add_option("--keys", options.config.overrides.key_folder,
+                   "Folder of the one-time key files");
+  part->add_flag("--json", options.json, "The summary as JSON");
+  return part;
+}
+
+}  // namespace
+
+void add_esp(CLI::App& app, const Console& console, int& exit_code) {
+  auto* esp = app.add_subcommand(
+      "esp", "Encrypt or decrypt a capture file with the SAs of a configuration; needs no root");
+  esp->require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+
+  auto* encrypt =
+      add_part(*esp, "encrypt", "Inner packets in, ESP with outer headers out", *options);
+  encrypt->add_option("--state", options->config.overrides.state_directory,
+                      "Folder of the claims of used key files");
+  encrypt->footer(
+      "Sends what the site would send: one-time key files are claimed, as by 'run'; copy them\n"
+      "before if the result is to be decrypted.\n"
+      "Example:\n  espalier esp encrypt site.toml inner.pcap esp.pcap --site left --keys keys");
+  encrypt->callback(
+      [=, &console, &exit_code] { exit_code = convert(*options, Direction::outbound, console); });
+
+  auto* decrypt = add_part(*esp, "decrypt", "ESP in, inner packets out", *options);
+  decrypt->footer(
+      "Reads what the site would receive. Key files are only read: nothing is encrypted.\n"
+      "Example:\n  espalier esp decrypt site.toml wire.pcapng inner.pcap --site right --keys keys");
+  decrypt->callback(
+      [=, &console, &exit_code] { exit_code = convert(*options, Direction::inbound, console); });
+}
+
+}  // namespace espalier::cli

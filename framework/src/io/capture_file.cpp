@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/capture_file.hpp"
+
+#include "io/capture_frame.hpp"
+#include "io/os_error.hpp"
+
+#include <pcap/pcap.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+namespace espalier::io {
+namespace {
+
+constexpr int kLongestPacket = 262144;  // what libpcap and tshark read
+
+Error unreadable(const std::filesystem::path& file, std::string_view why) {
+  return {ErrorCode::invalid,
+          fmt::format("The capture '{}' cannot be read: {}. It has to be a pcap or pcapng file, as "
+                      "tcpdump, dumpcap and Wireshark write them.",
+                      file.native(), why)};
+}
+
+}  // namespace
+
+void CaptureReader::Close::operator()(pcap* file) const noexcept { pcap_close(file); }
+void CaptureWriter::Close::operator()(pcap* file) const noexcept { pcap_close(file); }
+void CaptureWriter::Close::operator()(pcap_dumper* file) const noexcept { pcap_dump_close(file); }
+
+Result<CaptureReader> CaptureReader::open(const std::filesystem::path& file) {
+  std::FILE* stream = std::fopen(file.c_str(), "rbe");
+  if (stream == nullptr)
+    return fail(ErrorCode::not_found, fmt::format("The capture '{}' cannot be opened: {}.",
+                                                  file.native(), words_of(errno)));
+  std::array<char, PCAP_ERRBUF_SIZE> why{};
+  CaptureReader reader;
+  reader.path_ = file;
+  reader.file_.reset(
+      pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, why.data()));
+  if (!reader.file_) {
+    std::fclose(stream);
+    return std::unexpected(unreadable(file, why.data()));
+  }
+  reader.link_type_ = pcap_datalink(reader.file_.get());
+  if (!is_known_link(reader.link_type_)) {
+    const char* name = pcap_datalink_val_to_name(reader.link_type_);
+    return fail(ErrorCode::unsupported,
+                fmt::format("The capture '{}' has frames of link type {} ({}). Ethernet, Linux "
+                            "cooked (SLL, SLL2) and raw IP can be read.",
+                            file.native(), reader.link_type_, name == nullptr ? "unknown" : name));
+  }
+  return reader;
+}
+
+Result<std::optional<Frame>> CaptureReader::next() {
+  pcap_pkthdr* header = nullptr;
+  const u_char* bytes = nullptr;
+  const int got = pcap_next_ex(file_.get(), &header, &bytes);
+  if (got == PCAP_ERROR_BREAK) return std::nullopt;
+  if (got != 1) return std::unexpected(unreadable(path_, pcap_geterr(file_.get())));
+  return Frame{header->ts, header->len, {bytes, header->caplen}};
+}
+
+Result<CaptureWriter> CaptureWriter::create(const std::filesystem::path& file) {
+  CaptureWriter writer;
+  writer.path_ = file;
+  writer.format_.reset(
+      pcap_open_dead_with_tstamp_precision(DLT_RAW, kLongestPacket, PCAP_TSTAMP_PRECISION_NANO));
+  std::FILE* stream = writer.format_ ? std::fopen(file.c_str(), "wbe") : nullptr;
+  if (stream == nullptr)
+    return fail(ErrorCode::io, fmt::format("The capture '{}' cannot be written: {}.", file.native(),
+                                           words_of(errno)));
+  writer.file_.reset(pcap_dump_fopen(writer.format_.get(), stream));
+  if (!writer.file_) {
+    std::fclose(stream);
+    return fail(ErrorCode::io, fmt::format("The capture '{}' cannot be written: {}.", file.native(),
+                                           pcap_geterr(writer.format_.get())));
+  }
+  return writer;
+}
+
+void CaptureWriter::write(CaptureTime time, std::span<const std::uint8_t> packet) noexcept {
+  const auto length = static_cast<bpf_u_int32>(packet.size());
+  const pcap_pkthdr header{time, length, length};
+  pcap_dump(reinterpret_cast<u_char*>(file_.get()), &header, packet.data());
+}
+
+Result<void> CaptureWriter::finish() {
+  if (pcap_dump_flush(file_.get()) == 0 && std::ferror(pcap_dump_file(file_.get())) == 0) return {};
+  return fail(ErrorCode::io, fmt::format("The capture '{}' could not be written to its end: {}.",
+                                         path_.native(), words_of(errno)));
+}
+
+}  // namespace espalier::io

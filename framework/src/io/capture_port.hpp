@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <espalier/packet.hpp>
+#include <espalier/sa.hpp>
+
+#include "io/capture_file.hpp"
+#include "io/capture_frame.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+namespace espalier::io {
+
+// A capture on its way through an engine: from a file through one port, and through the other port
+// to a file, each packet with the time that it came with. Owns the files; for one thread.
+class CapturePass {
+ public:
+  CapturePass(CaptureReader reader, CaptureWriter writer)
+      : reader_(std::move(reader)), writer_(std::move(writer)) {}
+
+  struct Counts {
+    std::uint64_t frames = 0;   // read
+    std::uint64_t packets = 0;  // of them given to the engine
+    std::uint64_t written = 0;
+    std::array<std::uint64_t, kNoPacketKinds> skipped{};  // by NoPacket
+  };
+  const Counts& counts() const noexcept { return counts_; }
+  bool exhausted() const noexcept { return exhausted_; }
+  const Result<void>& reading() const noexcept { return reading_; }  // how that went
+  Result<void> finish() { return writer_.finish(); }
+
+  // Fills `packet` with the next IP packet, or, with a `udp_port`, with the next ESP packet.
+  bool read(Packet& packet, const std::uint16_t* udp_port) noexcept;
+  void write(Packet& packet) noexcept;
+
+ private:
+  std::expected<OuterPacket, NoPacket> packet_in(const Frame& frame,
+                                                 const std::uint16_t* udp_port) const noexcept;
+
+  CaptureReader reader_;
+  CaptureWriter writer_;
+  Counts counts_;
+  bool exhausted_ = false;
+  Result<void> reading_;
+  // By buffer, which stays with its packet from one port to the other.
+  std::unordered_map<const std::uint8_t*, CaptureTime> times_;
+};
+
+// A file of inner packets, or of ESP packets to `udp_port` and of IP protocol 50. What is sent
+// there goes nowhere. The pass outlives the ports.
+std::unique_ptr<PacketPort> make_clear_source(CapturePass& pass);
+std::unique_ptr<PacketPort> make_wire_source(CapturePass& pass, std::uint16_t udp_port);
+
+// A file to be filled with inner packets, or with ESP packets in outer headers.
+std::unique_ptr<PacketPort> make_clear_sink(CapturePass& pass);
+std::unique_ptr<PacketPort> make_wire_sink(CapturePass& pass, Encapsulation encapsulation);
+
+}  // namespace espalier::io

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/protection.hpp"
+
+#include "io/os_error.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+namespace espalier::io {
+namespace {
+
+// An abstract Unix socket: its name is taken in this network namespace for as long as the process
+// lives, and no longer.
+Result<Descriptor> lock_site(const std::string& site) {
+  Descriptor lock(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name =
+      fmt::format("espalier-protection/{}", site).substr(0, sizeof address.sun_path - 1);
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (lock && ::bind(lock.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0)
+    return lock;
+  if (errno == EADDRINUSE)
+    return fail(ErrorCode::conflict,
+                fmt::format("Another gateway of site '{0}' runs in this network namespace, with "
+                            "its rules in the nftables table inet {1}. Stop it, or give this one's "
+                            "[site.{0}] another name.",
+                            site, table_of(site)));
+  return fail(ErrorCode::io, fmt::format("Cannot take the nftables table inet {}: {}.",
+                                         table_of(site), words_of(errno)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Protection>> Protection::begin(ProtectionRules rules) {
+  auto lock = lock_site(rules.site);
+  if (!lock) return std::unexpected(lock.error());
+  auto nftables = Nftables::open();
+  if (!nftables) return std::unexpected(nftables.error());
+  std::unique_ptr<Protection> made(
+      new Protection(std::move(rules), std::move(*nftables), std::move(*lock)));
+  const auto found = made->nftables_.has_table(table_of(made->rules_.site));
+  if (!found) return std::unexpected(found.error());
+  made->found_ = *found;
+  if (made->found_) return made;
+  if (auto set = made->set_up(); !set) return std::unexpected(set.error());
+  return made;
+}
+
+Result<void> Protection::set_up() {
+  auto set = nftables_.run(rules_text(rules_));
+  if (set) removes_ = true;
+  return set;
+}
+
+Result<void> Protection::commit() {
+  if (!found_) return {};
+  auto set = set_up();
+  if (set) found_ = false;
+  return set;
+}
+
+Result<void> Protection::follow(ProtectedNetworks networks) {
+  const std::string change = change_text(rules_.site, rules_.networks, networks);
+  if (!found_ && !change.empty())
+    if (auto changed = nftables_.run(change); !changed) return changed;
+  rules_.networks = std::move(networks);
+  return {};
+}
+
+Result<bool> Protection::restore() {
+  if (found_) return false;
+  const auto there = nftables_.has_table(table_of(rules_.site));
+  if (!there) return std::unexpected(there.error());
+  if (*there) return false;
+  if (auto set = set_up(); !set) return std::unexpected(set.error());
+  return true;
+}
+
+Protection::~Protection() {
+  if (removes_) (void)nftables_.run(removal_text(rules_.site));
+}
+
+}  // namespace espalier::io

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "io/descriptor.hpp"
+#include "io/nftables.hpp"
+#include "io/protection_rules.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace espalier::io {
+
+// The rules of protection_rules.hpp in the kernel. They stay there when the process dies, until
+// the next gateway of the site takes them over. One gateway of a site can have them in a network
+// namespace. [control]
+class Protection {
+ public:
+  // Sets them up. Rules of a gateway that died are left as they are until commit().
+  static Result<std::unique_ptr<Protection>> begin(ProtectionRules rules);
+  // The start is complete: rules that were found give way to these, at once.
+  Result<void> commit();
+
+  Result<void> follow(ProtectedNetworks networks);
+  // Sets them up again if somebody took the table away; gives whether that was so.
+  Result<bool> restore();
+
+  // Removes the rules, but for those that were found and never committed, and after keep().
+  ~Protection();
+  void keep() noexcept { removes_ = false; }
+  Protection(const Protection&) = delete;
+  Protection& operator=(const Protection&) = delete;
+
+ private:
+  Protection(ProtectionRules rules, Nftables nftables, Descriptor lock)
+      : rules_(std::move(rules)), nftables_(std::move(nftables)), lock_(std::move(lock)) {}
+  Result<void> set_up();
+
+  ProtectionRules rules_;
+  Nftables nftables_;
+  Descriptor lock_;       // held by a live gateway
+  bool found_ = false;    // and not yet taken over
+  bool removes_ = false;  // what stands is this gateway's own
+};
+
+}  // namespace espalier::io

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`espalier esp encrypt | decrypt`: capture files through the engine, judged by tshark and scapy.
+Needs neither root nor network."""
+
+import itertools
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+import output  # noqa: E402
+import wire  # noqa: E402
+from gateway import Espalier  # noqa: E402
+
+CONFIG = """
+[site.left]
+address = "{left}"
+networks = ["10.1.0.0/24", "fd00:1::/64"]
+tun = {{ name = "esp0", addresses = ["10.1.0.1/24"] }}
+
+[site.right]
+address = "{right}"
+networks = ["10.2.0.0/24", "fd00:2::/64"]
+tun = {{ name = "esp0", addresses = ["10.2.0.1/24"] }}
+
+[[tunnel]]
+name = "office"
+sites = ["left", "right"]
+transform = "{transform}"
+esn = {esn}
+encapsulation = "{encapsulation}"
+keys = {{ file = "{{site}}.keys" }}
+"""
+IPV4 = {"left": "192.0.2.1", "right": "192.0.2.2"}
+IPV6 = {"left": "2001:db8::1", "right": "2001:db8::2"}
+RAW, ETHERNET, SLL, SLL2, NULL = 101, 1, 113, 276, 0
+ARP = bytes.fromhex("ffffffffffff0200000000010806") + bytes(28)
+
+
+def link_header(link, packet):
+    ether = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+    return {RAW: b"", ETHERNET: bytes(12) + ether, SLL: bytes(14) + ether,
+            SLL2: ether + bytes(18)}[link]
+
+
+def write_pcap(file, frames, link=RAW, cut=None):
+    """Frames of times in nanoseconds and bytes; `cut`: of each no more is captured."""
+    data = struct.pack("<IHHiIII", 0xa1b23c4d, 2, 4, 0, 0, 262144, link)
+    for time, frame in frames:
+        kept = frame[:cut]
+        data += struct.pack("<IIII", *divmod(time, 10**9), len(kept), len(frame)) + kept
+    file.write_bytes(data)
+
+
+def read_pcap(file):
+    data, at, frames = file.read_bytes(), 24, []
+    assert struct.unpack_from("<I", data)[0] == 0xa1b23c4d, "nanoseconds"
+    while at < len(data):
+        seconds, nanoseconds, kept, length = struct.unpack_from("<IIII", data, at)
+        assert kept == length
+        frames.append((seconds * 10**9 + nanoseconds, data[at + 16:at + 16 + kept]))
+        at += 16 + kept
+    return frames
+
+
+def inner_packets(count=40):
+    """Packets of several kinds and lengths that go from left to right."""
+    from scapy.all import ICMP, IP, TCP, UDP, IPv6, Raw, raw
+    made = []
+    for i in range(count):
+        layers = (IP(src="10.1.0.7", dst="10.2.0.9", id=i, tos=4 * (i % 8)),
+                  IPv6(src="fd00:1::7", dst="fd00:2::9"))[i % 2]
+        layers /= (TCP(sport=1000 + i, dport=80, seq=i), UDP(sport=53, dport=1000 + i),
+                   ICMP(seq=i))[i % 3 if i % 2 == 0 else i % 2]
+        made.append((1_700_000_000_123_456_789 + i * 1_000_000_001, raw(layers / Raw(b"x" * 33 * i))))
+    return made
+
+
+class Captures(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
+        self.inner, self.outer, self.back = (self.folder / f"{name}.pcap"
+                                             for name in ("inner", "outer", "back"))
+
+    def configure(self, transform="aes256gcm16", esn="false", encapsulation="udp", ends=None):
+        self.ends = ends or IPV4
+        self.config = self.folder / "site.toml"
+        self.config.write_text(CONFIG.format(transform=transform, esn=esn, **self.ends,
+                                             encapsulation=encapsulation))
+        for old in self.folder.glob("*.keys*"):
+            old.unlink()
+        self.espalier.make_keys(self.config, self.folder)
+        self.sas = wire.outbound_sas(self.folder / "left.keys", self.ends["left"],
+                                     self.ends["right"])
+
+    def esp(self, verb, site, source, target):
+        state = ["--state", self.folder / "state"] if verb == "encrypt" else []
+        return self.espalier.call("esp", verb, self.config, source, target, "--site", site,
+                                  "--keys", self.folder, "--json", *state)
+
+    def converted(self, verb, site, source, target):
+        result = self.esp(verb, site, source, target)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        import json
+        return output.check(self, f"esp {verb}", json.loads(result.stdout),
+                            loose={"drops", "skipped"})
+
+    def test_tshark_reads_what_is_encrypted(self):
+        packets = inner_packets()
+        write_pcap(self.inner, packets)
+        for transform, ends in itertools.product(("aes256gcm16", "aes128-sha256"), (IPV4, IPV6)):
+            self.configure(transform, ends=ends)
+            summary = self.converted("encrypt", "left", self.inner, self.outer)
+            self.assertEqual((summary["frames"], summary["written"]), (40, 40))
+            frames = wire.dissect(self.outer, self.sas, "frame.time_epoch", "esp.sequence")
+            self.assertEqual([time for _, time, _ in frames],
+                             [f"{time // 10**9}.{time % 10**9:09}" for time, _ in packets])
+            self.assertEqual([int(number) for *_, number in frames], list(range(1, 41)))
+            kinds = wire.count_kinds(frames)
+            self.assertEqual(set(kinds), {"tcp", "udp", "icmp"}, kinds)
+
+    def test_a_round_trip_gives_the_same_packets_with_the_same_times(self):
+        packets = inner_packets()
+        for link, encapsulation, ends, esn in (
+                (RAW, "udp", IPV4, "true"), (ETHERNET, "none", IPV6, "false"),
+                (SLL, "none", IPV4, "true"), (SLL2, "udp", IPV6, "false")):
+            self.configure(encapsulation=encapsulation, ends=ends, esn=esn)
+            write_pcap(self.inner, [(t, link_header(link, p) + p) for t, p in packets], link)
+            self.converted("encrypt", "left", self.inner, self.outer)
+            self.converted("decrypt", "right", self.outer, self.back)
+            self.assertEqual(read_pcap(self.back), packets)
+
+    def test_pcapng_and_vlans_are_read_and_padding_is_not(self):
+        packets = inner_packets(6)
+        self.configure()
+        tag = b"\x88\xa8\x00\x05\x81\x00\x00\x07"
+        frames = [(t, bytes(12) + tag + link_header(ETHERNET, p)[12:] + p + bytes(20))
+                  for t, p in packets]
+        write_pcap(self.inner, [*frames, (1, ARP)], ETHERNET)
+        ng = self.folder / "inner.pcapng"
+        subprocess.run(["editcap", "-F", "pcapng", self.inner, ng], check=True, capture_output=True)
+        summary = self.converted("encrypt", "left", ng, self.outer)
+        self.assertEqual((summary["frames"], summary["skipped"]["not_ip"]), (7, 1))
+        self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets)
+
+    def test_what_scapy_made_is_decrypted_and_what_is_wrong_is_counted(self):
+        from scapy.all import IP, UDP, raw
+        from scapy.layers import ipsec
+        self.configure()
+        sa = self.sas[0]
+        packets = inner_packets(20)[::2]  # IPv4: what scapy's tunnel header is for
+        scapy = ipsec.SecurityAssociation(
+            ipsec.ESP, spi=sa.spi, crypt_algo="AES-GCM", crypt_key=bytes.fromhex(sa.cipher_key),
+            nat_t_header=UDP(sport=4500, dport=4500),
+            tunnel_header=IP(src=sa.source, dst=sa.destination))
+        esp = [(time, raw(scapy.encrypt(IP(packet)))) for time, packet in packets]
+        forged = esp[3][1][:-1] + bytes([esp[3][1][-1] ^ 1])
+        stranger = raw(IP(src=sa.source, dst=sa.destination) / UDP(dport=53) / b"hello, world")
+        late = raw(IP(src=sa.source, dst=sa.destination, frag=100) / UDP(dport=4500))
+        write_pcap(self.outer, [*esp, (1, forged), (2, esp[0][1]), (3, stranger), (4, late)])
+        summary = self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets)
+        self.assertEqual(summary["drops"]["in_replay"] + summary["drops"]["in_bad_icv"], 2)
+        self.assertEqual((summary["skipped"]["not_esp"], summary["skipped"]["fragment"]), (1, 1))
+        self.assertTrue((self.folder / "right.keys").exists(), "decrypting claims nothing")
+
+    def test_keys_that_encrypted_once_are_refused(self):
+        self.configure()
+        write_pcap(self.inner, inner_packets(2))
+        self.converted("encrypt", "left", self.inner, self.outer)
+        again = self.esp("encrypt", "left", self.inner, self.outer)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("left.keys were used on", again.stderr)
+
+    def test_packets_cut_by_the_capture_are_skipped_and_counted(self):
+        self.configure()
+        write_pcap(self.inner, inner_packets(10), cut=96)
+        summary = self.converted("encrypt", "left", self.inner, self.outer)
+        whole = sum(len(packet) <= 96 for _, packet in inner_packets(10))
+        self.assertEqual((summary["written"], summary["skipped"]["truncated"]), (whole, 10 - whole))
+
+    def test_what_cannot_be_read_is_said_in_a_sentence_and_no_key_is_used_up(self):
+        self.configure()
+        write_pcap(self.inner, inner_packets(2))
+        whole = self.inner.read_bytes()
+        bad = self.folder / "bad"
+        for content, words in ((b"", "truncated dump file"), (b"not a capture" * 9, "unknown file format"),
+                               (whole[:10], "truncated dump file")):
+            bad.write_bytes(content)
+            result = self.esp("encrypt", "left", bad, self.outer)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("'" + str(bad) + "' cannot be read: ", result.stderr)
+            self.assertIn(words, result.stderr)
+        write_pcap(bad, inner_packets(1), NULL)
+        self.assertIn("link type 0 (NULL)", self.esp("encrypt", "left", bad, self.outer).stderr)
+        self.assertIn("No such file", self.esp("encrypt", "left", self.folder / "none", bad).stderr)
+        self.assertIn("same time", self.esp("encrypt", "left", self.inner, self.inner).stderr)
+        self.assertEqual(self.inner.read_bytes(), whole, "and the input is as it was")
+        self.assertTrue((self.folder / "left.keys").exists(), "the keys must not be used up")
+
+    def test_a_file_cut_within_a_packet_gives_what_is_whole_and_fails(self):
+        self.configure()
+        packets = inner_packets(6)
+        write_pcap(self.inner, packets)
+        self.inner.write_bytes(self.inner.read_bytes()[:-5])
+        result = self.esp("encrypt", "left", self.inner, self.outer)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("truncated dump file", result.stderr)
+        self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets[:5])
+
+    def test_bad_usage_and_configuration_exit_with_2(self):
+        self.configure()
+        self.assertEqual(self.espalier.call("esp").returncode, 2)
+        self.assertEqual(self.espalier.call("esp", "encrypt", self.config).returncode, 2)
+        nobody = self.espalier.call("esp", "decrypt", self.config, self.inner, self.outer)
+        self.assertEqual(nobody.returncode, 2)
+        self.assertIn("--site", nobody.stderr)
+
+    def test_people_are_told_what_happened(self):
+        self.configure()
+        write_pcap(self.inner, [*inner_packets(3), (5, inner_packets(1)[0][1].replace(
+            bytes([10, 2, 0, 9]), bytes([10, 9, 0, 9])))])
+        told = self.espalier.call("esp", "encrypt", self.config, self.inner, self.outer, "--site",
+                                  "left", "--keys", self.folder, "--state", self.folder / "state")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn(f"4 frames read, 3 packets written to {self.outer}", told.stdout)
+        self.assertIn("office/out", told.stdout)
+        self.assertRegex(told.stdout, r"out_no_policy +1")
+        shutil.rmtree(self.folder / "state")
+
+
+if __name__ == "__main__":
+    unittest.main()

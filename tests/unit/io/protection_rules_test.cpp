@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/protection_rules.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+namespace espalier::io {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+std::set<IpPrefix> prefixes(std::initializer_list<const char*> texts) {
+  std::set<IpPrefix> all;
+  for (const char* text : texts) all.insert(*IpPrefix::parse(text));
+  return all;
+}
+
+ProtectionRules left(ProtectedNetworks networks) {
+  return {"left", "esp0", {*IpAddress::parse("192.0.2.1"), 4500}, std::move(networks)};
+}
+ProtectionRules left() {
+  return left({prefixes({"10.1.0.0/24", "fd00:1::/64"}), prefixes({"10.2.0.0/24", "fd00:2::/64"})});
+}
+
+// The rules of one chain, in order.
+std::vector<std::string> chain(const std::string& text, const std::string& name) {
+  const std::string start = "add rule inet espalier-left " + name + " ";
+  std::vector<std::string> rules;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    const std::string line = text.substr(at, end - at);
+    if (line.starts_with(start)) rules.push_back(line.substr(start.size()));
+    at = end + 1;
+  }
+  return rules;
+}
+
+TEST(ProtectionRules, StandInATableThatNamesItsGateway) {
+  EXPECT_THAT(rules_text(left()),
+              testing::StartsWith("add table inet espalier-left { comment \"Espalier, site left: "
+                                  "only esp0 carries what its tunnels protect\"; }\n"));
+}
+
+TEST(ProtectionRules, KnowTheNetworksOfBothIpVersions) {
+  const std::string text = rules_text(left());
+  for (const char* line : {"add element inet espalier-left local4 { 10.1.0.0/24 }\n",
+                           "add element inet espalier-left local6 { fd00:1::/64 }\n",
+                           "add element inet espalier-left remote4 { 10.2.0.0/24 }\n",
+                           "add element inet espalier-left remote6 { fd00:2::/64 }\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+}
+
+// A table that is deleted and made anew would leave a moment between its old and its new hooks.
+TEST(ProtectionRules, ReplaceOthersWithinTheirChains) {
+  const std::string text = rules_text(left());
+  EXPECT_THAT(text, Not(HasSubstr("delete")));
+  for (const char* chain : {"pass", "arriving", "sending", "leaving"})
+    EXPECT_THAT(text, HasSubstr(std::string("flush chain inet espalier-left ") + chain + "\n"));
+  for (const char* set : {"local4", "local6", "remote4", "remote6", "own4", "own6"})
+    EXPECT_THAT(text, HasSubstr(std::string("flush set inet espalier-left ") + set + "\n"));
+}
+
+TEST(ProtectionRules, SeeEveryWayInAndOut) {
+  const std::string text = rules_text(left());
+  EXPECT_THAT(text, AllOf(HasSubstr("arriving { type filter hook prerouting priority raw;"),
+                          HasSubstr("sending { type filter hook output priority filter;"),
+                          HasSubstr("leaving { type filter hook postrouting priority filter;")));
+  EXPECT_EQ(chain(text, "arriving").back(),
+            "ip6 saddr @remote6 ip6 daddr @local6 counter drop comment \"came in the clear\"");
+  EXPECT_THAT(chain(text, "sending"),
+              testing::ElementsAre(
+                  "jump pass", "ip daddr @remote4 counter drop comment \"not through the tunnel\"",
+                  "ip6 daddr @remote6 counter drop comment \"not through the tunnel\""));
+  EXPECT_THAT(chain(text, "leaving"),
+              testing::ElementsAre("jump pass",
+                                   "ip saddr @local4 ip daddr @remote4 counter drop comment \"not "
+                                   "through the tunnel\"",
+                                   "ip6 saddr @local6 ip6 daddr @remote6 counter drop comment "
+                                   "\"not through the tunnel\""));
+}
+
+TEST(ProtectionRules, LetTheTunnelsAndIkePassAtThisEndAlone) {
+  ProtectionRules rules = left();
+  rules.outer.port = 4600;
+  const std::string text = rules_text(rules);
+  EXPECT_THAT(chain(text, "arriving"),
+              testing::IsSupersetOf(
+                  {"iifname { \"lo\", \"esp0\" } accept",
+                   "ip daddr 192.0.2.1 meta l4proto esp accept comment \"the tunnels themselves\"",
+                   "ip daddr 192.0.2.1 udp dport { 500, 4500, 4600 } accept comment \"the same in "
+                   "UDP, and IKE\""}));
+  EXPECT_THAT(chain(text, "pass"),
+              testing::IsSupersetOf(
+                  {"oifname { \"lo\", \"esp0\" } accept",
+                   "ip saddr 192.0.2.1 meta l4proto esp accept comment \"the tunnels themselves\"",
+                   "ip saddr 192.0.2.1 udp sport { 500, 4500, 4600 } accept comment \"the same in "
+                   "UDP, and IKE\""}));
+  rules.outer = {*IpAddress::parse("2001:db8::1"), 4500};
+  EXPECT_THAT(rules_text(rules), HasSubstr("pass ip6 saddr 2001:db8::1 meta l4proto esp accept"));
+  rules.outer = {*IpAddress::parse("::"), 4500};
+  EXPECT_THAT(rules_text(rules), HasSubstr("pass meta nfproto ipv6 meta l4proto esp accept"));
+}
+
+// Where a peer is the way to everywhere, this gateway's own networks are inside of that.
+TEST(ProtectionRules, LeaveLocalNetworksInsideOfARemoteOneAlone) {
+  const std::string text = rules_text(left({prefixes({"10.1.0.0/24"}), prefixes({"0.0.0.0/0"})}));
+  EXPECT_THAT(text, HasSubstr("add element inet espalier-left own4 { 10.1.0.0/24 }\n"));
+  EXPECT_THAT(chain(text, "arriving"), testing::Contains("ip saddr @own4 accept"));
+  EXPECT_THAT(chain(text, "pass"), testing::Contains("ip daddr @own4 accept"));
+}
+
+TEST(ProtectionRules, ExemptNoNetworkThatIsAsWideAsTheRemoteOne) {
+  for (const auto& networks :
+       {ProtectedNetworks{prefixes({"0.0.0.0/0"}), prefixes({"10.2.0.0/24"})},
+        ProtectedNetworks{prefixes({"::/0"}), prefixes({"::/0"})}})
+    EXPECT_THAT(rules_text(left(networks)), Not(HasSubstr("add element inet espalier-left own")));
+}
+
+TEST(ProtectionRules, ChangeByWhatIsDifferent) {
+  const ProtectedNetworks from = left().networks;
+  ProtectedNetworks to = from;
+  EXPECT_EQ(change_text("left", from, to), "");
+  to.remote = prefixes({"10.2.0.0/16", "fd00:2::/64", "fd00:3::/64"});
+  EXPECT_EQ(change_text("left", from, to),
+            "delete element inet espalier-left remote4 { 10.2.0.0/24 }\n"
+            "add element inet espalier-left remote4 { 10.2.0.0/16 }\n"
+            "add element inet espalier-left remote6 { fd00:3::/64 }\n");
+  to.remote = prefixes({"10.0.0.0/8", "fd00:2::/64"});
+  EXPECT_THAT(change_text("left", from, to),
+              HasSubstr("add element inet espalier-left own4 { 10.1.0.0/24 }\n"));
+}
+
+TEST(ProtectionRules, AreRemovedWithTheirTable) {
+  EXPECT_EQ(removal_text("left"),
+            "add table inet espalier-left\ndelete table inet espalier-left\n");
+}
+
+}  // namespace
+}  // namespace espalier::io

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kernel makes of the rules. What they do to packets: tests/integration/fail_closed.py.
+#include "io/protection.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+
+#include "unit/io/net_namespace.hpp"
+
+namespace espalier::io {
+namespace {
+
+using test::in_namespace;
+using testing::HasSubstr;
+
+std::set<IpPrefix> prefixes(std::initializer_list<const char*> texts) {
+  std::set<IpPrefix> all;
+  for (const char* text : texts) all.insert(*IpPrefix::parse(text));
+  return all;
+}
+
+ProtectionRules rules_of(const std::string& site, std::initializer_list<const char*> remote) {
+  return {site,
+          "esp0",
+          {*IpAddress::parse("192.0.2.1"), 4500},
+          {prefixes({"10.1.0.0/24", "fd00:1::/64"}), prefixes(remote)}};
+}
+
+bool has_table(const char* name) { return Nftables::open()->has_table(name).value(); }
+
+// Whether an address is in a set of the kernel's.
+bool holds(const char* set, const char* address) {
+  return Nftables::open()
+      ->run(std::string("get element inet espalier-left ") + set + " { " + address + " }\n")
+      .has_value();
+}
+
+TEST(Protection, StandsUntilTheGatewayEnds) {
+  in_namespace([] {
+    {
+      auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24", "fd00:2::/64"}));
+      ASSERT_TRUE(rules) << rules.error().message;
+      EXPECT_TRUE((*rules)->commit());
+      EXPECT_TRUE(holds("remote4", "10.2.0.7"));
+      EXPECT_TRUE(holds("remote6", "fd00:2::7"));
+      EXPECT_FALSE(holds("remote4", "10.3.0.7"));
+    }
+    EXPECT_FALSE(has_table("espalier-left"));
+  });
+}
+
+TEST(Protection, StaysWhereItIsKept) {
+  in_namespace([] {
+    Protection::begin(rules_of("left", {"10.2.0.0/24"})).value()->keep();
+    EXPECT_TRUE(has_table("espalier-left"));
+  });
+}
+
+TEST(Protection, TakesOverWhatItFindsOnlyWhenTheStartIsComplete) {
+  in_namespace([] {
+    Protection::begin(rules_of("left", {"10.2.0.0/24"})).value()->keep();
+    {
+      auto rules = Protection::begin(rules_of("left", {"10.3.0.0/24"})).value();
+      EXPECT_TRUE(holds("remote4", "10.2.0.7"));
+      EXPECT_FALSE(holds("remote4", "10.3.0.7"));
+    }
+    EXPECT_TRUE(holds("remote4", "10.2.0.7")) << "a start that failed opened what was closed";
+    auto rules = Protection::begin(rules_of("left", {"10.3.0.0/24"})).value();
+    EXPECT_TRUE(rules->commit());
+    EXPECT_FALSE(holds("remote4", "10.2.0.7"));
+    EXPECT_TRUE(holds("remote4", "10.3.0.7"));
+    rules.reset();
+    EXPECT_FALSE(has_table("espalier-left"));
+  });
+}
+
+TEST(Protection, FollowsNetworksThatLieInOneAnother) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    for (const auto& remote :
+         {prefixes({"10.0.0.0/8", "fd00:2::/64"}), prefixes({"0.0.0.0/0", "::/0"}),
+          prefixes({"10.2.0.0/16", "10.3.0.0/16"}), prefixes({"10.2.4.0/24", "10.2.5.0/24"}),
+          prefixes({}), prefixes({"10.2.0.0/24"})}) {
+      const auto done = rules->follow({prefixes({"10.1.0.0/24"}), remote});
+      ASSERT_TRUE(done) << done.error().message;
+      for (const char* address : {"10.2.0.7", "10.2.4.7", "10.3.0.7", "192.0.2.9"}) {
+        bool inside = false;
+        for (const IpPrefix& prefix : remote)
+          inside = inside || prefix.contains(*IpAddress::parse(address));
+        EXPECT_EQ(holds("remote4", address), inside) << address;
+      }
+      EXPECT_EQ(holds("own4", "10.1.0.7"), remote.contains(*IpPrefix::parse("10.0.0.0/8")) ||
+                                               remote.contains(*IpPrefix::parse("0.0.0.0/0")));
+    }
+  });
+}
+
+TEST(Protection, IsOneGatewaysOfASite) {
+  in_namespace([] {
+    auto first = Protection::begin(rules_of("left", {"10.2.0.0/24"}));
+    ASSERT_TRUE(first);
+    EXPECT_THAT(Protection::begin(rules_of("left", {})).error().message,
+                HasSubstr("Another gateway of site 'left' runs"));
+    {
+      EXPECT_TRUE(Protection::begin(rules_of("right", {"10.9.0.0/24"})));
+    }
+    EXPECT_TRUE(holds("remote4", "10.2.0.7"));
+    EXPECT_FALSE(has_table("espalier-right"));
+  });
+}
+
+TEST(Protection, IsSetUpAgainWhereSomebodyTookItAway) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    EXPECT_FALSE(rules->restore().value());
+    ASSERT_TRUE(Nftables::open()->run("flush ruleset\n"));
+    EXPECT_TRUE(rules->restore().value());
+    EXPECT_TRUE(holds("remote4", "10.2.0.7"));
+  });
+}
+
+TEST(Protection, SaysWhatIsMissingWithoutPrivileges) {
+  in_namespace([] {
+    ASSERT_TRUE(test::drop_capabilities());
+    const auto refused = Protection::begin(rules_of("left", {"10.2.0.0/24"}));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::permission);
+    EXPECT_THAT(refused.error().message, HasSubstr("They need root or CAP_NET_ADMIN"));
+  });
+}
+
+}  // namespace
+}  // namespace espalier::io
