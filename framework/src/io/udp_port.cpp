@@ -38,6 +38,7 @@ class UdpPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return socket_.descriptor(); }
+  std::optional<PathMtu> take_path_mtu() noexcept override { return socket_.take_path_mtu(); }
 
  private:
   // Tells ESP from what else comes to its port (RFC 3948 2).
