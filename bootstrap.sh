@@ -12,6 +12,7 @@ usage: ./bootstrap.sh COMMAND
   demo      two gateways in network namespaces carry real traffic through ESP (60 s)
   test      builds and runs every test that this machine can run
   sanitize  the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  fuzz      each fuzz target for a minute, or SECONDS: ./bootstrap.sh fuzz 1800
   build     installs what is missing and builds, no more
   lint      clang-format and clang-tidy over what differs from main
 Root is needed for apt-get alone, and asked for when a package is missing.
@@ -44,6 +45,17 @@ case ${1:-} in
     prepare asan
     run_tests asan
     exec scripts/tally build/asan/tests.xml
+    ;;
+  fuzz)
+    rm -f build/fuzz/tests.xml
+    require_debian_12
+    install_packages clang-19 libclang-rt-19-dev
+    mapfile -t packages < <(package_list)
+    install_packages "${packages[@]}"
+    cmake --preset fuzz -DESPALIER_FUZZ_SECONDS="${2:-60}"
+    cmake --build --preset fuzz
+    run_tests fuzz
+    exec scripts/tally build/fuzz/tests.xml
     ;;
   build) prepare release ;;
   lint)

@@ -33,7 +33,7 @@ endfunction()
 
 # espalier_test(NAME [LIBRARIES target...] [LABEL label])
 # The programs tests/unit/NAME/*_test.cpp as one GoogleTest program, each test its own ctest entry
-# with the label "unit", and the other one if given.
+# with the label "unit", the other one if given, and those of the laws that it belongs to.
 function(espalier_test name)
   cmake_parse_arguments(arg "" "LABEL" "LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
@@ -45,18 +45,16 @@ function(espalier_test name)
     GTest::gmock GTest::gtest GTest::gtest_main)
   # The code of tests need not be fast, but is compiled often.
   target_compile_options(unit_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
-  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(unit_${name} PRIVATE
-    ESPALIER_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
-    ESPALIER_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    ESPALIER_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_include_directories(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests
+    ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(unit_${name} TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT 300
     DISCOVERY_TIMEOUT 60)
-  if(arg_LABEL)  # gtest_discover_tests() cannot pass a list of labels on
-    set(labels ${CMAKE_CURRENT_BINARY_DIR}/unit_${name}_labels.cmake)
-    file(WRITE ${labels} "foreach(test IN LISTS unit_${name}_TESTS)\n"
-      "  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"unit;${arg_LABEL}\")\n"
-      "endforeach()\n")
-    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
-  endif()
+  # gtest_discover_tests() cannot pass a list of labels on, and only ctest knows the names.
+  set(labels ${CMAKE_CURRENT_BINARY_DIR}/unit_${name}_labels.cmake)
+  file(WRITE ${labels} "include(${PROJECT_SOURCE_DIR}/cmake/EspalierLaws.cmake)\n"
+    "foreach(test IN LISTS unit_${name}_TESTS)\n"
+    "  espalier_laws_of(\"\${test}\" laws)\n"
+    "  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"unit;${arg_LABEL};\${laws}\")\n"
+    "endforeach()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
 endfunction()

@@ -11,6 +11,7 @@
 
 #include "gateway/control_service.hpp"
 #include "gateway/reach.hpp"
+#include "gateway/side_traffic.hpp"
 #include "gateway/site_view.hpp"
 #include "observe/render.hpp"
 
@@ -97,6 +98,7 @@ class Run {
   std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<ControlService> service_;
   std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<SideTraffic> side_traffic_;
 };
 
 void Run::prepare_backends() {
@@ -166,6 +168,8 @@ void Run::follow_configuration() {
     log_(ESPALIER_LOG_ERROR,
          fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
                      done.error().message));
+  else if (side_traffic_)
+    side_traffic_->follow(config_);
 }
 
 // A reload of the machine's own rules ("flush ruleset") takes those of a gateway away with them.
@@ -200,9 +204,13 @@ Result<void> Run::serve() {
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
                    config_.control_socket.native()));
   loop.each_second([this] { look_after_rules(); });
+  loop.on_event([this](GatewayEvent event) { server_->publish(service_->note(std::move(event))); });
+  side_traffic_ = std::make_unique<SideTraffic>(loop_, *gateway_);
+  side_traffic_->follow(config_);
   signals_.on_reload([this] { follow_configuration(); });
   if (!signals_.stopped()) loop.run();
   signals_.on_reload({});
+  side_traffic_.reset();
   auto stopped = engine_->stop();
   leave_rules();
   signals_.on_stop({});

@@ -69,7 +69,7 @@ void RunLoop::stop() { loop_.stop(); }
 void RunLoop::wait_for_engine() {
   engine_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const auto& error) {
     if (error) return;
-    gateway_.tend();  // logs by itself
+    tend();
     wait_for_engine();
   });
 }
@@ -78,11 +78,15 @@ void RunLoop::wait_for_second() {
   second_.expires_after(std::chrono::seconds(1));
   second_.async_wait([this](const auto& error) {
     if (error) return;
-    gateway_.tend();
+    tend();
     task_();
     look();
     wait_for_second();
   });
+}
+
+void RunLoop::tend() {
+  for (GatewayEvent& event : gateway_.tend()) tell_(std::move(event));  // logged already
 }
 
 void RunLoop::look() {

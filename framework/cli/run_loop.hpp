@@ -53,6 +53,7 @@ class RunLoop {
   ~RunLoop();
 
   void each_second(std::function<void()> task) { task_ = std::move(task); }
+  void on_event(std::function<void(GatewayEvent)> tell) { tell_ = std::move(tell); }
   void run();  // until stop()
   void stop();
 
@@ -60,6 +61,7 @@ class RunLoop {
   void wait_for_engine();
   void wait_for_second();
   void look();
+  void tend();
 
   boost::asio::io_context& loop_;
   Gateway& gateway_;
@@ -69,6 +71,7 @@ class RunLoop {
   boost::asio::steady_timer second_;
   std::chrono::steady_clock::time_point next_look_;
   std::function<void()> task_ = [] {};
+  std::function<void(GatewayEvent)> tell_ = [](const GatewayEvent&) {};
 };
 
 }  // namespace espalier::cli

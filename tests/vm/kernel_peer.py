@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import sys
 import tomllib
 
@@ -78,6 +79,7 @@ class Pair:
             self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
+            self.load_modules()
             self.configure_kernel()
             self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
             self.open_sockets()
@@ -95,6 +97,16 @@ class Pair:
         for opened in self.sockets:
             opened.close()
         self.network.__exit__()
+
+    def load_modules(self):
+        """Beforehand: the kernel waits a minute at most for the module of a cipher, and would then
+        say that there is none."""
+        names = {"authencesn", "echainiv", "seqiv"}  # which the kernel puts around the others
+        for tunnel in self.tunnels:
+            names |= set(re.findall(r"\w+", tunnel.transform["kernel_name"]))
+        subprocess.run(["modprobe", "-a", "esp4", "esp6", "xfrm_user"], check=True)
+        subprocess.run(["modprobe", "-q", "-a", *(f"crypto-{name}" for name in sorted(names))],
+                       check=False)  # some are built in
 
     def configure_kernel(self):
         lines = [f"route add {network} dev wire" for network in NETWORK_LEFT.values()]

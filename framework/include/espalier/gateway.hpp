@@ -34,6 +34,26 @@ struct SaTraffic {
   SaCounters counters;
 };
 
+// What happened in a running gateway.
+struct GatewayEvent {
+  enum class Kind : std::uint8_t {
+    soft_lifetime,   // it is time to rekey
+    hard_lifetime,   // the SA carries nothing more
+    sequence_ended,  // nor this one: its last number is used
+    moved,           // to another device
+    homeless,        // its device is lost and no other takes it
+    peer_moved,      // its peer's NAT has moved it
+    replaced,        // the SA that it replaced is gone
+    device_lost,
+    path_mtu,
+  };
+  Kind kind = Kind::device_lost;
+  std::string sa{};  // "": it is not of one SA
+  std::string text;  // a sentence
+};
+
+std::string_view to_string(GatewayEvent::Kind kind) noexcept;  // "sa.soft_lifetime": stable
+
 // What the system needs around an SA, such as routes and kernel rules. [control]
 struct SaSurroundings {
   std::function<Result<void>(const SaSpec&)> bring;  // before its first packet; may refuse it
@@ -68,12 +88,15 @@ class Gateway {
   std::size_t size() const noexcept;
   // By name, and cheap: for those who look at all SAs again and again.
   std::vector<SaTraffic> traffic() const;
+  // For an outbound SA; see Engine.
+  Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
+  Result<void> send_keepalive(std::string_view sa);
   DropCounts drops() const;
   Inventory inventory() const;
 
   // To be called when engine.event_descriptor() is readable, and every second: moves the SAs of
-  // lost devices, removes what its grace has ended for. Gives what it did, in sentences.
-  std::vector<std::string> tend();
+  // lost devices, removes what its grace has ended for. Gives what happened, having logged it.
+  std::vector<GatewayEvent> tend();
 
  private:
   struct Impl;

@@ -38,36 +38,38 @@ Result<void> send_all(int socket, std::span<const char> bytes) {
   return {};
 }
 
-Result<std::string> read_line(int socket) {
-  std::string line;
-  std::array<char, 16384> part;
-  while (true) {
-    const ssize_t got = ::recv(socket, part.data(), part.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      return fail(ErrorCode::transient,
-                  fmt::format("The gateway did not answer within {} s.", kPatience.tv_sec));
-    if (got == 0)
-      return fail(ErrorCode::lost, "The gateway ended before it answered. Its log says why.");
-    line.append(part.data(), static_cast<std::size_t>(got));
-    if (line.ends_with('\n')) return line;
+// The lines that the gateway sends.
+class Lines {
+ public:
+  explicit Lines(int socket) : socket_(socket) {}
+
+  Result<std::string> next() {
+    for (;;) {
+      if (const auto end = text_.find('\n'); end != std::string::npos) {
+        std::string line = text_.substr(0, end);
+        text_.erase(0, end + 1);
+        return line;
+      }
+      std::array<char, 16384> part;
+      const ssize_t got = ::recv(socket_, part.data(), part.size(), 0);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0)
+        return fail(ErrorCode::transient,
+                    fmt::format("The gateway did not answer within {} s.", kPatience.tv_sec));
+      if (got == 0)
+        return fail(ErrorCode::lost, "The gateway ended before it answered. Its log says why.");
+      text_.append(part.data(), static_cast<std::size_t>(got));
+    }
   }
-}
 
-}  // namespace
+ private:
+  int socket_;
+  std::string text_;
+};
 
-Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& path,
-                                           std::span<const char> line) {
-  const auto socket = connect_control(path);
-  if (!socket) return std::unexpected(socket.error());
-  ::setsockopt(socket->get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  ::setsockopt(socket->get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  auto sent = send_all(socket->get(), line);
-  if (sent) sent = send_all(socket->get(), std::array{'\n'});
-  const auto reply = read_line(socket->get());  // a refusal may come before all was sent
-  if (!reply) return std::unexpected(sent ? reply.error() : sent.error());
-
-  auto value = nlohmann::ordered_json::parse(*reply, nullptr, false);
+Result<nlohmann::ordered_json> parse_reply(const std::string& line,
+                                           const std::filesystem::path& path) {
+  auto value = nlohmann::ordered_json::parse(line, nullptr, false);
   if (!value.is_object() || !value.contains("ok") || !value["ok"].is_boolean())
     return fail(ErrorCode::io, fmt::format("What answers at '{}' is no gateway of this version of "
                                            "Espalier.",
@@ -78,10 +80,53 @@ Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& path,
               error.value("message", "The gateway refused without a reason."));
 }
 
+Result<nlohmann::ordered_json> exchange(int socket, Lines& lines, std::span<const char> line,
+                                        const std::filesystem::path& path) {
+  auto sent = send_all(socket, line);
+  if (sent) sent = send_all(socket, std::array{'\n'});
+  const auto reply = lines.next();  // a refusal may come before all was sent
+  if (!reply) return std::unexpected(sent ? reply.error() : sent.error());
+  return parse_reply(*reply, path);
+}
+
+void be_patient(int socket, int option, const timeval& patience) {
+  ::setsockopt(socket, SOL_SOCKET, option, &patience, sizeof patience);
+}
+
+}  // namespace
+
+Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& path,
+                                           std::span<const char> line) {
+  const auto socket = connect_control(path);
+  if (!socket) return std::unexpected(socket.error());
+  be_patient(socket->get(), SO_RCVTIMEO, kPatience);
+  be_patient(socket->get(), SO_SNDTIMEO, kPatience);
+  Lines lines(socket->get());
+  return exchange(socket->get(), lines, line, path);
+}
+
 Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& path,
                                            const nlohmann::json& request) {
   const std::string line = request.dump();
   return ask_gateway(path, std::span<const char>(line));
+}
+
+Result<void> follow_gateway(const std::filesystem::path& path, const nlohmann::json& request,
+                            const std::function<bool(const nlohmann::ordered_json&)>& take) {
+  const auto socket = connect_control(path);
+  if (!socket) return std::unexpected(socket.error());
+  be_patient(socket->get(), SO_RCVTIMEO, kPatience);
+  Lines lines(socket->get());
+  const auto reply = exchange(socket->get(), lines, request.dump(), path);
+  if (!reply) return std::unexpected(reply.error());
+  be_patient(socket->get(), SO_RCVTIMEO, {});
+  for (bool on = take(*reply); on;) {
+    const auto line = lines.next();
+    if (!line && line.error().code == ErrorCode::lost) return {};
+    if (!line) return std::unexpected(line.error());
+    on = take(nlohmann::ordered_json::parse(*line, nullptr, false));
+  }
+  return {};
 }
 
 }  // namespace espalier

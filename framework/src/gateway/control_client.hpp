@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <span>
 
 namespace espalier {
@@ -16,5 +17,10 @@ Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& socket,
                                            std::span<const char> line);
 Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& socket,
                                            const nlohmann::json& request);
+
+// The same for a request that is answered by many lines: gives the reply and each later line to
+// `take`, until that gives false or the gateway ends, which is no error. Waits as long as it takes.
+Result<void> follow_gateway(const std::filesystem::path& socket, const nlohmann::json& request,
+                            const std::function<bool(const nlohmann::ordered_json&)>& take);
 
 }  // namespace espalier

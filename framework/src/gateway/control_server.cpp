@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@ namespace {
 namespace asio = boost::asio;
 using Protocol = asio::local::stream_protocol;
 
+constexpr std::size_t kMostUnread = 1024;               // lines that a follower may lag behind
 constexpr std::chrono::milliseconds kAcceptPause{100};  // after an error, such as no descriptors
 
 constexpr const char* kNotYou =
@@ -90,7 +92,40 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
     socket_.close(ignored);
   }
 
+  // A line for a client that follows; others get none.
+  void tell(const std::string& line) {
+    if (!following_) return;
+    if (unread_.size() == kMostUnread) return leave();
+    unread_.push_back(line + '\n');
+    if (unread_.size() == 1) write_unread();
+  }
+
  private:
+  // From now on it is only told, and read from to see it go.
+  void follow() {
+    following_ = true;
+    wait_for_end();
+  }
+
+  void wait_for_end() {
+    socket_.async_read_some(asio::buffer(buffer_),
+                            [self = shared_from_this()](const auto& error, std::size_t) {
+                              if (self->gone_) return;
+                              if (error) return self->leave();
+                              self->wait_for_end();
+                            });
+  }
+
+  void write_unread() {
+    asio::async_write(socket_, asio::buffer(unread_.front()),
+                      [self = shared_from_this()](const auto& error, std::size_t) {
+                        if (self->gone_) return;
+                        if (error) return self->leave();
+                        self->unread_.pop_front();
+                        if (!self->unread_.empty()) self->write_unread();
+                      });
+  }
+
   void next_line() {
     const auto end = buffer_.begin() + static_cast<std::ptrdiff_t>(used_);
     const auto newline = std::find(buffer_.begin(), end, '\n');
@@ -119,6 +154,7 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
                         if (error) return self->leave();
                         if (reply.next) return self->write_rest(std::move(reply), last);
                         if (last) return self->leave();
+                        if (reply.follow) return self->follow();
                         self->next_line();
                       });
   }
@@ -143,6 +179,8 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
   std::vector<char> buffer_;
   std::size_t used_ = 0;
   std::string part_;  // of a reply, on its way out
+  std::deque<std::string> unread_;
+  bool following_ = false;
   bool gone_ = false;
 };
 
@@ -175,6 +213,11 @@ ControlServer::ControlServer(asio::io_context& loop, ControlSocket socket, Answe
     : impl_(std::make_shared<Impl>(loop, std::move(socket), std::move(answer), std::move(stop))) {
   impl_->acceptor.assign(Protocol(), impl_->file.take_descriptor().release());
   impl_->accept();
+}
+
+void ControlServer::publish(const std::string& line) {
+  const auto clients = impl_->clients;  // one that is cut off leaves
+  for (const auto& client : clients) client->tell(line);
 }
 
 ControlServer::~ControlServer() {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace espalier {
 
@@ -23,6 +24,8 @@ class ControlServer {
   ControlServer(boost::asio::io_context& loop, ControlSocket socket, Answer answer,
                 std::function<void()> stop);
   ~ControlServer();  // ends every client's connection
+  // Sends a line to each client that follows. One that does not read is cut off.
+  void publish(const std::string& line);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 

@@ -39,6 +39,7 @@ constexpr std::array kVerbs = {
     Verb{"drops", {}},
     Verb{"status", {}},
     Verb{"stop", {}},
+    Verb{"events", {"follow"}},
 };
 
 ordered_json error_json(const Error& error) {
@@ -159,6 +160,7 @@ ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& s
 
 ControlReply ControlService::answer(std::span<char> line) noexcept try {
   std::string verb;
+  bool request_follows = false;
   const auto reply = [&]() -> Result<Json> {
     auto keys = lift_keys(line, secrets_);
     if (!keys) return std::unexpected(keys.error());
@@ -169,6 +171,7 @@ ControlReply ControlService::answer(std::span<char> line) noexcept try {
     if (auto members = check_members(*request, **found); !members)
       return std::unexpected(members.error());
     verb = (*found)->name;
+    request_follows = request->value("follow", json(false)) == true;
     return run(verb, *request, std::move(*keys));
   }();
   wipe(line.data(), line.size());
@@ -176,7 +179,8 @@ ControlReply ControlService::answer(std::span<char> line) noexcept try {
   Json whole = {{"ok", true}};
   whole.update(*reply);
   if (verb == "sa.list" || verb == "status") return with_sas(whole);
-  return {line_of(whole), verb == "stop"};
+  const bool follow = verb == "events" && request_follows;
+  return {line_of(whole), verb == "stop", follow};
 } catch (const std::exception&) {
   wipe(line.data(), line.size());
   return {R"({"ok":false,"error":{"code":"io","message":"The gateway is out of memory."}})", false};
@@ -192,6 +196,7 @@ Result<ControlService::Json> ControlService::run(const std::string& verb, const 
     return Json{{"drops", drops_json(gateway_.drops())}, {"wire", monitor_.port_counters()}};
   if (verb == "status") return status();
   if (verb == "stop") return Json{{"pid", ::getpid()}};
+  if (verb == "events") return events(request);
   return Json::object();  // with_sas() makes it whole
 }
 
@@ -269,7 +274,21 @@ ControlReply ControlService::with_sas(const Json& reply) {
   Sas sas{monitor_};
   line += R"("sas":[)" + *sas();
   if (sas.ended) return {std::move(line)};
-  return {std::move(line), false, std::move(sas)};
+  return {std::move(line), false, false, std::move(sas)};
+}
+
+Result<ControlService::Json> ControlService::events(const json& request) const {
+  const auto follow = request.find("follow");
+  if (follow != request.end() && !follow->is_boolean())
+    return fail(ErrorCode::invalid, "'follow' must be true or false.");
+  auto list = Json::array();
+  for (const LoggedEvent& event : events_.kept()) list.push_back(to_json(event));
+  return Json{{"events", std::move(list)}};
+}
+
+std::string ControlService::note(GatewayEvent event) {
+  return line_of(
+      {{"event", to_json(events_.add(std::move(event), std::chrono::system_clock::now()))}});
 }
 
 ControlService::Json ControlService::status() {

@@ -12,10 +12,13 @@
 //   drops                                      -> drops, wire
 //   status                                     -> who runs since when, with what, sas, drops, wire
 //   stop                                       -> pid
+//   events     follow                          -> events; with follow true, each later one is a
+//                                                 line of its own: {"event":{...}}
 #pragma once
 
 #include <espalier/gateway.hpp>
 
+#include "gateway/event_log.hpp"
 #include "gateway/monitor.hpp"
 
 #include <nlohmann/json.hpp>
@@ -30,8 +33,9 @@
 namespace espalier {
 
 struct ControlReply {
-  std::string line;   // without the newline; or its beginning
-  bool stop = false;  // the gateway shall end once the reply is sent
+  std::string line;     // without the newline; or its beginning
+  bool stop = false;    // the gateway shall end once the reply is sent
+  bool follow = false;  // the client shall have each event from now on
   // Where the line is long: gives what comes next in it, and nothing at its end. To be called when
   // the loop has nothing else to do.
   std::function<std::optional<std::string>()> next{};
@@ -48,6 +52,9 @@ class ControlService {
   // Never throws; whatever the line holds, the answer is a reply. Keys in the line are wiped.
   ControlReply answer(std::span<char> line) noexcept;
 
+  // Keeps the event, and gives the line for those who follow.
+  std::string note(GatewayEvent event);
+
  private:
   using Json = nlohmann::ordered_json;
   Result<Json> run(const std::string& verb, const nlohmann::json& request, SaKeys keys);
@@ -56,6 +63,7 @@ class ControlService {
   Result<Json> remove(const nlohmann::json& request);
   Result<Json> explain(const nlohmann::json& request);
   Json status();
+  Result<Json> events(const nlohmann::json& request) const;
   ControlReply with_sas(const Json& reply);
   Result<GatewaySa> find(const nlohmann::json& request);
 
@@ -63,6 +71,7 @@ class ControlService {
   Monitor& monitor_;
   SecretPool& secrets_;
   const GatewayConfig& config_;
+  EventLog events_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

@@ -17,6 +17,7 @@ namespace espalier {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Kind = GatewayEvent::Kind;
 
 // The name of an SA in engine and ledger: unique over rekeys, since old and new live side by side
 // for a while.
@@ -72,6 +73,26 @@ Result<void> in_public_words(Result<void> answer, std::string_view engine_name) 
   return answer;
 }
 
+// What the engine saw of an SA or a path, for people.
+GatewayEvent told(const EngineEvent& event) {
+  const std::string sa(public_name(event.sa));
+  const auto stops = [&] {
+    return fmt::format("SA {} carries nothing more: {}; rekey it", sa, event.words);
+  };
+  switch (event.kind) {
+    case EngineEvent::Kind::sequence_ended:
+      return {Kind::sequence_ended, sa, stops()};
+    case EngineEvent::Kind::hard_lifetime:
+      return {Kind::hard_lifetime, sa, stops()};
+    case EngineEvent::Kind::soft_lifetime:
+      return {Kind::soft_lifetime, sa, fmt::format("SA {} is to be rekeyed: {}", sa, event.words)};
+    case EngineEvent::Kind::peer_moved:
+      return {Kind::peer_moved, sa, fmt::format("SA {}: {}", sa, event.words)};
+    default:
+      return {Kind::path_mtu, "", event.words};
+  }
+}
+
 // Whether an error of the engine is the answer of a device, so that another may do better.
 bool is_a_devices(const Error& error) {
   return error.code == ErrorCode::capacity || error.code == ErrorCode::transient ||
@@ -79,6 +100,13 @@ bool is_a_devices(const Error& error) {
 }
 
 }  // namespace
+
+std::string_view to_string(GatewayEvent::Kind kind) noexcept {
+  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
+                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
+                                        "sa.replaced",      "device.lost",      "path.mtu"};
+  return names[std::size_t(kind)];
+}
 
 using Sas = std::map<const SaSpec*, Entry, ByPublicName>;
 
@@ -100,11 +128,11 @@ struct Gateway::Impl {
   Result<Sas::value_type> enter(const SaSpec& sa, SaKeys&& keys);
   Result<void> leave(const SaSpec& sa, const Home& home);
   GatewaySa describe(const SaSpec& sa, const Entry& entry) const;
-  void take_engine_events(std::vector<std::string>& done);
-  void note_lost(const LostDevice& lost, std::vector<std::string>& done);
-  void move_homeless(std::vector<std::string>& done);
-  void end_graces(std::vector<std::string>& done);
-  std::string move(const SaSpec& sa, Entry& entry);
+  void take_engine_events(std::vector<GatewayEvent>& done);
+  void note_lost(const LostDevice& lost, std::vector<GatewayEvent>& done);
+  void move_homeless(std::vector<GatewayEvent>& done);
+  void end_graces(std::vector<GatewayEvent>& done);
+  std::optional<GatewayEvent> move(const SaSpec& sa, Entry& entry);
 };
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
@@ -267,23 +295,35 @@ std::vector<SaTraffic> Gateway::traffic() const {
   return all;
 }
 
+Result<void> Gateway::send_dummy(std::string_view sa, std::uint32_t bytes) {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA {}", sa));
+  return impl_->engine.send_dummy(found->first->name, bytes);
+}
+
+Result<void> Gateway::send_keepalive(std::string_view sa) {
+  const auto found = impl_->sas.find(sa);
+  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA {}", sa));
+  return impl_->engine.send_keepalive(found->first->name);
+}
+
 DropCounts Gateway::drops() const { return impl_->engine.drops(); }
 Inventory Gateway::inventory() const { return impl_->placer.inventory(); }
 
 // ---- tending ------------------------------------------------------------------------------------
 
-std::vector<std::string> Gateway::tend() {
-  std::vector<std::string> done;
+std::vector<GatewayEvent> Gateway::tend() {
+  std::vector<GatewayEvent> done;
   impl_->take_engine_events(done);
   impl_->placer.refresh();
   for (const LostDevice& lost : impl_->placer.take_lost()) impl_->note_lost(lost, done);
   impl_->move_homeless(done);
   impl_->end_graces(done);
-  for (const std::string& sentence : done) impl_->log(2, sentence);
+  for (const GatewayEvent& event : done) impl_->log(2, event.text);
   return done;
 }
 
-void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
+void Gateway::Impl::take_engine_events(std::vector<GatewayEvent>& done) {
   for (const EngineEvent& event : engine.take_events()) {
     switch (event.kind) {
       case EngineEvent::Kind::device_lost:
@@ -293,30 +333,18 @@ void Gateway::Impl::take_engine_events(std::vector<std::string>& done) {
       case EngineEvent::Kind::session_closed:
         placer.room_freed(event.backend, event.device);
         break;
-      case EngineEvent::Kind::sequence_ended:
-      case EngineEvent::Kind::hard_lifetime:
-        done.push_back(fmt::format("SA {} carries nothing more, since {}; rekey it",
-                                   public_name(event.sa), event.words));
-        break;
-      case EngineEvent::Kind::soft_lifetime:
-        done.push_back(
-            fmt::format("SA {} is to be rekeyed: {}", public_name(event.sa), event.words));
-        break;
-      case EngineEvent::Kind::peer_moved:
-        done.push_back(fmt::format("SA {}: {}", public_name(event.sa), event.words));
-        break;
-      case EngineEvent::Kind::path_mtu:
-        done.push_back(event.words);
-        break;
+      default:
+        done.push_back(told(event));
     }
   }
 }
 
-void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& done) {
+void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<GatewayEvent>& done) {
   registry.forget(lost.backend, lost.device);
   engine.give_up(lost.backend, lost.device);
   done.push_back(
-      fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why));
+      {Kind::device_lost, "",
+       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why)});
   const auto look_at = [&](Entry& entry) {
     const Home home = entry.home();
     if (home.backend == lost.backend && home.device == lost.device)
@@ -327,14 +355,13 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<std::string>& 
 }
 
 // Those that nobody took are not tried again before something has changed.
-void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
+void Gateway::Impl::move_homeless(std::vector<GatewayEvent>& done) {
   if (!std::exchange(any_homeless, false)) return;
   const std::uint64_t now = placer.epoch();
   const bool changed = std::exchange(tried_in, now) != now;
   const auto look_at = [&](const SaSpec& sa, Entry& entry) {
     if (entry.homeless && (changed || !entry.told)) {
-      std::string sentence = move(sa, entry);
-      if (!sentence.empty()) done.push_back(std::move(sentence));
+      if (auto event = move(sa, entry)) done.push_back(std::move(*event));
     }
     any_homeless |= entry.homeless;
   };
@@ -344,7 +371,7 @@ void Gateway::Impl::move_homeless(std::vector<std::string>& done) {
 
 // The SA's session is opened on the next device and swapped in by its worker. Where none takes it,
 // the SA stays where it was and its packets are dropped (law 3) until one does.
-std::string Gateway::Impl::move(const SaSpec& sa, Entry& entry) {
+std::optional<GatewayEvent> Gateway::Impl::move(const SaSpec& sa, Entry& entry) {
   const bool known = std::exchange(entry.told, true);
   SaSpec named = sa;
   const std::string& name = named.name = public_name(sa.name);
@@ -353,26 +380,27 @@ std::string Gateway::Impl::move(const SaSpec& sa, Entry& entry) {
     return in_public_words(engine.move(sa.name, std::move(session)), sa.name);
   });
   if (!placement) {
-    return known ? ""
-                 : fmt::format(
-                       "SA {} lost its device and no other takes it; its packets are "
-                       "dropped until one does: {}",
-                       name, placement.error().message);
+    if (known) return std::nullopt;
+    return GatewayEvent{Kind::homeless, name,
+                        fmt::format("SA {} lost its device and no other takes it; its packets are "
+                                    "dropped until one does: {}",
+                                    name, placement.error().message)};
   }
   placer.moved(sa, home);
-  std::string sentence =
-      fmt::format("SA {} moved from {} to {}", name, home.backend, placement->backend);
   entry.homeless = entry.told = false;
   entry.decision = decisions.share(*placement->decision);
-  return sentence;
+  return GatewayEvent{
+      Kind::moved, name,
+      fmt::format("SA {} moved from {} to {}", name, home.backend, placement->backend)};
 }
 
-void Gateway::Impl::end_graces(std::vector<std::string>& done) {
+void Gateway::Impl::end_graces(std::vector<GatewayEvent>& done) {
   const auto now = Clock::now();
   std::erase_if(retiring, [&](const Retiring& old) {
     if (now < old.until) return false;
+    const std::string name(public_name(old.spec->name));
     done.push_back(
-        fmt::format("the replaced SA behind {} has ended its grace", public_name(old.spec->name)));
+        {Kind::replaced, name, fmt::format("the replaced SA behind {} has ended its grace", name)});
     static_cast<void>(leave(*old.spec, old.entry.home()));
     return true;
   });

@@ -14,9 +14,6 @@ namespace {
 
 using Bytes = std::span<const std::uint8_t>;
 
-#ifndef DLT_LINUX_SLL2
-constexpr int DLT_LINUX_SLL2 = 276;
-#endif
 constexpr std::size_t kEthernetHeader = 14, kVlanTag = 4, kSllHeader = 16, kSll2Header = 20;
 constexpr std::uint16_t kVlan = 0x8100, kServiceVlan = 0x88a8, kEtherIpv4 = 0x0800,
                         kEtherIpv6 = 0x86dd;

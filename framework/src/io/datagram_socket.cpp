@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace espalier::io {
 namespace {
@@ -56,7 +57,9 @@ bool DatagramSocket::read_burst() noexcept {
     const int got = received_.read(socket_.get());
     if (got >= 0) return got > 0;
     if (errno == EAGAIN) return false;
-    if (errno != EINTR) count(counters_->receive_errors);
+    if (errno == EINTR) continue;
+    count(counters_->receive_errors);
+    errors_.drain(socket_.get());
   }
   return false;
 }
@@ -154,6 +157,7 @@ std::size_t DatagramSocket::prepare_burst(std::span<Packet* const> packets,
 // A message that the system refuses is skipped; a full socket buffer drops the rest of the burst.
 std::size_t DatagramSocket::send_prepared(std::size_t messages, bool dont_fragment) noexcept {
   std::size_t next = 0, sent = 0;
+  bool again = true;  // the error may be that of a packet before, which ICMP has brought only now
   const auto packets_in = [this](std::size_t message) {
     return arrays_->messages[message].msg_hdr.msg_iovlen;
   };
@@ -162,6 +166,7 @@ std::size_t DatagramSocket::send_prepared(std::size_t messages, bool dont_fragme
                                 static_cast<unsigned>(messages - next), MSG_DONTWAIT);
     if (took > 0) {
       for (int i = 0; i < took; ++i) sent += packets_in(next++);
+      again = true;
       continue;
     }
     if (took < 0 && errno == EINTR) continue;
@@ -169,11 +174,15 @@ std::size_t DatagramSocket::send_prepared(std::size_t messages, bool dont_fragme
       while (next < messages) count(counters_->send_errors, packets_in(next++));
       break;
     }
+    const int error = errno;
+    errors_.drain(socket_.get());
+    if (std::exchange(again, false)) continue;
     if (packets_in(next) > 1)
-      sent += send_singly(next, dont_fragment, errno);
+      sent += send_singly(next, dont_fragment, error);
     else
-      count(errno == EMSGSIZE ? counters_->too_big : counters_->send_errors);
+      count(error == EMSGSIZE ? counters_->too_big : counters_->send_errors);
     ++next;
+    again = true;
   }
   return sent;
 }
@@ -193,6 +202,7 @@ std::size_t DatagramSocket::send_singly(std::size_t slot, bool dont_fragment, in
     else
       count(errno == EMSGSIZE ? counters_->too_big : counters_->send_errors);
   }
+  errors_.drain(socket_.get());
   const bool by_device = error == EIO || (error == EINVAL && dont_fragment);
   if (by_device && sent == parts.size()) stop_joining();
   return sent;
@@ -248,6 +258,10 @@ Result<Descriptor> make_socket(Family family, int type, int protocol, std::uint3
   if (set && !v4 && type != SOCK_RAW)
     set = set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   if (!set) return std::unexpected(set.error());
+  if (!ErrorQueue::enable(fd.get(), family))
+    return fail(ErrorCode::io, fmt::format("The system does not tell what a path takes "
+                                           "(IP_RECVERR): {}.",
+                                           words_of(errno)));
   return fd;
 }
 

@@ -5,6 +5,7 @@
 #include <espalier/wire_port.hpp>
 
 #include "io/descriptor.hpp"
+#include "io/error_queue.hpp"
 #include "io/received_datagrams.hpp"
 
 #include <sys/socket.h>
@@ -56,6 +57,7 @@ class DatagramSocket {
   std::size_t send(std::span<Packet* const> packets) noexcept;
 
   int descriptor() const noexcept { return socket_.get(); }
+  std::optional<PathMtu> take_path_mtu() noexcept { return errors_.take(); }
   const Endpoint& local() const noexcept { return local_; }
   PortCounters& counters() noexcept { return *counters_; }
 
@@ -91,6 +93,7 @@ class DatagramSocket {
   std::shared_ptr<PortCounters> counters_;
   std::unique_ptr<Arrays> arrays_;  // for sending
   ReceivedDatagrams received_;
+  ErrorQueue errors_;
 };
 
 // Makes a socket as every port needs it: non-blocking, TOS received, IPv6 only, large buffers.

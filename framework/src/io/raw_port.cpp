@@ -42,6 +42,7 @@ class RawPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return socket_.descriptor(); }
+  std::optional<PathMtu> take_path_mtu() noexcept override { return socket_.take_path_mtu(); }
 
  private:
   static bool strip_ipv4_header(std::span<const std::uint8_t>& bytes, WireAddress& wire) noexcept {

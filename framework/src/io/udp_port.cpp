@@ -5,6 +5,7 @@
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
 #include "io/spi_filter.hpp"
+#include "io/udp_demux.hpp"
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -12,7 +13,6 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace espalier {
@@ -21,8 +21,6 @@ namespace {
 using io::DatagramSocket;
 using io::Descriptor;
 
-constexpr std::uint32_t kEspHeader = 8;
-constexpr std::uint8_t kKeepalive = 0xff;
 
 class UdpPort final : public PacketPort {
  public:
@@ -38,26 +36,26 @@ class UdpPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return socket_.descriptor(); }
+  std::optional<PathMtu> take_path_mtu() noexcept override { return socket_.take_path_mtu(); }
 
  private:
-  // Tells ESP from what else comes to its port (RFC 3948 2).
   bool is_esp(std::span<const std::uint8_t> datagram) noexcept {
     PortCounters& counters = socket_.counters();
-    if (datagram.size() == 1 && datagram[0] == kKeepalive) {
-      counters.keepalives.fetch_add(1, std::memory_order_relaxed);
+    const auto count = [](std::atomic<std::uint64_t>& counter) {
+      counter.fetch_add(1, std::memory_order_relaxed);
       return false;
+    };
+    switch (io::classify_udp(datagram)) {
+      case io::UdpPayload::esp:
+        return true;
+      case io::UdpPayload::keepalive:
+        return count(counters.keepalives);
+      case io::UdpPayload::ike:
+        return count(counters.ike);
+      case io::UdpPayload::runt:
+        break;
     }
-    std::uint32_t spi = 0;
-    if (datagram.size() >= sizeof spi) std::memcpy(&spi, datagram.data(), sizeof spi);
-    if (datagram.size() >= sizeof spi && spi == 0) {
-      counters.ike.fetch_add(1, std::memory_order_relaxed);
-      return false;
-    }
-    if (datagram.size() < kEspHeader) {
-      counters.runts.fetch_add(1, std::memory_order_relaxed);
-      return false;
-    }
-    return true;
+    return count(counters.runts);
   }
 
   DatagramSocket socket_;

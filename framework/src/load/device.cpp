@@ -5,6 +5,7 @@
 #include <load/status.hpp>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace espalier {
@@ -21,6 +22,15 @@ Result<void> check_length(const SaSpec& sa, std::string_view what, std::size_t i
                                               sa.name, is, to_string(sa.transform), should));
 }
 
+// With two equal parts in a row 3DES is single DES, and such keys MUST be rejected (RFC 2451,
+// section 2.3). The lowest bit of each byte is parity.
+bool is_single_des(std::span<const std::uint8_t> key) noexcept {
+  constexpr std::size_t part = 8;
+  const auto same = [](std::uint8_t a, std::uint8_t b) { return ((a ^ b) & 0xfe) == 0; };
+  return std::ranges::equal(key.first(part), key.subspan(part, part), same) ||
+         std::ranges::equal(key.subspan(part, part), key.last(part), same);
+}
+
 // A device is never given keys of a wrong length: what it would do with them is anyone's guess.
 Result<void> check_keys(const SaSpec& sa, const SaKeys& keys) {
   const TransformInfo* const info = transform_info(sa.transform);
@@ -29,6 +39,12 @@ Result<void> check_keys(const SaSpec& sa, const SaKeys& keys) {
                                                     to_string(sa.transform)));
   if (auto ok = check_length(sa, "cipher key", keys.cipher.size(), info->cipher_key_bytes); !ok)
     return ok;
+  if (sa.transform.cipher == Cipher::des3_cbc && is_single_des(keys.cipher.view()))
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("the cipher key of SA '{}' makes 3DES single DES: two of its three parts "
+                    "in a row are equal, which RFC 2451 forbids; take random ones",
+                    sa.name));
   if (auto ok = check_length(sa, "salt", keys.salt.size(), info->salt_bytes); !ok) return ok;
   return check_length(sa, "integrity key", keys.integrity.size(), info->integrity_key_bytes);
 }

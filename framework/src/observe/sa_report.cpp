@@ -23,9 +23,10 @@ SaReport make_report(const GatewaySa& sa) {
   report.direction = to_string(sa.spec.direction);
   report.spi = sa.spec.spi;
   report.transform = to_string(sa.spec.transform);
+  report.mode = to_string(sa.spec.mode);
   report.encapsulation = to_string(sa.spec.encapsulation);
   report.local = to_string(sa.spec.local);
-  report.peer = to_string(sa.spec.peer);
+  report.peer = to_string(sa.status.peer);
   report.backend = sa.status.backend;
   report.device = sa.status.device;
   report.worker = sa.status.worker;
@@ -34,6 +35,7 @@ SaReport make_report(const GatewaySa& sa) {
   report.bytes = sa.status.bytes;
   report.errors = sa.status.errors;
   report.moves = sa.status.moves;
+  report.expired = sa.status.expired;
   if (sa.decision) report.others = passed_over(*sa.decision, report.backend, report.device);
   return report;
 }
@@ -44,6 +46,7 @@ nlohmann::ordered_json to_json(const SaReport& report) {
       {"direction", report.direction},
       {"spi", report.spi},
       {"transform", report.transform},
+      {"mode", report.mode},
       {"encapsulation", report.encapsulation},
       {"local", report.local},
       {"peer", report.peer},
@@ -55,6 +58,7 @@ nlohmann::ordered_json to_json(const SaReport& report) {
       {"bytes", report.bytes},
       {"errors", report.errors},
       {"moves", report.moves},
+      {"expired", report.expired},
       {"bits_per_second", report.bits_per_second},
       {"peak_bits_per_second", report.peak_bits_per_second},
   };
@@ -73,6 +77,7 @@ SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
   value.at("direction").get_to(report.direction);
   value.at("spi").get_to(report.spi);
   value.at("transform").get_to(report.transform);
+  value.at("mode").get_to(report.mode);
   value.at("encapsulation").get_to(report.encapsulation);
   value.at("local").get_to(report.local);
   value.at("peer").get_to(report.peer);
@@ -84,6 +89,7 @@ SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
   value.at("bytes").get_to(report.bytes);
   value.at("errors").get_to(report.errors);
   value.at("moves").get_to(report.moves);
+  value.at("expired").get_to(report.expired);
   value.at("bits_per_second").get_to(report.bits_per_second);
   value.at("peak_bits_per_second").get_to(report.peak_bits_per_second);
   for (const auto& other : value.at("others"))

@@ -31,6 +31,7 @@ struct SaReport {
   std::string direction;
   std::uint32_t spi = 0;
   std::string transform;
+  std::string mode;
   std::string encapsulation;
   std::string local;
   std::string peer;
@@ -42,6 +43,7 @@ struct SaReport {
   std::uint64_t bytes = 0;
   std::uint64_t errors = 0;
   std::uint64_t moves = 0;
+  bool expired = false;                    // its hard lifetime is over
   std::uint64_t bits_per_second = 0;       // of inner packets, measured over the last interval
   std::uint64_t peak_bits_per_second = 0;  // of the busiest interval
   std::vector<PassedOver> others;

@@ -3,6 +3,7 @@
 // The files in configs/appliances are good, and say what their comments say.
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <unit/places.hpp>
 
 #include <cstdlib>
 

@@ -2,6 +2,8 @@
 //
 // Whole bad files, and everything that is said about them: tests/data/config/bad/NAME.toml and
 // NAME.findings beside it. ESPALIER_UPDATE_GOLDEN=1 writes the latter anew, for review.
+#include <unit/places.hpp>
+
 #include <algorithm>
 #include <cstdlib>
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <config/key_tables.hpp>
 #include <nlohmann/json.hpp>
+#include <unit/places.hpp>
 
 #include <algorithm>
 #include <cstdlib>

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <boost/asio/post.hpp>
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -211,7 +212,7 @@ TEST_F(ControlServerTest, SendsALongReplyInPartsAndServesOthersInBetween) {
   std::atomic<int> told{0};
   answer_ = [&](const std::string& line) -> ControlReply {
     if (line != "long") return {R"({"ok":true,"told":)" + std::to_string(told) + "}"};
-    return {R"({"ok":true,"numbers":[0)", false, [&told]() -> std::optional<std::string> {
+    return {R"({"ok":true,"numbers":[0)", false, false, [&told]() -> std::optional<std::string> {
               if (told == 3000) return std::nullopt;
               std::string part = "," + std::to_string(++told) + std::string(1000, ' ');
               return told == 3000 ? part + "]}" : part;
@@ -229,6 +230,42 @@ TEST_F(ControlServerTest, SendsALongReplyInPartsAndServesOthersInBetween) {
   const auto whole = nlohmann::ordered_json::parse(text.substr(0, end));
   EXPECT_EQ(whole.at("numbers").size(), 3001u);
   EXPECT_EQ(text.substr(end + 1), "{\"ok\":true,\"told\":3000}\n");
+}
+
+TEST_F(ControlServerTest, TellsThoseWhoFollowAndNoOthers) {
+  answer_ = [](const std::string& line) {
+    return ControlReply{.line = R"({"ok":true})", .follow = line == "follow"};
+  };
+  const auto follower = connect(), other = connect();
+  write_all(follower.get(), "follow\n");
+  write_all(other.get(), "stay\n");
+  std::array<char, 12> reply;
+  for (const auto* client : {&follower, &other}) {
+    ASSERT_EQ(::recv(client->get(), reply.data(), reply.size(), MSG_WAITALL), 12);
+  }
+  for (int i = 0; i < 3; ++i) {
+    boost::asio::post(loop_,
+                      [this, i] { server_->publish("{\"event\":" + std::to_string(i) + "}"); });
+  }
+  std::array<char, 36> told;
+  ASSERT_EQ(::recv(follower.get(), told.data(), told.size(), MSG_WAITALL), 36);
+  EXPECT_EQ(std::string(told.data(), told.size()), "{\"event\":0}\n{\"event\":1}\n{\"event\":2}\n");
+  EXPECT_EQ(::recv(other.get(), told.data(), told.size(), MSG_DONTWAIT), -1);
+}
+
+TEST_F(ControlServerTest, CutsOffAFollowerThatDoesNotRead) {
+  answer_ = [](const std::string&) {
+    return ControlReply{.line = R"({"ok":true})", .follow = true};
+  };
+  const auto follower = connect();
+  write_all(follower.get(), "follow\n");
+  std::array<char, 12> reply;
+  ASSERT_EQ(::recv(follower.get(), reply.data(), reply.size(), MSG_WAITALL), 12);
+  boost::asio::post(loop_, [this] {
+    for (int i = 0; i < 5000; ++i) server_->publish(std::string(1000, 'x'));
+  });
+  const std::string text = read_all(follower.get());  // ends where it was cut off
+  EXPECT_LT(text.size(), 5000u * 1001u);
 }
 
 TEST_F(ControlServerTest, SurvivesClientsThatLeaveInTheMiddle) {

@@ -144,6 +144,31 @@ TEST_F(ControlServiceTest, WarnsOfATransformThatShouldBeAvoided) {
   EXPECT_EQ(reply.at("warning"), "null-sha256: not encrypted: NULL only authenticates");
 }
 
+TEST_F(ControlServiceTest, KeepsEventsAndNumbersThem) {
+  EXPECT_TRUE(ask(R"({"verb":"events"})").at("events").empty());
+  for (int i = 0; i < 300; ++i) {
+    const auto line = ordered_json::parse(service_.note(
+        {GatewayEvent::Kind::soft_lifetime, "office/out", "SA office/out is to be rekeyed"}));
+    EXPECT_EQ(line.at("event").at("number"), i + 1);
+    EXPECT_EQ(line.at("event").at("kind"), "sa.soft_lifetime");
+  }
+  const auto kept = ask(R"({"verb":"events"})").at("events");
+  ASSERT_EQ(kept.size(), EventLog::kKept);
+  EXPECT_EQ(kept.back().at("number"), 300);
+  EXPECT_EQ(kept.front().at("number"), 300 - EventLog::kKept + 1) << "the oldest go first";
+  EXPECT_THAT(complaint(R"({"verb":"events","follow":1})"), HasSubstr("true or false"));
+}
+
+TEST_F(ControlServiceTest, OnlyThoseWhoAskForItFollow) {
+  for (const auto& [line, follows] :
+       {std::pair{R"({"verb":"events","follow":true})", true},
+        std::pair{R"({"verb":"events","follow":false})", false},
+        std::pair{R"({"verb":"events"})", false}, std::pair{R"({"verb":"sa.list"})", false}}) {
+    std::string request = line;
+    EXPECT_EQ(service_.answer(request).follow, follows) << line;
+  }
+}
+
 TEST_F(ControlServiceTest, WipesTheRequestAndNeverRepeatsAKey) {
   const auto reply = ask(add_request());
   EXPECT_TRUE(std::ranges::all_of(line_after_, [](char c) { return c == '\0'; }));

@@ -283,9 +283,9 @@ void FaultSimulation::step() {
   for (auto* gateway : {&sender_, &receiver_}) {
     gateway->pass(std::chrono::milliseconds(random(400)));
     if (!one_in(3)) continue;
-    for (const std::string& sentence : gateway->tend()) {
-      if (sentence.find(" moved from ") != std::string::npos) ++moves_;
-      note("  " + sentence.substr(0, sentence.find('\n')));
+    for (const GatewayEvent& event : gateway->tend()) {
+      if (event.text.find(" moved from ") != std::string::npos) ++moves_;
+      note("  " + event.text.substr(0, event.text.find('\n')));
     }
   }
 }
@@ -297,9 +297,9 @@ void FaultSimulation::hang() {
     for (std::uint32_t sa = 0; sa < kSas; ++sa) send(sa, 100);
     turn();
     sender_.pass(100ms);
-    for (const std::string& sentence : sender_.tend()) {
-      note("  " + sentence.substr(0, sentence.find('\n')));
-      if (sentence.find("completed none") != std::string::npos) return;
+    for (const GatewayEvent& event : sender_.tend()) {
+      note("  " + event.text.substr(0, event.text.find('\n')));
+      if (event.text.find("completed none") != std::string::npos) return;
     }
   }
   breach("a device that hangs was not noticed");
@@ -312,7 +312,7 @@ void FaultSimulation::refuse_queues() {
   for (int i = 0; i < 20; ++i) {
     turn();
     sender_.pass(400ms);
-    for (const std::string& sentence : sender_.tend()) note("  " + sentence);
+    for (const GatewayEvent& event : sender_.tend()) note("  " + event.text);
   }
 }
 
@@ -332,8 +332,8 @@ void FaultSimulation::settle() {
     for (int i = 0; i < 50; ++i) turn();
     for (auto* gateway : {&sender_, &receiver_}) {
       gateway->pass(round < 4 ? 301s : 1s);
-      for (const std::string& sentence : gateway->tend()) {
-        note("  " + sentence.substr(0, sentence.find('\n')));
+      for (const GatewayEvent& event : gateway->tend()) {
+        note("  " + event.text.substr(0, event.text.find('\n')));
       }
     }
   }

@@ -111,7 +111,7 @@ class SimGateway {
   // Time for all that waits: stalls, quarantines, probes.
   void pass(std::chrono::milliseconds time) { now_ += time.count(); }
   // What the control thread does now and then.
-  std::vector<std::string> tend() { return gateway_->tend(); }
+  std::vector<GatewayEvent> tend() { return gateway_->tend(); }
 
   // A flow always enters by the same worker, as a network card's hash would have it.
   PortEnds& clear(std::uint32_t flow) { return *clear_[flow % clear_.size()]; }

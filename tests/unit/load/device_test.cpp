@@ -150,6 +150,25 @@ TEST_F(DeviceTest, GivesNoKeysOfAWrongLengthToTheDevice) {
   EXPECT_THAT(device_card.calls, IsEmpty());
 }
 
+TEST_F(DeviceTest, GivesNoTripleDesKeyThatIsSingleDesToTheDevice) {
+  const auto device = open();
+  auto sa = gcm();
+  sa.transform = {Cipher::des3_cbc, 192, Integrity::hmac_sha1, 12};
+  const auto opened = [&](std::uint8_t first, std::uint8_t second, std::uint8_t third) {
+    std::vector<std::uint8_t> key(8, first);
+    key.insert(key.end(), 8, second);
+    key.insert(key.end(), 8, third);
+    return device->open_session(sa, {SecretBytes::copy(*pool, key).value(), {}, secret(20, 3)});
+  };
+  for (const auto& refused : {opened(2, 2, 4), opened(4, 2, 2), opened(2, 3, 4)}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid);
+    EXPECT_THAT(refused.error().message, HasSubstr("makes 3DES single DES"));
+  }
+  EXPECT_THAT(device_card.calls, IsEmpty());
+  EXPECT_TRUE(opened(2, 4, 2)) << "two keys, used as encrypt, decrypt, encrypt";
+}
+
 TEST_F(DeviceTest, ClosesASessionOnceWhoeverHeldIt) {
   {
     auto first = open()->open_session(gcm(), gcm_keys()).value();

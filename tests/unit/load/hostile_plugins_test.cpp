@@ -8,6 +8,7 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
+#include <unit/places.hpp>
 
 #include <chrono>
 #include <thread>

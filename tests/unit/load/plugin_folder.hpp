@@ -4,6 +4,7 @@
 #include <espalier/registry.hpp>
 
 #include <gtest/gtest.h>
+#include <unit/places.hpp>
 
 #include <algorithm>
 #include <cstdint>

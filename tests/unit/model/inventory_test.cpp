@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unit/places.hpp>
 
 #include <filesystem>
 #include <fstream>

@@ -18,6 +18,7 @@ SaReport full_report() {
   sa.status.bytes = 1u << 20;
   sa.status.errors = 5;
   sa.status.moves = 2;
+  sa.status.peer = sa.spec.peer;
   sa.status.sequence = (std::uint64_t{1} << 33) + 1;
   SaReport report = make_report(sa);
   report.bits_per_second = 940'000'000;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <espalier/registry.hpp>
 #include <espalier/transform.hpp>
+#include <unit/places.hpp>
 
 #include <algorithm>
 

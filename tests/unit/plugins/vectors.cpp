@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vectors.hpp"
 
+#include <unit/places.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <fstream>

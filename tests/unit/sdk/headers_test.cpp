@@ -4,6 +4,7 @@
 #include "abi_layout.h"
 
 #include <gtest/gtest.h>
+#include <unit/places.hpp>
 
 #include <cstdio>
 #include <cstdlib>

@@ -3,6 +3,7 @@
 // Saved inventories in, decisions out, byte for byte. After a wanted change run the tests once with
 // ESPALIER_UPDATE_GOLDEN=1 in the environment, which writes tests/data/select/*.decision.json anew,
 // and read the difference before committing it.
+#include <unit/places.hpp>
 #include <unit/select/fixture.hpp>
 
 #include <cstdlib>

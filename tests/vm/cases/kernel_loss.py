@@ -10,7 +10,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
 from kernel_peer import lab  # noqa: E402
-from tunnels import INSIDE_LEFT, Tunnel, every_transform  # noqa: E402
+from tunnels import INSIDE_LEFT, LEFT, Tunnel, every_transform  # noqa: E402
 
 SENT = 1500
 WAYS = {"left": "outbound", "right": "inbound"}  # who sends, and how Espalier calls it
@@ -23,7 +23,10 @@ class KernelLoss(unittest.TestCase):
         self.pair = kernel_peer.Pair([tunnel], "openssl")
         self.addCleanup(self.pair.close)
         self.pair.exchange([1])  # the neighbours have found each other
-        for site in WAYS:
+        for site, other in (("left", tunnel.outer(4)), ("right", LEFT[4])):
+            # From now on nothing but ESP is on the wire, or lost by it.
+            self.pair.network.run(site, "ip", "neigh", "change", other, "dev", "wire", "nud",
+                                  "permanent")
             self.pair.network.run(site, "tc", "qdisc", "add", "dev", "wire", "root", "netem",
                                   "limit", "100000", *wire.split())
         left, right = self.pair.left[4], self.pair.right[4, tunnel.name]
