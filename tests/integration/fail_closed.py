@@ -123,6 +123,14 @@ class FailClosed(unittest.TestCase):
         self.assertIsNone(gateway.process.poll(), gateway.log())
         return gateway
 
+    def hand_over(self, gateway, sa):
+        """An SA over the control socket, with keys that are made of its SPI."""
+        request = {"sa": {"transform": "aes256gcm16"} | sa,
+                   "keys": {"cipher": f"{sa['spi']:064x}", "salt": f"{sa['spi']:08x}"}}
+        return subprocess.run(
+            self.espalier.command("sa", "add", "-", "--socket", gateway.socket), text=True,
+            input=json.dumps(request), capture_output=True, check=False, timeout=30)
+
     def kill(self, gateway):
         gateway.process.send_signal(signal.SIGKILL)
         gateway.process.wait(10)
@@ -345,12 +353,9 @@ class WhatIsProtected(FailClosed):
         ends = [{"source": "10.1.0.0/24", "destination": remote}]
         if direction == "inbound":
             ends = [{"source": remote, "destination": "10.1.0.0/24"}]
-        request = {"sa": {"name": name, "direction": direction, "spi": spi, "local": "192.0.2.1",
-                          "peer": "192.0.2.2", "transform": "aes256gcm16", "selectors": ends},
-                   "keys": {"cipher": f"{spi:064x}", "salt": f"{spi:08x}"}}
-        return subprocess.run(
-            self.espalier.command("sa", "add", "-", "--socket", gateway.socket), text=True,
-            input=json.dumps(request), capture_output=True, check=False, timeout=30)
+        return self.hand_over(gateway, {"name": name, "direction": direction, "spi": spi,
+                                        "local": "192.0.2.1", "peer": "192.0.2.2",
+                                        "selectors": ends})
 
     def test_holds_the_networks_of_sas_for_as_long_as_they_live(self):
         self.configure(SOCKET_KEYS)

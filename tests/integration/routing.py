@@ -9,7 +9,6 @@ import hashlib
 import json
 import pathlib
 import socket
-import subprocess
 import sys
 import threading
 import unittest
@@ -94,14 +93,9 @@ class Routing(FailClosed):
 
     def add(self, gateway, name, peer, ends, spi, direction="outbound", mode="tunnel"):
         ends = dict(zip(("source", "destination"), ends if direction == "outbound" else ends[::-1]))
-        here = OUTER4[gateway.site]
-        request = {"sa": {"name": name, "direction": direction, "spi": spi, "local": here,
-                          "peer": peer, "mode": mode, "transform": "aes256gcm16",
-                          "selectors": [ends]},
-                   "keys": {"cipher": f"{spi:064x}", "salt": f"{spi:08x}"}}
-        added = subprocess.run(
-            self.espalier.command("sa", "add", "-", "--socket", gateway.socket), text=True,
-            input=json.dumps(request), capture_output=True, check=False, timeout=30)
+        added = self.hand_over(gateway, {"name": name, "direction": direction, "spi": spi,
+                                         "local": OUTER4[gateway.site], "peer": peer, "mode": mode,
+                                         "selectors": [ends]})
         self.assertEqual(added.returncode, 0, added.stderr)
 
 
