@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace espalier {
 namespace {
 
@@ -33,7 +35,7 @@ GatewayConfig config(Mode mode) {
     tunnel.first = "right";
     tunnel.second = end;
     tunnel.mode = mode;
-    made.tunnels.push_back(tunnel);
+    made.tunnels.push_back(std::move(tunnel));
   }
   return made;
 }
