@@ -85,7 +85,13 @@ class Routing(FailClosed):
                    for version in ("-4", "-6"))
 
     def reaches(self, where, target, source=()):
-        self.assertEqual(self.ping(where, target, source=source, wait=20), 3, (where, target))
+        answers = self.ping(where, target, source=source, wait=20)
+        self.assertEqual(answers, 3, f"{where} to {target}: {self.carried()}")
+
+    def carried(self):
+        """For whoever looks for the packets that are missing."""
+        return {site: self.espalier.call("status", "--socket", lab.FOLDER / f"{site}.sock").stdout
+                for site in lab.SITES}
 
     def way(self, target, *words):
         """The device by which left sends to `target`."""
