@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -157,6 +158,22 @@ class Command(unittest.TestCase):
     def test_plan_is_the_same_every_time(self):
         arguments = ("plan", self.config, "--site", "left", "--json")
         self.assertEqual(self.call(*arguments).stdout, self.call(*arguments).stdout)
+
+    def test_plan_is_the_same_in_whatever_order_plugins_are_found(self):
+        built = sorted((pathlib.Path(os.environ["ESPALIER_BUILD"]) / "plugins").glob("*.so"))
+        self.assertGreater(len(built), 1, "there is but one plugin to load")
+        plans = set()
+        for order in (built, built[::-1]):
+            folders = []
+            for number, plugin in enumerate(order):
+                folders.append(self.folder / f"{order[0].stem}-{number}")
+                folders[-1].mkdir(mode=0o755)
+                shutil.copy(plugin, folders[-1] / f"{number}.so")
+                (folders[-1] / f"{number}.so").chmod(0o644)
+            names = ", ".join(f'"{folder}"' for folder in folders)
+            config = self.write("site.toml", SITES + TUNNEL + f"\n[plugins]\nfolders = [{names}]\n")
+            plans.add(self.call("plan", config, "--site", "left", "--json").stdout)
+        self.assertEqual(len(plans), 1)
 
     def test_plan_counts_the_sas_before_each_against_capacity(self):
         saved = self.folder / "here.json"
