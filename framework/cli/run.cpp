@@ -121,8 +121,9 @@ Result<void> Run::start() {
   auto network = open_network(config_, log_);
   if (!network) return std::unexpected(network.error());
   network_ = std::move(*network);
-  reach_ =
-      std::make_unique<Reach>(*network_.setup, network_.rules.get(), protected_networks(config_));
+  reach_ = std::make_unique<Reach>(*network_.setup, network_.rules.get(),
+                                   config_.sites.at(config_.site).outer.address, reach_of(config_));
+  if (auto opened = reach_->open(); !opened) return opened;
   auto engine = Engine::create({}, std::move(network_.ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);

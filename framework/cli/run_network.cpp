@@ -2,6 +2,7 @@
 #include "run_network.hpp"
 
 #include "gateway/site_view.hpp"
+#include "io/reverse_path.hpp"
 #include "model/prefix_cover.hpp"
 
 #include <espalier/abi.h>
@@ -25,7 +26,7 @@ Result<WirePorts> open_wire(const GatewayConfig& config, const SiteConfig& site)
 // Where they are optional and refused: none, and a warning.
 Result<std::unique_ptr<io::Protection>> close_networks(const GatewayConfig& config,
                                                        const SiteConfig& site, const Log& log) {
-  const auto networks = protected_networks(config);
+  const auto networks = reach_of(config).networks;
   auto rules =
       io::Protection::begin({.site = config.site,
                              .interface = site.tun_name,
@@ -45,6 +46,15 @@ Result<std::unique_ptr<io::Protection>> close_networks(const GatewayConfig& conf
   return nullptr;
 }
 
+// The kernel looks for the way back to a peer as if for a packet without a mark, and finds the TUN.
+std::function<void(Family)> warn_of_strict_reverse_path(const std::string& tun, const Log& log) {
+  return [tun, log](Family family) {
+    if (family != Family::ipv4) return;  // IPv6 has no such setting
+    const auto strict = io::strict_reverse_path("/proc/sys/net/ipv4/conf", tun);
+    if (!strict.empty()) log(ESPALIER_LOG_WARNING, io::strict_words(strict));
+  };
+}
+
 }  // namespace
 
 Result<Network> open_network(const GatewayConfig& config, const Log& log) {
@@ -55,11 +65,14 @@ Result<Network> open_network(const GatewayConfig& config, const Log& log) {
   if (!tun) return std::unexpected(tun.error());
   auto rules = close_networks(config, site, log);
   if (!rules) return std::unexpected(rules.error());
-  const auto networks = remote_networks(config);
-  auto setup = InterfaceSetup::apply({.name = site.tun_name,
-                                      .mtu = site.tun_mtu,
-                                      .addresses = site.tun_addresses,
-                                      .routes = {networks.begin(), networks.end()}});
+  InterfacePlan plan{.name = site.tun_name,
+                     .mtu = site.tun_mtu,
+                     .addresses = site.tun_addresses,
+                     .routes = {},
+                     .site = config.site,
+                     .on_apart = warn_of_strict_reverse_path(site.tun_name, log)};
+  for (const auto& port : wire->ports) plan.outer_sockets.push_back(port->descriptor());
+  auto setup = InterfaceSetup::apply(plan);
   if (!setup) return std::unexpected(setup.error());
 
   Network network;

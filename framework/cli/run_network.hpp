@@ -26,7 +26,7 @@ struct Network {
 };
 
 // Opens the sockets, makes the TUN device, closes the peers' networks to packets in the clear, and
-// sets up the device's addresses and the routes to these networks.
+// sets up the device's addresses. The routes to these networks are Reach's.
 Result<Network> open_network(const GatewayConfig& config, const Log& log);
 
 }  // namespace espalier::cli

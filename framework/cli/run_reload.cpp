@@ -154,11 +154,11 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
           check_places(*specs, running.placer, wanted.policy, leaving(*plan, running.gateway));
       !places)
     return places;
-  const auto networks = protected_networks(wanted);
-  if (auto reached = running.reach.widen(networks); !reached) return reached;
+  const auto reach = reach_of(wanted);
+  if (auto reached = running.reach.widen(reach); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    running.reach.settle(protected_networks(running.config));
+    running.reach.settle(reach_of(running.config));
     return std::unexpected(keyed.error());
   }
 
@@ -172,7 +172,7 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
     return std::pair(!added, std::string_view(sa.spec.name));
   });
   const auto refused = add_sas(std::move(*keyed), running);
-  running.reach.settle(networks);
+  running.reach.settle(reach);
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);

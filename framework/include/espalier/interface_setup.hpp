@@ -5,11 +5,25 @@
 #include <espalier/result.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace espalier {
+
+// A network that is reached through the interface.
+struct Route {
+  IpPrefix network;
+  // Whether the gateway's own outer packets go to addresses in there, too, or to everywhere. Then
+  // the route stands in a table apart, which the outer sockets pass by, while the machine's own
+  // routes to what is smaller than the network go before it.
+  bool apart = false;
+  std::optional<IpAddress> source{};  // of packets that have none yet
+
+  friend bool operator==(const Route&, const Route&) = default;
+};
 
 // What a network interface shall have.
 struct InterfacePlan {
@@ -17,6 +31,10 @@ struct InterfacePlan {
   std::uint32_t mtu = 1400;
   std::vector<IpPrefix> addresses;  // with host bits
   std::vector<IpPrefix> routes;     // networks that are reached through the interface
+  // For routes that stand apart. Rules that a dead gateway of this site left are removed first.
+  std::string site{};
+  std::vector<int> outer_sockets{};        // descriptors; the setup keeps them open, too
+  std::function<void(Family)> on_apart{};  // before the first of a family
 };
 
 // An interface set up by us: MTU, addresses, up, routes. Undoes in reverse order what it did when
@@ -28,9 +46,11 @@ class InterfaceSetup {
   InterfaceSetup(InterfaceSetup&& other) noexcept;
   InterfaceSetup& operator=(InterfaceSetup&& other) noexcept;
 
-  // Later changes, undone with the rest. A route that the setup has made already is left as it is.
-  Result<void> add_route(const IpPrefix& network);
+  // Later changes, undone with the rest. A route that the setup has made already to this network
+  // gives way; an error leaves it.
+  Result<void> add_route(const Route& route);
   void delete_route(const IpPrefix& network);  // one that is not the setup's own is left alone
+  bool has_route(const IpPrefix& network) const;
 
  private:
   struct Impl;

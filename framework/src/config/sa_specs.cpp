@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <model/nearest_name.hpp>
+#include <model/prefix_cover.hpp>
 
 namespace espalier {
 namespace {
@@ -19,9 +20,6 @@ std::vector<TrafficSelector> outbound_selectors(const SiteConfig& local, const S
 
 // In transport mode an SA carries what the sites' own addresses say to each other.
 TrafficSelector between_ends(const SiteConfig& local, const SiteConfig& remote) {
-  const auto host = [](const IpAddress& address) {
-    return IpPrefix{address, static_cast<std::uint8_t>(address.size() * 8)};
-  };
   return {.source = host(local.outer.address), .destination = host(remote.outer.address)};
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/reach.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -10,26 +8,27 @@
 namespace espalier {
 namespace {
 
-using io::ProtectedNetworks;
-
-ProtectedNetworks networks_of(const SaSpec& sa) {
-  ProtectedNetworks networks;
+SiteReach reach_of(const SaSpec& sa) {
+  SiteReach reach{{}, {sa.peer.address}};
   const bool out = sa.direction == Direction::outbound;
   for (const TrafficSelector& selector : sa.selectors) {
-    networks.local.insert(out ? selector.source : selector.destination);
-    networks.remote.insert(out ? selector.destination : selector.source);
+    reach.networks.local.insert(out ? selector.source : selector.destination);
+    reach.networks.remote.insert(out ? selector.destination : selector.source);
   }
-  return networks;
+  return reach;
 }
 
-std::set<IpPrefix> without(const std::set<IpPrefix>& all, const std::set<IpPrefix>& some) {
-  std::set<IpPrefix> rest;
+template <class Value>
+std::set<Value> without(const std::set<Value>& all, const std::set<Value>& some) {
+  std::set<Value> rest;
   std::ranges::set_difference(all, some, std::inserter(rest, rest.end()));
   return rest;
 }
 
-ProtectedNetworks without(const ProtectedNetworks& all, const ProtectedNetworks& some) {
-  return {without(all.local, some.local), without(all.remote, some.remote)};
+SiteReach without(const SiteReach& all, const SiteReach& some) {
+  return {{without(all.networks.local, some.networks.local),
+           without(all.networks.remote, some.networks.remote)},
+          without(all.peers, some.peers)};
 }
 
 // `then` after `first`.
@@ -39,77 +38,75 @@ void append(CoverChange& first, const CoverChange& then) {
     if (std::erase(first.added, gone) == 0) first.removed.push_back(gone);
 }
 
-// Packets of the tunnel itself would be routed into it. Of a transport mode SA that is so by
-// nature, and whoever carries it has another way.
-Result<void> check_loop(const SaSpec& sa, const IpPrefix& network) {
-  if (sa.mode == Mode::transport || !network.contains(sa.peer.address)) return {};
-  return fail(ErrorCode::unsupported,
-              fmt::format("The network {} of SA {} holds the address {} of its own peer: the "
-                          "tunnel's packets would be routed into the tunnel. Give it selectors "
-                          "without that address.",
-                          to_string(network), sa.name, to_string(sa.peer.address)));
-}
+bool is_any(const IpAddress& address) { return address == IpAddress{.family = address.family}; }
 
 }  // namespace
 
-Reach::Reach(InterfaceSetup& interface, io::Protection* rules, const ProtectedNetworks& configured)
-    : interface_(interface), rules_(rules), configured_(configured) {
-  count(configured);
+Reach::Reach(InterfaceSetup& interface, io::Protection* rules, IpAddress outer,
+             SiteReach configured)
+    : interface_(interface), rules_(rules), outer_(outer), configured_(std::move(configured)) {
+  count(configured_);
 }
 
-Result<void> Reach::add(const SaSpec& sa) {
-  const ProtectedNetworks networks = networks_of(sa);
-  for (const IpPrefix& network : networks.remote)
-    if (covering(remote_.outermost(), network) == nullptr)
-      if (auto fine = check_loop(sa, network); !fine) return fine;
-  return bring(networks, sa.mode == Mode::transport ? Routes::none : Routes::outermost);
+Result<void> Reach::open() {
+  auto done = route(configured_.networks.remote);
+  if (!done)
+    for (const IpPrefix& network : configured_.networks.remote) interface_.delete_route(network);
+  return done;
 }
 
-void Reach::remove(const SaSpec& sa) { take(networks_of(sa)); }
+Result<void> Reach::add(const SaSpec& sa) { return bring(reach_of(sa)); }
+void Reach::remove(const SaSpec& sa) { take(reach_of(sa)); }
 
-Result<void> Reach::widen(const ProtectedNetworks& wanted) {
-  const ProtectedNetworks added = without(wanted, configured_);
-  const ProtectedNetworks before = configured_;
-  configured_.local.insert(added.local.begin(), added.local.end());
-  configured_.remote.insert(added.remote.begin(), added.remote.end());
-  auto brought = bring(added, Routes::all);
+Result<void> Reach::widen(const SiteReach& wanted) {
+  const SiteReach added = without(wanted, configured_);
+  const SiteReach before = configured_;
+  configured_.networks.local.insert(added.networks.local.begin(), added.networks.local.end());
+  configured_.networks.remote.insert(added.networks.remote.begin(), added.networks.remote.end());
+  configured_.peers.insert(added.peers.begin(), added.peers.end());
+  auto brought = bring(added);
   if (brought) return brought;
   configured_ = before;
-  unroute(added.remote);
+  unroute(added.networks.remote);
   return brought;
 }
 
-void Reach::settle(const ProtectedNetworks& wanted) {
-  const ProtectedNetworks gone = without(configured_, wanted);
+void Reach::settle(const SiteReach& wanted) {
+  const SiteReach gone = without(configured_, wanted);
   configured_ = wanted;
   take(gone);
 }
 
-Reach::Change Reach::count(const ProtectedNetworks& networks) {
+Reach::Change Reach::count(const SiteReach& reach) {
   Change change;
-  for (const IpPrefix& network : networks.local) append(change.local, local_.add(network));
-  for (const IpPrefix& network : networks.remote) append(change.remote, remote_.add(network));
+  for (const IpAddress& peer : reach.peers) ++peers_[peer];
+  for (const IpPrefix& network : reach.networks.local) append(change.local, local_.add(network));
+  for (const IpPrefix& network : reach.networks.remote) append(change.remote, remote_.add(network));
   return change;
 }
 
-Reach::Change Reach::discount(const ProtectedNetworks& networks) {
+Reach::Change Reach::discount(const SiteReach& reach) {
   Change change;
-  for (const IpPrefix& network : networks.local) append(change.local, local_.remove(network));
-  for (const IpPrefix& network : networks.remote) append(change.remote, remote_.remove(network));
+  for (const IpAddress& peer : reach.peers)
+    if (const auto found = peers_.find(peer); found != peers_.end() && --found->second == 0)
+      peers_.erase(found);
+  for (const IpPrefix& network : reach.networks.local) append(change.local, local_.remove(network));
+  for (const IpPrefix& network : reach.networks.remote)
+    append(change.remote, remote_.remove(network));
   return change;
 }
 
 // Closed before it is reached.
-Result<void> Reach::bring(const ProtectedNetworks& networks, Routes routes) {
-  const Change change = count(networks);
+Result<void> Reach::bring(const SiteReach& reach) {
+  const Change change = count(reach);
   auto done = protect(change);
-  if (done && routes == Routes::all) done = route(networks.remote);
-  if (done && routes == Routes::outermost) done = route(change.remote.added);
+  if (done) done = route_around(reach.peers);
+  if (done) done = route(reach.networks.remote);
   if (done) {
     unroute(change.remote.removed);
   } else {
-    const Change back = discount(networks);
-    unroute(change.remote.added);
+    const Change back = discount(reach);
+    unroute(reach.networks.remote);
     static_cast<void>(protect(back));
   }
   return done;
@@ -117,24 +114,56 @@ Result<void> Reach::bring(const ProtectedNetworks& networks, Routes routes) {
 
 // A network that another one held is reached by a route of its own again. Closed for longer than
 // it is reached.
-void Reach::take(const ProtectedNetworks& networks) {
-  const Change change = discount(networks);
+void Reach::take(const SiteReach& reach) {
+  const Change change = discount(reach);
   static_cast<void>(route(change.remote.added));
   unroute(change.remote.removed);
-  unroute(networks.remote);
+  unroute(reach.networks.remote);
   static_cast<void>(protect(change));
+}
+
+// ---- routes -------------------------------------------------------------------------------------
+
+// What this machine says to a peer itself comes from the address at which the peer expects it, if
+// that is protected, and not from one of the TUN device.
+Route Reach::route_to(const IpPrefix& network) const {
+  const auto peer = peers_.lower_bound(network.address);
+  const bool holds_peer = peer != peers_.end() && network.contains(peer->first);
+  const bool from_outer = holds_peer && is_host(network) && !is_any(outer_) &&
+                          covering(local_.outermost(), host(outer_)) != nullptr;
+  return {.network = network,
+          .apart = holds_peer || network.length == 0,
+          .source = from_outer ? std::optional(outer_) : std::nullopt};
+}
+
+// The route to a peer itself stands beside that to a network around it: where the peer is on the
+// link, the machine's own route to there would come first.
+bool Reach::is_routed(const IpPrefix& network) const {
+  return configured_.networks.remote.contains(network) || remote_.outermost().contains(network) ||
+         (is_host(network) && peers_.contains(network.address) && remote_.holds(network));
 }
 
 Result<void> Reach::route(const auto& networks) {
   for (const IpPrefix& network : networks)
-    if (auto added = interface_.add_route(network); !added) return added;
+    if (is_routed(network))
+      if (auto added = interface_.add_route(route_to(network)); !added) return added;
+  return {};
+}
+
+// Routes that are there and hold one of these peers; there are no more than lengths of a prefix.
+Result<void> Reach::route_around(const std::set<IpAddress>& peers) {
+  for (const IpAddress& peer : peers)
+    for (IpPrefix network = host(peer);; network = wider(network)) {
+      if (interface_.has_route(network))
+        if (auto moved = interface_.add_route(route_to(network)); !moved) return moved;
+      if (network.length == 0) break;
+    }
   return {};
 }
 
 void Reach::unroute(const auto& networks) {
   for (const IpPrefix& network : networks)
-    if (!configured_.remote.contains(network) && !remote_.outermost().contains(network))
-      interface_.delete_route(network);
+    if (!is_routed(network)) interface_.delete_route(network);
 }
 
 Result<void> Reach::protect(const Change& change) {

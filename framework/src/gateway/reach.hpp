@@ -4,47 +4,58 @@
 #include <espalier/interface_setup.hpp>
 #include <espalier/sa.hpp>
 
+#include "gateway/site_view.hpp"
 #include "io/protection.hpp"
 #include "model/prefix_cover.hpp"
+
+#include <map>
 
 namespace espalier {
 
 // What the gateway reaches through its TUN device: the networks of the configuration, and for as
 // long as they are there those of SAs that came over the control socket. Each has a route, and is
-// closed to packets in the clear. [control]
+// closed to packets in the clear. A network that holds the address of a peer, or everything, has
+// its route apart, so that the tunnels' own packets are not led into it. [control]
 class Reach {
  public:
-  // Both outlive this. Without rules (nullptr) there are only routes. The routes to the configured
-  // networks and the rules for them are there already.
-  Reach(InterfaceSetup& interface, io::Protection* rules, const io::ProtectedNetworks& configured);
+  // Both outlive this. Without rules (nullptr) there are only routes. The rules for the configured
+  // networks are there already. `outer` is this gateway's end.
+  Reach(InterfaceSetup& interface, io::Protection* rules, IpAddress outer, SiteReach configured);
+
+  // The routes to the configured networks. An error has changed nothing.
+  Result<void> open();
 
   // Before the SA carries its first packet. An error has changed nothing.
   Result<void> add(const SaSpec& sa);
   void remove(const SaSpec& sa);  // one that was added, after its last packet
 
   // What a changed configuration adds; an error has changed nothing.
-  Result<void> widen(const io::ProtectedNetworks& wanted);
+  Result<void> widen(const SiteReach& wanted);
   // What it takes away.
-  void settle(const io::ProtectedNetworks& wanted);
+  void settle(const SiteReach& wanted);
 
  private:
-  enum class Routes { none, outermost, all };
   struct Change {
     CoverChange local, remote;
   };
 
-  Result<void> bring(const io::ProtectedNetworks& networks, Routes routes);
-  void take(const io::ProtectedNetworks& networks);
-  Change count(const io::ProtectedNetworks& networks);
-  Change discount(const io::ProtectedNetworks& networks);
-  Result<void> route(const auto& networks);
+  Result<void> bring(const SiteReach& reach);
+  void take(const SiteReach& reach);
+  Change count(const SiteReach& reach);
+  Change discount(const SiteReach& reach);
+  Route route_to(const IpPrefix& network) const;
+  bool is_routed(const IpPrefix& network) const;
+  Result<void> route(const auto& networks);  // those that are to be routed
+  Result<void> route_around(const std::set<IpAddress>& peers);
   void unroute(const auto& networks);  // those that nothing needs any more
   Result<void> protect(const Change& change);
 
   InterfaceSetup& interface_;
   io::Protection* rules_;
-  io::ProtectedNetworks configured_;
+  IpAddress outer_;
+  SiteReach configured_;
   PrefixCover local_, remote_;
+  std::map<IpAddress, std::uint32_t> peers_;  // and how many SAs and configurations have them
 };
 
 }  // namespace espalier

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/site_view.hpp"
 
+#include "model/prefix_cover.hpp"
+
 #include <fmt/format.h>
 
 #include <optional>
@@ -11,23 +13,24 @@ bool is_own(const TunnelConfig& tunnel, const GatewayConfig& config) {
   return tunnel.first == config.site || tunnel.second == config.site;
 }
 
-std::set<IpPrefix> remote_networks(const GatewayConfig& config) {
-  std::set<IpPrefix> networks;
+SiteReach reach_of(const GatewayConfig& config) {
+  SiteReach reach;
+  auto& [local, remote] = reach.networks;
   for (const TunnelConfig& tunnel : config.tunnels) {
     if (!is_own(tunnel, config)) continue;
-    const auto& remote =
+    const SiteConfig& here = config.sites.at(config.site);
+    const SiteConfig& there =
         config.sites.at(tunnel.first == config.site ? tunnel.second : tunnel.first);
-    networks.insert(remote.networks.begin(), remote.networks.end());
+    reach.peers.insert(there.outer.address);
+    if (tunnel.mode == Mode::transport) {
+      local.insert(host(here.outer.address));
+      remote.insert(host(there.outer.address));
+    } else {
+      local.insert(here.networks.begin(), here.networks.end());
+      remote.insert(there.networks.begin(), there.networks.end());
+    }
   }
-  return networks;
-}
-
-io::ProtectedNetworks protected_networks(const GatewayConfig& config) {
-  io::ProtectedNetworks networks{{}, remote_networks(config)};
-  if (networks.remote.empty()) return networks;
-  const auto& local = config.sites.at(config.site).networks;
-  networks.local.insert(local.begin(), local.end());
-  return networks;
+  return reach;
 }
 
 Result<Encapsulation> encapsulation_of(const GatewayConfig& config) {

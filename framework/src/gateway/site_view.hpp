@@ -13,11 +13,14 @@ namespace espalier {
 
 bool is_own(const TunnelConfig& tunnel, const GatewayConfig& config);
 
-// What the site's tunnels reach, each network once.
-std::set<IpPrefix> remote_networks(const GatewayConfig& config);
+// What the site's tunnels reach, from where, and by whom.
+struct SiteReach {
+  io::ProtectedNetworks networks;
+  std::set<IpAddress> peers;  // outer addresses
 
-// The same, and the networks that its tunnels reach them from.
-io::ProtectedNetworks protected_networks(const GatewayConfig& config);
+  friend bool operator==(const SiteReach&, const SiteReach&) = default;
+};
+SiteReach reach_of(const GatewayConfig& config);
 
 // A worker has one port towards its peers, so that all tunnels of a site share one encapsulation.
 Result<Encapsulation> encapsulation_of(const GatewayConfig& config);

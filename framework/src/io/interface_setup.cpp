@@ -1,23 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/interface_setup.hpp>
 
+#include "io/descriptor.hpp"
+#include "io/detour.hpp"
 #include "io/netlink.hpp"
+#include "io/os_error.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include <cerrno>
 #include <functional>
-#include <set>
+#include <map>
 #include <utility>
 
 namespace espalier {
 
+using io::Descriptor;
 using io::LinkState;
+using io::RouteEntry;
 using io::RouteNetlink;
+using io::RoutingRule;
 
 struct InterfaceSetup::Impl {
   std::string name;
   RouteNetlink netlink;
   int index = 0;
   std::vector<std::function<void()>> undo;
-  std::set<IpPrefix> routes;
+  std::map<IpPrefix, Route> routes;
+  io::Detour detour;
+  std::vector<Descriptor> outer_sockets;
+  std::function<void(Family)> on_apart;
+  std::map<Family, std::size_t> apart;  // how many routes
 
   Impl(std::string interface, RouteNetlink connection)
       : name(std::move(interface)), netlink(std::move(connection)) {}
@@ -25,12 +41,19 @@ struct InterfaceSetup::Impl {
   Impl& operator=(const Impl&) = delete;
   // What was taken away meanwhile, by a person or with the interface, is not missed.
   ~Impl() {
-    for (const IpPrefix& route : routes) (void)netlink.delete_route(index, route);
+    while (!routes.empty()) drop(routes.begin()->first);
     for (; !undo.empty(); undo.pop_back()) undo.back()();
   }
 
   Result<void> set_up(const InterfacePlan& plan);
-  Result<void> add_route(const IpPrefix& network);
+  Result<void> prepare_detour(const InterfacePlan& plan);
+  Result<void> add_route(const Route& route);
+  Result<void> make(const Route& route);
+  void drop(const IpPrefix& network);
+  RouteEntry entry(const Route& route) const;
+  Result<void> stand_apart(const IpPrefix& network);
+  void no_longer_apart(const IpPrefix& network);
+  Result<void> mark_sockets(std::uint32_t mark);
 };
 
 InterfaceSetup::InterfaceSetup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -42,16 +65,14 @@ Result<InterfaceSetup> InterfaceSetup::apply(const InterfacePlan& plan) {
   auto connected = RouteNetlink::connect();
   if (!connected) return std::unexpected(connected.error());
   auto impl = std::make_unique<Impl>(plan.name, std::move(*connected));
-  if (auto set_up = impl->set_up(plan); !set_up) return std::unexpected(set_up.error());
+  if (auto done = impl->set_up(plan); !done) return std::unexpected(done.error());
   return InterfaceSetup(std::move(impl));
 }
 
-Result<void> InterfaceSetup::add_route(const IpPrefix& network) {
-  return impl_->add_route(network);
-}
-
-void InterfaceSetup::delete_route(const IpPrefix& network) {
-  if (impl_->routes.erase(network) != 0) (void)impl_->netlink.delete_route(impl_->index, network);
+Result<void> InterfaceSetup::add_route(const Route& route) { return impl_->add_route(route); }
+void InterfaceSetup::delete_route(const IpPrefix& network) { impl_->drop(network); }
+bool InterfaceSetup::has_route(const IpPrefix& network) const {
+  return impl_->routes.contains(network);
 }
 
 Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
@@ -66,16 +87,101 @@ Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
     undo.push_back([this, address] { (void)netlink.delete_address(index, address); });
   }
   if (auto up = netlink.set_link(name, {index, plan.mtu, true}); !up) return up;
-  for (const IpPrefix& route : plan.routes)
-    if (auto added = add_route(route); !added) return added;
+  if (auto prepared = prepare_detour(plan); !prepared) return prepared;
+  for (const IpPrefix& network : plan.routes)
+    if (auto added = add_route({network}); !added) return added;
   return {};
 }
 
-Result<void> InterfaceSetup::Impl::add_route(const IpPrefix& network) {
-  if (routes.contains(network)) return {};
-  auto added = netlink.add_route(name, index, network);
-  if (added) routes.insert(network);
+// The routes of a dead gateway went with its interface; its rules stay until here.
+Result<void> InterfaceSetup::Impl::prepare_detour(const InterfacePlan& plan) {
+  detour = io::detour_of(plan.site);
+  on_apart = plan.on_apart;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    for (std::uint32_t i = 0; i < io::kDetourRules; ++i)
+      netlink.delete_rules(family, detour.priority + i);
+  for (const int socket : plan.outer_sockets) {
+    outer_sockets.emplace_back(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+    if (!outer_sockets.back())
+      return fail(ErrorCode::io,
+                  fmt::format("Cannot keep an outer socket open: {}.", io::words_of(errno)));
+  }
+  return {};
+}
+
+// ---- routes -------------------------------------------------------------------------------------
+
+Result<void> InterfaceSetup::Impl::add_route(const Route& route) {
+  const auto found = routes.find(route.network);
+  if (found == routes.end()) return make(route);
+  const Route before = found->second;
+  if (before == route) return {};
+  drop(route.network);
+  auto made = make(route);
+  if (!made) (void)make(before);
+  return made;
+}
+
+Result<void> InterfaceSetup::Impl::make(const Route& route) {
+  if (route.apart)
+    if (auto ready = stand_apart(route.network); !ready) return ready;
+  auto added = netlink.add_route(name, index, entry(route));
+  if (added)
+    routes.emplace(route.network, route);
+  else if (route.apart)
+    no_longer_apart(route.network);
   return added;
+}
+
+void InterfaceSetup::Impl::drop(const IpPrefix& network) {
+  const auto gone = routes.extract(network);
+  if (gone.empty()) return;
+  const Route& route = gone.mapped();
+  (void)netlink.delete_route(index, entry(route));
+  if (route.apart) no_longer_apart(route.network);
+}
+
+RouteEntry InterfaceSetup::Impl::entry(const Route& route) const {
+  return {.network = route.network,
+          .table = route.apart ? io::table_for(detour, route.network) : 0,
+          .source = route.source};
+}
+
+// ---- routes that stand apart --------------------------------------------------------------------
+
+// Marked before the first packet could be led astray.
+Result<void> InterfaceSetup::Impl::stand_apart(const IpPrefix& network) {
+  const Family family = network.address.family;
+  auto rules = io::rules_for(detour, network);
+  if (apart[family]++ == 0) {
+    if (on_apart) on_apart(family);
+    const auto standing = io::standing_rules(detour, family);
+    rules.insert(rules.end(), standing.begin(), standing.end());
+  }
+  auto done = mark_sockets(detour.mark);
+  for (const RoutingRule& rule : rules)
+    if (done) done = netlink.add_rule(rule);
+  if (!done) no_longer_apart(network);
+  return done;
+}
+
+void InterfaceSetup::Impl::no_longer_apart(const IpPrefix& network) {
+  const Family family = network.address.family;
+  for (const RoutingRule& rule : io::rules_for(detour, network)) (void)netlink.delete_rule(rule);
+  if (--apart[family] > 0) return;
+  for (const RoutingRule& rule : io::standing_rules(detour, family))
+    (void)netlink.delete_rule(rule);
+  if (apart[Family::ipv4] == 0 && apart[Family::ipv6] == 0) (void)mark_sockets(0);
+}
+
+Result<void> InterfaceSetup::Impl::mark_sockets(std::uint32_t mark) {
+  for (const Descriptor& socket : outer_sockets)
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0)
+      return fail(errno == EPERM ? ErrorCode::permission : ErrorCode::io,
+                  fmt::format("Cannot mark the packets of the tunnels (SO_MARK), so that they are "
+                              "not routed into the tunnel: {}. It needs root or CAP_NET_ADMIN.",
+                              io::words_of(errno)));
+  return {};
 }
 
 }  // namespace espalier

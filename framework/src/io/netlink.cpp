@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/netlink.hpp"
 
+#include <espalier/sa.hpp>
+
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
 #include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -26,9 +32,8 @@ using Address = std::unique_ptr<rtnl_addr, Put<rtnl_addr_put>>;
 using Route = std::unique_ptr<rtnl_route, Put<rtnl_route_put>>;
 using NlAddress = std::unique_ptr<nl_addr, Put<nl_addr_put>>;
 
-int family_of(const IpAddress& address) {
-  return address.family == Family::ipv4 ? AF_INET : AF_INET6;
-}
+int family_of(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
+int family_of(const IpAddress& address) { return family_of(address.family); }
 
 NlAddress nl_address(const IpPrefix& prefix) {
   NlAddress address(
@@ -48,19 +53,58 @@ Address address_object(int index, const IpPrefix& prefix) {
   return address;
 }
 
-Route route_object(int index, const IpPrefix& network) {
+std::uint32_t number_of(std::uint32_t table) { return table == 0 ? RT_TABLE_MAIN : table; }
+
+Route route_object(int index, const RouteEntry& entry) {
+  const IpPrefix& network = entry.network;
   Route route(rtnl_route_alloc());
   rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(family_of(network.address)));
-  rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
+  rtnl_route_set_table(route.get(), number_of(entry.table));
   rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
   rtnl_route_set_type(route.get(), RTN_UNICAST);
   rtnl_route_set_scope(route.get(),
                        network.address.family == Family::ipv4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
   rtnl_route_set_dst(route.get(), nl_address(network).get());
+  if (entry.source) {
+    const auto whole = static_cast<std::uint8_t>(entry.source->size() * 8);
+    rtnl_route_set_pref_src(route.get(), nl_address({*entry.source, whole}).get());
+  }
   rtnl_nexthop* hop = rtnl_route_nh_alloc();
   rtnl_route_nh_set_ifindex(hop, index);
   rtnl_route_add_nexthop(route.get(), hop);  // takes it over
   return route;
+}
+
+constexpr std::uint8_t kOwnRules = 69;  // their "protocol": nobody else's in rt_protos
+
+void put_rule(nl_msg* message, const RoutingRule& rule) {
+  fib_rule_hdr header{};
+  header.family = static_cast<std::uint8_t>(family_of(rule.family));
+  header.dst_len = rule.to.length;
+  header.action = FR_ACT_TO_TBL;
+  if (rule.unless_mark != 0) header.flags = FIB_RULE_INVERT;
+  nlmsg_append(message, &header, sizeof header, NLMSG_ALIGNTO);
+  nla_put_u32(message, FRA_PRIORITY, rule.priority);
+  nla_put_u32(message, FRA_TABLE, number_of(rule.table));
+  nla_put_u8(message, FRA_PROTOCOL, kOwnRules);
+  if (rule.to.length != 0)
+    nla_put(message, FRA_DST, static_cast<int>(rule.to.address.size()),
+            rule.to.address.bytes.data());
+  if (rule.longer) nla_put_u32(message, FRA_SUPPRESS_PREFIXLEN, *rule.longer);
+  if (rule.unless_mark != 0) {
+    nla_put_u32(message, FRA_FWMARK, rule.unless_mark);
+    nla_put_u32(message, FRA_FWMASK, ~0u);
+  }
+  if (rule.from_port != 0) {
+    const fib_rule_port_range port{rule.from_port, rule.from_port};
+    nla_put_string(message, FRA_IIFNAME, "lo");  // where what this machine sends comes from
+    nla_put_u8(message, FRA_IP_PROTO, IPPROTO_UDP);
+    nla_put(message, FRA_SPORT_RANGE, sizeof port, &port);
+  }
+}
+
+std::string words_of(const RoutingRule& rule) {
+  return fmt::format("the routing rule {} of {}", rule.priority, to_string(rule.family));
 }
 
 ErrorCode code_of(int error) {
@@ -147,18 +191,46 @@ Result<void> RouteNetlink::delete_address(int index, const IpPrefix& address) {
                  "delete the address " + to_string(address), "");
 }
 
-Result<void> RouteNetlink::add_route(const std::string& name, int index, const IpPrefix& network) {
+Result<void> RouteNetlink::add_route(const std::string& name, int index, const RouteEntry& route) {
+  const std::string network = to_string(route.network);
   return outcome(
-      rtnl_route_add(socket_.get(), route_object(index, network).get(), NLM_F_EXCL),
-      fmt::format("route {} through the interface '{}'", to_string(network), name),
+      rtnl_route_add(socket_.get(), route_object(index, route).get(), NLM_F_EXCL),
+      fmt::format("route {} through the interface '{}'", network, name),
       fmt::format("another route to it exists. 'ip route show {}' shows it; delete it, or correct "
                   "the 'networks' of the sites.",
-                  to_string(network)));
+                  network));
 }
 
-Result<void> RouteNetlink::delete_route(int index, const IpPrefix& network) {
-  return outcome(rtnl_route_delete(socket_.get(), route_object(index, network).get(), 0),
-                 "delete the route to " + to_string(network), "");
+Result<void> RouteNetlink::delete_route(int index, const RouteEntry& route) {
+  return outcome(rtnl_route_delete(socket_.get(), route_object(index, route).get(), 0),
+                 "delete the route to " + to_string(route.network), "");
+}
+
+Result<void> RouteNetlink::add_rule(const RoutingRule& rule) {
+  nl_msg* message = nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+  put_rule(message, rule);
+  return outcome(nl_send_sync(socket_.get(), message),  // which frees it
+                 "make " + words_of(rule), "there is one like it. 'ip rule' shows it.");
+}
+
+Result<void> RouteNetlink::delete_rule(const RoutingRule& rule) {
+  nl_msg* message = nlmsg_alloc_simple(RTM_DELRULE, 0);
+  put_rule(message, rule);
+  return outcome(nl_send_sync(socket_.get(), message), "delete " + words_of(rule), "");
+}
+
+// The kernel deletes the first one that has all that is asked for.
+void RouteNetlink::delete_rules(Family family, std::uint32_t priority) {
+  int error = 0;
+  while (error >= 0) {
+    nl_msg* message = nlmsg_alloc_simple(RTM_DELRULE, 0);
+    fib_rule_hdr header{};
+    header.family = static_cast<std::uint8_t>(family_of(family));
+    nlmsg_append(message, &header, sizeof header, NLMSG_ALIGNTO);
+    nla_put_u32(message, FRA_PRIORITY, priority);
+    nla_put_u8(message, FRA_PROTOCOL, kOwnRules);
+    error = nl_send_sync(socket_.get(), message);
+  }
 }
 
 }  // namespace espalier::io

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Route netlink through libnl-3: what InterfaceSetup needs, as functions that speak in sentences.
+// libnl-route knows neither inverted rules nor suppressed prefixes, so that rules are put together
+// here.
 #pragma once
 
 #include <espalier/address.hpp>
@@ -8,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 struct nl_sock;
@@ -24,6 +27,25 @@ struct LinkState {
   bool up = false;
 };
 
+struct RouteEntry {
+  IpPrefix network;
+  std::uint32_t table = 0;            // 0: the main one
+  std::optional<IpAddress> source{};  // of packets that have none yet
+};
+
+// One of the rules that say in which table packets look for their route ('ip rule').
+struct RoutingRule {
+  Family family = Family::ipv4;
+  std::uint32_t priority = 0;            // the lowest is asked first
+  std::uint32_t table = 0;               // 0: the main one
+  IpPrefix to{};                         // length 0: everywhere
+  std::uint32_t unless_mark = 0;         // 0: for all packets
+  std::uint16_t from_port = 0;           // UDP that this machine sends from there; 0: for all
+  std::optional<std::uint8_t> longer{};  // only routes to prefixes that are longer than this
+
+  friend bool operator==(const RoutingRule&, const RoutingRule&) = default;
+};
+
 // A connection to the kernel's routing tables. [control]
 class RouteNetlink {
  public:
@@ -37,8 +59,13 @@ class RouteNetlink {
 
   Result<void> add_address(const std::string& name, int index, const IpPrefix& address);
   Result<void> delete_address(int index, const IpPrefix& address);
-  Result<void> add_route(const std::string& name, int index, const IpPrefix& network);
-  Result<void> delete_route(int index, const IpPrefix& network);
+  Result<void> add_route(const std::string& name, int index, const RouteEntry& route);
+  Result<void> delete_route(int index, const RouteEntry& route);
+
+  Result<void> add_rule(const RoutingRule& rule);
+  Result<void> delete_rule(const RoutingRule& rule);
+  // All that add_rule ever made with this priority, by whatever process.
+  void delete_rules(Family family, std::uint32_t priority);
 
  private:
   std::unique_ptr<nl_sock, NlSocketDeleter> socket_;

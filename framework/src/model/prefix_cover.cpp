@@ -9,6 +9,18 @@ bool covers(const IpPrefix& outer, const IpPrefix& inner) noexcept {
   return outer.length <= inner.length && outer.contains(inner.address);
 }
 
+IpPrefix host(const IpAddress& address) noexcept {
+  return {address, static_cast<std::uint8_t>(address.size() * 8)};
+}
+
+bool is_host(const IpPrefix& prefix) noexcept { return prefix.length == prefix.address.size() * 8; }
+
+IpPrefix wider(IpPrefix prefix) noexcept {
+  const std::size_t last = --prefix.length;
+  prefix.address.bytes[last / 8] &= static_cast<std::uint8_t>(~(0x80u >> last % 8));
+  return prefix;
+}
+
 std::set<IpPrefix> outermost(const std::set<IpPrefix>& prefixes) {
   PrefixCover cover;
   for (const IpPrefix& prefix : prefixes) cover.add(prefix);

@@ -25,6 +25,7 @@ class PrefixCover {
   CoverChange add(const IpPrefix& prefix);
   CoverChange remove(const IpPrefix& prefix);  // one that was added
 
+  bool holds(const IpPrefix& prefix) const { return counts_.contains(prefix); }  // itself
   const std::set<IpPrefix>& outermost() const noexcept { return outermost_; }
 
  private:
@@ -32,6 +33,11 @@ class PrefixCover {
   std::set<IpPrefix> outermost_;
 };
 
+// Of one address.
+IpPrefix host(const IpAddress& address) noexcept;
+bool is_host(const IpPrefix& prefix) noexcept;
+// One bit shorter; of one that has a bit.
+IpPrefix wider(IpPrefix prefix) noexcept;
 // The outermost of these.
 std::set<IpPrefix> outermost(const std::set<IpPrefix>& prefixes);
 // Whether every address of `inner` is in `outer`.

@@ -72,6 +72,18 @@ TEST_F(Appliance, SiteToSiteKeysCanBeMadeAndClaimedAtBothEnds) {
   }
 }
 
+TEST_F(Appliance, HostToHostProtectsTheTwoAddressesAlone) {
+  const GatewayConfig config = load(kAppliances / "host-to-host.toml", "web");
+  EXPECT_THAT(messages_, IsEmpty());
+  const auto sas = sa_specs(config, "");
+  ASSERT_TRUE(sas);
+  ASSERT_EQ(sas->size(), 2U);
+  EXPECT_EQ(sas->at(0).mode, Mode::transport);
+  ASSERT_EQ(sas->at(0).selectors.size(), 1U);
+  EXPECT_EQ(to_string(sas->at(0).selectors[0].source), "192.0.2.1/32");
+  EXPECT_EQ(to_string(sas->at(0).selectors[0].destination), "192.0.2.2/32");
+}
+
 TEST_F(Appliance, RemoteAccessTakesItsPeersFromTheInclude) {
   const GatewayConfig config = load(kAppliances / "remote-access.toml", "hub");
   EXPECT_THAT(messages_, IsEmpty());

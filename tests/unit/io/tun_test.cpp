@@ -2,6 +2,8 @@
 #include <espalier/interface_setup.hpp>
 #include <espalier/tun_port.hpp>
 
+#include "io/detour.hpp"
+
 #include "unit/io/net_namespace.hpp"
 #include "unit/io/packets.hpp"
 
@@ -256,16 +258,104 @@ TEST(InterfaceSetup, TakesRoutesAndGivesThemUpLater) {
       ASSERT_TRUE(setup) << setup.error().message;
       const std::string planned = network_state();
       const IpPrefix later = ipv4({10, 3, 0, 0}, 16);
-      EXPECT_TRUE(setup->add_route(later));
-      EXPECT_TRUE(setup->add_route(later)) << "it is there already";
+      EXPECT_TRUE(setup->add_route({later}));
+      EXPECT_TRUE(setup->add_route({later})) << "it is there already";
       EXPECT_NE(output_of("ip route").find("10.3.0.0/16 dev esp0"), std::string::npos);
-      EXPECT_FALSE(setup->add_route(ipv4({10, 8, 0, 0}, 16))) << "another made that one";
+      EXPECT_FALSE(setup->add_route({ipv4({10, 8, 0, 0}, 16)})) << "another made that one";
       setup->delete_route(ipv4({10, 8, 0, 0}, 16));
       setup->delete_route(later);
       EXPECT_EQ(network_state(), planned);
-      EXPECT_TRUE(setup->add_route(later));
+      EXPECT_TRUE(setup->add_route({later}));
     }
     EXPECT_EQ(network_state(), before);
+  });
+}
+
+// What a site's routes and rules are, where they stand.
+std::string routing_state() {
+  return output_of("ip rule; ip -6 rule; ip route show table all; ip -6 route show table all");
+}
+
+int mark_of(int fd) {
+  int mark = -1;
+  socklen_t size = sizeof mark;
+  EXPECT_EQ(::getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size), 0);
+  return mark;
+}
+
+TEST(InterfaceSetup, LetsMarkedSocketsPassByRoutesThatStandApart) {
+  with_tun([] {
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    const int outer = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    InterfacePlan plan = kPlan;
+    plan.site = "left";
+    plan.outer_sockets = {outer};
+    int apart = 0;
+    plan.on_apart = [&apart](Family) { ++apart; };
+    auto setup = InterfaceSetup::apply(plan);
+    ASSERT_TRUE(setup) << setup.error().message;
+    const std::string before = routing_state();
+    EXPECT_EQ(mark_of(outer), 0) << "nobody needs it";
+
+    EXPECT_TRUE(setup->add_route({ipv4({0, 0, 0, 0}, 0), true}));
+    EXPECT_TRUE(
+        setup->add_route({ipv4({192, 0, 2, 2}, 32), true, ipv4({10, 1, 0, 1}, 32).address}));
+    EXPECT_EQ(apart, 1) << "once for a family";
+    const auto detour = io::detour_of("left");
+    EXPECT_EQ(mark_of(outer), static_cast<int>(detour.mark));
+    EXPECT_EQ(output_of("ip route"), output_of("ip route show table main"));
+    const auto table = [](std::uint32_t number) {
+      return output_of("ip route show table " + std::to_string(number));
+    };
+    EXPECT_EQ(table(detour.networks), "default dev esp0 proto static scope link \n");
+    EXPECT_EQ(table(detour.hosts), "192.0.2.2 dev esp0 proto static scope link src 10.1.0.1 \n");
+    EXPECT_NE(output_of("ip rule").find("lookup main suppress_prefixlength 0 proto 69"),
+              std::string::npos);
+
+    setup->delete_route(ipv4({0, 0, 0, 0}, 0));
+    EXPECT_EQ(output_of("ip rule").find("suppress_prefixlength"), std::string::npos);
+    EXPECT_EQ(mark_of(outer), static_cast<int>(detour.mark));
+    setup->delete_route(ipv4({192, 0, 2, 2}, 32));
+    EXPECT_EQ(mark_of(outer), 0);
+    EXPECT_EQ(routing_state(), before);
+    ::close(outer);
+  });
+}
+
+TEST(InterfaceSetup, MovesARouteApartAndBack) {
+  with_tun([] {
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    auto setup = InterfaceSetup::apply(kPlan);
+    ASSERT_TRUE(setup) << setup.error().message;
+    const std::string before = routing_state();
+    EXPECT_TRUE(setup->add_route({ipv6(2, 0, 64), true}));
+    EXPECT_EQ(output_of("ip -6 route show fd00:0:0:2::/64"), "");
+    EXPECT_NE(routing_state(), before);
+    EXPECT_TRUE(setup->add_route({ipv6(2, 0, 64)}));
+    EXPECT_EQ(routing_state(), before);
+  });
+}
+
+TEST(InterfaceSetup, TakesOverTheRulesOfADeadOneOfItsSite) {
+  with_tun([] {
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    const std::string before = routing_state();
+    const auto rule = io::standing_rules(io::detour_of("left"), Family::ipv6);
+    const auto other = io::standing_rules(io::detour_of("right"), Family::ipv6);
+    auto netlink = io::RouteNetlink::connect().value();
+    for (const io::RoutingRule& stale : rule) EXPECT_TRUE(netlink.add_rule(stale));
+    EXPECT_TRUE(netlink.add_rule(other.front()));
+    InterfacePlan plan = kPlan;
+    plan.site = "left";
+    {
+      EXPECT_TRUE(InterfaceSetup::apply(plan));
+    }
+    EXPECT_NE(routing_state(), before) << "the other site's rule";
+    EXPECT_TRUE(netlink.delete_rule(other.front()));
+    EXPECT_EQ(routing_state(), before);
   });
 }
 

@@ -87,6 +87,29 @@ TEST(PrefixCover, AgreesWithTheDefinitionAndItsChangesAddUp) {
   }
 }
 
+TEST(PrefixCover, HoldsWhatWasAddedAlsoInsideOfAnother) {
+  PrefixCover cover;
+  cover.add(prefix("10.0.0.0/8"));
+  cover.add(prefix("10.1.0.0/16"));
+  EXPECT_TRUE(cover.holds(prefix("10.1.0.0/16")));
+  EXPECT_FALSE(cover.holds(prefix("10.2.0.0/16")));
+  cover.remove(prefix("10.1.0.0/16"));
+  EXPECT_FALSE(cover.holds(prefix("10.1.0.0/16")));
+}
+
+TEST(Prefix, GrowsFromOneAddressToEverything) {
+  IpPrefix growing = host(*IpAddress::parse("192.0.2.255"));
+  EXPECT_EQ(growing, prefix("192.0.2.255/32"));
+  EXPECT_TRUE(is_host(growing));
+  EXPECT_EQ(growing = wider(growing), prefix("192.0.2.254/31"));
+  EXPECT_FALSE(is_host(growing));
+  for (int i = 0; i < 15; ++i) growing = wider(growing);
+  EXPECT_EQ(growing, prefix("192.0.0.0/16"));
+  while (growing.length > 0) growing = wider(growing);
+  EXPECT_EQ(growing, prefix("0.0.0.0/0"));
+  EXPECT_EQ(wider(host(*IpAddress::parse("::1"))), prefix("::/127"));
+}
+
 TEST(Covering, FindsThePrefixAroundAnother) {
   const std::set<IpPrefix> set{prefix("10.0.0.0/8"), prefix("10.0.0.0/8"), prefix("192.0.2.0/24")};
   ASSERT_NE(covering(set, prefix("10.9.0.0/16")), nullptr);
