@@ -73,6 +73,7 @@ class Run {
   // The only way out where a device keeps a thread: what runs in it must not be taken from under
   // it.
   [[noreturn]] void leave_at_once();
+  bool is_stuck() const noexcept { return stuck_; }
   void print_end(const Console& console, bool json);
 
  private:
@@ -99,6 +100,7 @@ class Run {
   std::unique_ptr<ControlService> service_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<SideTraffic> side_traffic_;
+  bool stuck_ = false;
 };
 
 void Run::prepare_backends() {
@@ -182,7 +184,7 @@ void Run::look_after_rules() {
                      restored.error().message));
   else if (*restored)
     log_(ESPALIER_LOG_WARNING,
-         fmt::format("Somebody removed the nftables table inet {}; it is there again.",
+         fmt::format("Somebody changed the nftables table inet {}; it is as before again.",
                      io::table_of(config_.site)));
 }
 
@@ -204,7 +206,14 @@ Result<void> Run::serve() {
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
                    config_.control_socket.native()));
   loop.each_second([this] { look_after_rules(); });
-  loop.on_event([this](GatewayEvent event) { server_->publish(service_->note(std::move(event))); });
+  bool gone = false;
+  loop.on_event([&](GatewayEvent event) {
+    if (event.kind == GatewayEvent::Kind::tun_gone) {
+      gone = true;
+      loop.stop();
+    }
+    server_->publish(service_->note(std::move(event)));
+  });
   side_traffic_ = std::make_unique<SideTraffic>(loop_, *gateway_);
   side_traffic_->follow(config_);
   signals_.on_reload([this] { follow_configuration(); });
@@ -212,9 +221,17 @@ Result<void> Run::serve() {
   signals_.on_reload({});
   side_traffic_.reset();
   auto stopped = engine_->stop();
-  leave_rules();
+  stuck_ = !stopped;
   signals_.on_stop({});
-  return stopped;
+  if (!stopped || !gone) {
+    leave_rules();
+    return stopped;
+  }
+  if (network_.rules) network_.rules->keep();
+  return fail(ErrorCode::lost,
+              fmt::format("Somebody has deleted the TUN device '{}', so that nothing can be "
+                          "carried. The networks of the peers stay closed; start it again.",
+                          config_.sites.at(config_.site).tun_name));
 }
 
 // The rules against packets in the clear stay, as after any unclean end.
@@ -259,11 +276,10 @@ int run(const Options& options, const Console& console) {
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   const auto stopped = gateway.serve();
   gateway.print_end(console, options.json);
-  if (!stopped) {
-    static_cast<void>(console.fail(stopped.error()));
-    gateway.leave_at_once();
-  }
-  return kDone;
+  if (stopped) return kDone;
+  const int failed = console.fail(stopped.error());
+  if (gateway.is_stuck()) gateway.leave_at_once();
+  return failed;
 }
 
 }  // namespace

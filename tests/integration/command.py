@@ -5,9 +5,12 @@ import json
 import os
 import pathlib
 import pty
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -158,6 +161,22 @@ class Command(unittest.TestCase):
         arguments = ("plan", self.config, "--site", "left", "--json")
         self.assertEqual(self.call(*arguments).stdout, self.call(*arguments).stdout)
 
+    def test_plan_is_the_same_in_whatever_order_plugins_are_found(self):
+        built = sorted((pathlib.Path(os.environ["ESPALIER_BUILD"]) / "plugins").glob("*.so"))
+        self.assertGreater(len(built), 1, "there is but one plugin to load")
+        plans = set()
+        for order in (built, built[::-1]):
+            folders = []
+            for number, plugin in enumerate(order):
+                folders.append(self.folder / f"{order[0].stem}-{number}")
+                folders[-1].mkdir(mode=0o755)
+                shutil.copy(plugin, folders[-1] / f"{number}.so")
+                (folders[-1] / f"{number}.so").chmod(0o644)
+            names = ", ".join(f'"{folder}"' for folder in folders)
+            config = self.write("site.toml", SITES + TUNNEL + f"\n[plugins]\nfolders = [{names}]\n")
+            plans.add(self.call("plan", config, "--site", "left", "--json").stdout)
+        self.assertEqual(len(plans), 1)
+
     def test_plan_counts_the_sas_before_each_against_capacity(self):
         saved = self.folder / "here.json"
         self.call("probe", "--save", saved)
@@ -285,6 +304,42 @@ class Command(unittest.TestCase):
                 pass
         os.close(ours)
         return text.decode()
+
+
+class Memory(unittest.TestCase):
+    """Law 7, of a gateway that waits for its configuration to come out of a pipe."""
+
+    def status_of_a_waiting_gateway(self, **user):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        folder.chmod(0o755)
+        config = folder / "site.toml"
+        os.mkfifo(config)
+        config.chmod(0o644)
+        process = subprocess.Popen([Espalier(os.environ["ESPALIER_BUILD"]).program, "run", config],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        proc = pathlib.Path("/proc") / str(process.pid)
+        for _ in range(1000):  # that it sleeps in open() is seen by what it waits in
+            text = (proc / "status").read_text()
+            if "(sleeping)" in text and re.search(r"VmLck:\s+[1-9]", text):
+                return text, proc
+            time.sleep(0.01)
+        self.fail(f"it did not come to its configuration:\n{text}")
+
+    def test_is_locked(self):
+        locked, _ = self.status_of_a_waiting_gateway()
+        kib = int(re.search(r"VmLck:\s+(\d+)", locked)[1])
+        self.assertGreaterEqual(kib, 64, "its keys' own memory")
+        if os.geteuid() == 0:
+            self.assertGreater(kib, 1024, "a library's key schedules are locked as well")
+
+    def test_cannot_be_dumped(self):
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        _, proc = self.status_of_a_waiting_gateway(**user)
+        # The kernel gives what belongs to a process that cannot be dumped to root.
+        self.assertEqual((proc / "environ").stat().st_uid, 0)
 
 
 if __name__ == "__main__":

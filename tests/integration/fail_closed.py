@@ -323,7 +323,7 @@ class WhoComesAndGoes(FailClosed):
         self.network.run("left", "nft", "flush", "ruleset")
         lab.wait_until(lambda: self.tables() == ["espalier-left"], 5, "they did not come back")
         self.assertEqual(self.elements("remote6"), ["fd00:2::/64"])
-        lab.wait_until(lambda: "Somebody removed the nftables table inet espalier-left" in left.log(),
+        lab.wait_until(lambda: "Somebody changed the nftables table inet espalier-left" in left.log(),
                        5, "it was not said")
 
 

@@ -237,6 +237,14 @@ class Messages(unittest.TestCase):
 
     # Ends
 
+    def test_a_tun_device_that_somebody_deletes(self):
+        gateway = self.gateway()
+        self.network.run("left", "ip", "link", "delete", "esp0")
+        self.assertEqual(gateway.process.wait(20), 1)
+        self.assertIn("Somebody has deleted the TUN device 'esp0'", gateway.log())
+        rules = self.network.run("left", "nft", "list", "tables").stdout
+        self.assertIn("espalier-left", rules, "the networks of the peers were opened")
+
     def test_sigterm_ends_it_cleanly(self):
         gateway = self.gateway()
         self.assertNotEqual(self.state_of_the_system(), self.before)

@@ -5,13 +5,9 @@ are in messages.py, what comes over its socket in control.py."""
 import json
 import os
 import pathlib
-import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -147,42 +143,6 @@ class Running(LabTest):
         self.configure()
         gateway = self.gateway().wait_until_ready()
         self.assertEqual(os.stat(gateway.socket).st_mode & 0o777, 0o600)
-
-
-class Memory(unittest.TestCase):
-    """Law 7, of a gateway that waits for its configuration to come out of a pipe."""
-
-    def status_of_a_waiting_gateway(self, **user):
-        folder = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, folder)
-        folder.chmod(0o755)
-        config = folder / "site.toml"
-        os.mkfifo(config)
-        config.chmod(0o644)
-        process = subprocess.Popen([Espalier(os.environ["ESPALIER_BUILD"]).program, "run", config],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        proc = pathlib.Path("/proc") / str(process.pid)
-        for _ in range(1000):  # that it sleeps in open() is seen by what it waits in
-            text = (proc / "status").read_text()
-            if "(sleeping)" in text and re.search(r"VmLck:\s+[1-9]", text):
-                return text, proc
-            time.sleep(0.01)
-        self.fail(f"it did not come to its configuration:\n{text}")
-
-    def test_is_locked(self):
-        locked, _ = self.status_of_a_waiting_gateway()
-        kib = int(re.search(r"VmLck:\s+(\d+)", locked)[1])
-        self.assertGreaterEqual(kib, 64, "its keys' own memory")
-        if os.geteuid() == 0:
-            self.assertGreater(kib, 1024, "a library's key schedules are locked as well")
-
-    def test_cannot_be_dumped(self):
-        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-        _, proc = self.status_of_a_waiting_gateway(**user)
-        # The kernel gives what belongs to a process that cannot be dumped to root.
-        self.assertEqual((proc / "environ").stat().st_uid, 0)
 
 
 class Refusals(LabTest):

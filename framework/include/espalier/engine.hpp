@@ -65,6 +65,7 @@ struct EngineEvent {
     hard_lifetime,   // of `sa`: it carries nothing more
     peer_moved,      // of `sa`, inbound: its peer's NAT has moved it; the SAs to it follow
     path_mtu,        // to a peer
+    port_gone,       // of a worker: it can carry nothing more
   };
   Kind kind = Kind::device_lost;
   std::string backend{};  // device_lost, session_closed

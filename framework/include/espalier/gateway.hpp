@@ -46,6 +46,7 @@ struct GatewayEvent {
     replaced,        // the SA that it replaced is gone
     device_lost,
     path_mtu,
+    tun_gone,  // nothing can be carried any more
   };
   Kind kind = Kind::device_lost;
   std::string sa{};  // "": it is not of one SA

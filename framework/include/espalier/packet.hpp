@@ -52,6 +52,8 @@ class PacketPort {
   // Readable when receive() has something to read; -1: always ready, to be polled. What has been
   // read and did not fit is not seen here: call receive() until it gives 0.
   virtual int descriptor() const noexcept = 0;
+  // To be called when poll() sees an error on the descriptor. False: the port is gone for good.
+  virtual bool look_at_error() noexcept { return true; }
   // What ICMP or the system said of packets that were too big; each is given once.
   virtual std::optional<PathMtu> take_path_mtu() noexcept { return std::nullopt; }
 };

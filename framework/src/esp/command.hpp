@@ -43,6 +43,7 @@ struct Reply {
     hard_limit,
     peer_moved,  // inbound: its peer now sends from `peer`
     path_mtu,    // to `peer`'s address: `bytes`
+    port_gone,
   };
   Kind kind = Kind::none;
   SaState* sa = nullptr;

@@ -50,8 +50,7 @@ std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
 
 void DeviceQueue::run_synchronous(std::vector<Slot*>& completed) noexcept {
   if (queue_->process(waiting_) != ESPALIER_OK) {
-    for (espalier_op* op : waiting_) slot_holding(*op).state = Slot::State::in_flight;
-    lose("process() answered that the device is lost", completed);
+    lose("process() answered that the device is lost", completed);  // it holds nothing any more
     return;
   }
   for (espalier_op* op : waiting_) complete(slot_holding(*op), completed);

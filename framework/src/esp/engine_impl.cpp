@@ -154,6 +154,10 @@ void Engine::Impl::take(const Reply& reply) {
     case Reply::Kind::peer_moved:
       follow_peer(*reply.sa, reply.peer);
       break;
+    case Reply::Kind::port_gone:
+      events.push_back({EngineEvent::Kind::port_gone, "", "", "",
+                        "the TUN device is gone, so that nothing can be carried"});
+      break;
     case Reply::Kind::path_mtu:
       narrow_path(reply.peer.address, reply.bytes);
       break;

@@ -25,6 +25,9 @@ struct alignas(64) HandedOver {
   std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
 };
 
+// The ring is filled up with headers alone, so that one must fit into the smallest gap.
+static_assert(sizeof(HandedOver) == 64);
+
 // A bounded queue of packets of any length from one worker to one other, wait-free. Packets are
 // copied, so that no buffer ever changes its owner.
 class HandoffRing {

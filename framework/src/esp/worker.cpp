@@ -146,8 +146,9 @@ void Worker::hand_over(Slot& slot, std::uint32_t owner, bool from_wire) noexcept
     return drop(slot, Drop::queue_full);
   }
   Worker& peer = *peers_[owner];
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (peer.asleep_.load(std::memory_order_relaxed)) peer.wake();
+  // One order for all who change it: it either sees that the peer sleeps, or the peer, about to
+  // sleep, sees the packet.
+  if (peer.asleep_.exchange(false, std::memory_order_acq_rel)) peer.wake();
   release(slot);
 }
 

@@ -12,6 +12,9 @@
 
 #include <espalier/engine.hpp>
 
+#include <poll.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -90,6 +93,8 @@ class Worker {
   void send(PacketPort& port, std::vector<Packet*>& packets) noexcept;
   bool busy() const noexcept;
   void sleep() noexcept;
+  pollfd wait_for(const PacketPort& port) const noexcept;
+  void look_at_error(PacketPort& port, short seen) noexcept;
 
   const std::uint32_t index_;
   const std::uint32_t burst_;
@@ -117,6 +122,7 @@ class Worker {
   DropCounters drops_;
   const Wakeup& control_;
   const Wakeup own_;
+  std::array<const PacketPort*, 2> gone_{};
   std::atomic<bool> asleep_{false};
   std::atomic<const DeviceQueue*> calling_{nullptr};
   std::atomic<std::uint64_t> calls_{0};

@@ -151,22 +151,34 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
 }
 
 void Worker::sleep() noexcept {
-  std::array<pollfd, 3> waits{{{own_.descriptor(), POLLIN, 0},
-                               {ports_.wire->descriptor(), POLLIN, 0},
-                               {ports_.clear->descriptor(), POLLIN, 0}}};
-  if (waits[1].fd < 0 || waits[2].fd < 0) {
+  std::array<pollfd, 3> waits{
+      {{own_.descriptor(), POLLIN, 0}, wait_for(*ports_.wire), wait_for(*ports_.clear)}};
+  if (ports_.wire->descriptor() < 0 || ports_.clear->descriptor() < 0) {
     std::this_thread::yield();
     return;
   }
-  asleep_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  static_cast<void>(asleep_.exchange(true, std::memory_order_acq_rel));
   bool work = commands_.front() != nullptr;
   for (std::uint32_t from = 0; from < handoff_->workers() && !work; ++from) {
     work = from != index_ && handoff_->ring(from, index_).front() != nullptr;
   }
   if (!work) static_cast<void>(poll(waits.data(), waits.size(), -1));
-  asleep_.store(false, std::memory_order_relaxed);
+  asleep_.store(false, std::memory_order_release);
   if ((waits[0].revents & POLLIN) != 0) own_.clear();
+  look_at_error(*ports_.wire, waits[1].revents);
+  look_at_error(*ports_.clear, waits[2].revents);
+}
+
+// A port that is gone is not waited for: it would never let the worker sleep.
+pollfd Worker::wait_for(const PacketPort& port) const noexcept {
+  const bool gone = std::ranges::find(gone_, &port) != gone_.end();
+  return {gone ? -1 : port.descriptor(), POLLIN, 0};
+}
+
+void Worker::look_at_error(PacketPort& port, short seen) noexcept {
+  if ((seen & (POLLERR | POLLHUP | POLLNVAL)) == 0 || port.look_at_error()) return;
+  gone_[&port == ports_.wire.get() ? 0 : 1] = &port;
+  reply({Reply::Kind::port_gone});
 }
 
 void Worker::drain() noexcept {

@@ -88,6 +88,8 @@ GatewayEvent told(const EngineEvent& event) {
       return {Kind::soft_lifetime, sa, fmt::format("SA {} is to be rekeyed: {}", sa, event.words)};
     case EngineEvent::Kind::peer_moved:
       return {Kind::peer_moved, sa, fmt::format("SA {}: {}", sa, event.words)};
+    case EngineEvent::Kind::port_gone:
+      return {Kind::tun_gone, "", event.words};
     default:
       return {Kind::path_mtu, "", event.words};
   }
@@ -102,9 +104,9 @@ bool is_a_devices(const Error& error) {
 }  // namespace
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
-  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
-                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
-                                        "sa.replaced",      "device.lost",      "path.mtu"};
+  constexpr std::string_view names[] = {
+      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved", "sa.homeless",
+      "sa.peer_moved",    "sa.replaced",      "device.lost",       "path.mtu", "tun.gone"};
   return names[std::size_t(kind)];
 }
 

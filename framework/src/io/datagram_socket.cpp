@@ -79,6 +79,14 @@ void DatagramSocket::put(std::span<const std::uint8_t> bytes, const WireAddress&
   std::memcpy(packet.data(), bytes.data(), bytes.size());
 }
 
+void DatagramSocket::take_errors() noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+    count(counters_->receive_errors);
+  errors_.drain(socket_.get());
+}
+
 // ---- sending ------------------------------------------------------------------------------------
 
 void DatagramSocket::set_dont_fragment(bool on) noexcept {

@@ -57,6 +57,7 @@ class DatagramSocket {
   std::size_t send(std::span<Packet* const> packets) noexcept;
 
   int descriptor() const noexcept { return socket_.get(); }
+  void take_errors() noexcept;  // that ICMP has brought
   std::optional<PathMtu> take_path_mtu() noexcept { return errors_.take(); }
   const Endpoint& local() const noexcept { return local_; }
   PortCounters& counters() noexcept { return *counters_; }

@@ -61,4 +61,16 @@ Result<bool> Nftables::has_table(const std::string& name) {
   return tables.contains(fmt::format("table inet {}\n", name));
 }
 
+Result<std::string> Nftables::rules_of(const std::string& table) {
+  const auto there = has_table(table);
+  if (!there) return std::unexpected(there.error());
+  if (!*there) return "";
+  const unsigned before = nft_ctx_output_get_flags(context_.get());
+  nft_ctx_output_set_flags(context_.get(), before | NFT_CTX_OUTPUT_TERSE);
+  const auto listed = run(fmt::format("list table inet {}\n", table));
+  nft_ctx_output_set_flags(context_.get(), before);
+  if (!listed) return std::unexpected(listed.error());
+  return nft_ctx_get_output_buffer(context_.get());
+}
+
 }  // namespace espalier::io

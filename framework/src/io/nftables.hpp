@@ -22,6 +22,8 @@ class Nftables {
   // All of the text takes effect at once, or nothing of it.
   Result<void> run(const std::string& text);
   Result<bool> has_table(const std::string& name);  // of the family inet
+  // Its chains and rules as text, without what is in its sets; "": there is no such table.
+  Result<std::string> rules_of(const std::string& table);
 
  private:
   std::unique_ptr<nft_ctx, NftContextDeleter> context_;

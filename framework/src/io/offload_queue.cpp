@@ -4,6 +4,9 @@
 #include "io/coalescing.hpp"
 #include "io/segmentation.hpp"
 
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -54,6 +57,7 @@ class OffloadQueue final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return queue_.get(); }
+  bool look_at_error() noexcept override { return is_attached(queue_.get()); }
 
  private:
   struct Memory {
@@ -94,6 +98,11 @@ class OffloadQueue final : public PacketPort {
 };
 
 }  // namespace
+
+bool is_attached(int queue) noexcept {
+  ifreq request{};
+  return ::ioctl(queue, TUNGETIFF, &request) == 0;
+}
 
 std::unique_ptr<PacketPort> make_offload_queue(Descriptor queue, bool udp) {
   return std::make_unique<OffloadQueue>(std::move(queue), udp);

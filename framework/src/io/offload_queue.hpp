@@ -9,6 +9,9 @@
 
 namespace espalier::io {
 
+// Whether the queue's device is still there: somebody may have deleted it.
+bool is_attached(int queue) noexcept;
+
 // A queue of a TUN device whose packets have a VirtioHeader in front: up to 64 KiB of a TCP or UDP
 // flow cross it with one system call, and are cut and joined here. What is read and does not fit
 // into a burst is given by the next receive(). `udp`: the kernel takes joined datagrams, too.

@@ -56,8 +56,12 @@ Result<std::unique_ptr<Protection>> Protection::begin(ProtectionRules rules) {
 
 Result<void> Protection::set_up() {
   auto set = nftables_.run(rules_text(rules_));
-  if (set) removes_ = true;
-  return set;
+  if (!set) return set;
+  removes_ = true;
+  auto standing = nftables_.rules_of(table_of(rules_.site));
+  if (!standing) return std::unexpected(standing.error());
+  standing_ = std::move(*standing);
+  return {};
 }
 
 Result<void> Protection::commit() {
@@ -77,9 +81,9 @@ Result<void> Protection::follow(ProtectedNetworks networks) {
 
 Result<bool> Protection::restore() {
   if (found_) return false;
-  const auto there = nftables_.has_table(table_of(rules_.site));
-  if (!there) return std::unexpected(there.error());
-  if (*there) return false;
+  const auto standing = nftables_.rules_of(table_of(rules_.site));
+  if (!standing) return std::unexpected(standing.error());
+  if (*standing == standing_) return false;
   if (auto set = set_up(); !set) return std::unexpected(set.error());
   return true;
 }

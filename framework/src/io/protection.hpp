@@ -6,6 +6,7 @@
 #include "io/protection_rules.hpp"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace espalier::io {
@@ -21,7 +22,8 @@ class Protection {
   Result<void> commit();
 
   Result<void> follow(ProtectedNetworks networks);
-  // Sets them up again if somebody took the table away; gives whether that was so.
+  // Sets them up again if somebody took the table or rules of it away, or changed them; gives
+  // whether that was so.
   Result<bool> restore();
 
   // Removes the rules, but for those that were found and never committed, and after keep().
@@ -38,6 +40,7 @@ class Protection {
   ProtectionRules rules_;
   Nftables nftables_;
   Descriptor lock_;       // held by a live gateway
+  std::string standing_;  // the rules as they are listed
   bool found_ = false;    // and not yet taken over
   bool removes_ = false;  // what stands is this gateway's own
 };

@@ -42,6 +42,10 @@ class RawPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return socket_.descriptor(); }
+  bool look_at_error() noexcept override {
+    socket_.take_errors();
+    return true;
+  }
   std::optional<PathMtu> take_path_mtu() noexcept override { return socket_.take_path_mtu(); }
 
  private:

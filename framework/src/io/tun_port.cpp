@@ -51,6 +51,7 @@ class TunPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return queue_.get(); }
+  bool look_at_error() noexcept override { return io::is_attached(queue_.get()); }
 
  private:
   bool read_one(Packet& packet) noexcept {

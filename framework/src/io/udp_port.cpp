@@ -21,7 +21,6 @@ namespace {
 using io::DatagramSocket;
 using io::Descriptor;
 
-
 class UdpPort final : public PacketPort {
  public:
   explicit UdpPort(DatagramSocket socket) : socket_(std::move(socket)) {}
@@ -36,6 +35,10 @@ class UdpPort final : public PacketPort {
   }
 
   int descriptor() const noexcept override { return socket_.descriptor(); }
+  bool look_at_error() noexcept override {
+    socket_.take_errors();
+    return true;
+  }
   std::optional<PathMtu> take_path_mtu() noexcept override { return socket_.take_path_mtu(); }
 
  private:

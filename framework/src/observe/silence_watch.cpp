@@ -3,17 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace espalier {
 namespace {
 
 struct Traffic {
   const SaTraffic* outbound = nullptr;
+  const SaTraffic* inbound = nullptr;
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t refused = 0;  // came in, but was dropped
 };
 
-std::string sentence(const Traffic& traffic) {
+std::string never_heard(const Traffic& traffic) {
   const SaSpec& sa = *traffic.outbound->spec;
   if (traffic.refused > 0)
     return fmt::format(
@@ -30,6 +33,20 @@ std::string sentence(const Traffic& traffic) {
       to_string(sa.local.address));
 }
 
+std::string fell_silent(const Traffic& traffic) {
+  const SaSpec& sa = *traffic.outbound->spec;
+  return fmt::format(
+      "The peer {} has fallen silent: SA '{}' sends, and no packet came from it in {} s. Check "
+      "that "
+      "Espalier still runs there, and the way to it; what it is sent may be lost.",
+      to_string(sa.peer.address), traffic.outbound->name, SilenceWatch::kLaterPatience.count());
+}
+
+std::string heard_again(const Traffic& traffic) {
+  const auto* sa = traffic.outbound != nullptr ? traffic.outbound : traffic.inbound;
+  return fmt::format("The peer {} is heard again.", to_string(sa->spec->peer.address));
+}
+
 }  // namespace
 
 std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time now) {
@@ -40,22 +57,29 @@ std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time
       if (traffic.outbound == nullptr || sa.counters.packets > 0) traffic.outbound = &sa;
       traffic.sent += sa.counters.packets;
     } else {
+      traffic.inbound = &sa;
       traffic.received += sa.counters.packets;
       traffic.refused += sa.counters.errors;
     }
   }
   std::vector<std::string> sentences;
   for (const auto& [address, traffic] : peers) {
-    if (traffic.sent == 0 || traffic.received > 0) {
-      waiting_.erase(address);
+    Peer& peer = peers_[address];
+    if (traffic.received > peer.received) {
+      if (peer.told) sentences.push_back(heard_again(traffic));
+      peer = {traffic.sent, traffic.received, now, false, true, false};
       continue;
     }
-    Peer& peer = waiting_.try_emplace(address, Peer{now}).first->second;
-    if (peer.told || now - peer.first_sent < kPatience) continue;
+    // SAs that went took their counts along.
+    peer.received = std::min(peer.received, traffic.received);
+    peer.sent = std::min(peer.sent, traffic.sent);
+    if (!peer.waiting && traffic.sent > peer.sent) peer.waiting = true, peer.waiting_since = now;
+    const auto patience = peer.heard ? kLaterPatience : kPatience;
+    if (!peer.waiting || peer.told || now - peer.waiting_since < patience) continue;
     peer.told = true;
-    sentences.push_back(sentence(traffic));
+    sentences.push_back(peer.heard ? fell_silent(traffic) : never_heard(traffic));
   }
-  std::erase_if(waiting_, [&](const auto& entry) { return !peers.contains(entry.first); });
+  std::erase_if(peers_, [&](const auto& entry) { return !peers.contains(entry.first); });
   return sentences;
 }
 

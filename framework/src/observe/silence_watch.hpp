@@ -4,6 +4,7 @@
 #include <espalier/gateway.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -11,22 +12,27 @@
 
 namespace espalier {
 
-// Notices peers that are sent packets and from which none has come.
+// Notices peers that are sent packets and from which none comes: from the first one on, or any
+// more.
 class SilenceWatch {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  static constexpr std::chrono::seconds kPatience{10};
+  static constexpr std::chrono::seconds kPatience{10};       // with one that was never heard
+  static constexpr std::chrono::seconds kLaterPatience{30};  // traffic may be one-way for a while
 
-  // Looks at the SAs' counters; gives a sentence for each peer, identified by its address, that
-  // has been silent for kPatience since the first packet was seen to leave for it. Once a peer.
+  // Looks at the SAs' counters; gives a sentence for each peer, identified by its address, that has
+  // been silent since a packet was seen to leave for it, once, and one when it is heard again.
   std::vector<std::string> look(std::span<const SaTraffic> sas, Time now);
 
  private:
   struct Peer {
-    Time first_sent;
+    std::uint64_t sent = 0, received = 0;  // when it was last heard, or seen first
+    Time waiting_since{};                  // a packet has left since then
+    bool waiting = false;
+    bool heard = false;
     bool told = false;
   };
-  std::map<IpAddress, Peer> waiting_;
+  std::map<IpAddress, Peer> peers_;
 };
 
 }  // namespace espalier

@@ -5,6 +5,7 @@
 #include "unit/esp/two_gateways.hpp"
 
 #include "esp/bytes.hpp"
+#include "esp/too_big.hpp"
 
 #include <gmock/gmock.h>
 
@@ -115,9 +116,8 @@ class LifeTest : public testing::Test {
 // ---- lifetimes --------------------------------------------------------------------------------
 
 TEST_F(LifeTest, PacketLimitsAreToldAndKeptToThePacket) {
-  add(Direction::outbound, [](SaSpec& sa) {
-    sa.lifetime = Lifetime{.soft_packets = 5, .hard_packets = 10};
-  });
+  add(Direction::outbound,
+      [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_packets = 5, .hard_packets = 10}; });
   EXPECT_EQ(carried(5), 5u);
   EXPECT_THAT(kinds(), testing::IsEmpty());
   EXPECT_EQ(carried(1), 1u);
@@ -135,9 +135,8 @@ TEST_F(LifeTest, ByteLimitsCountInnerPackets) {
 }
 
 TEST_F(LifeTest, TimeRunsOutWithoutAnyPacket) {
-  add(Direction::outbound, [](SaSpec& sa) {
-    sa.lifetime = Lifetime{.soft_seconds = 60, .hard_seconds = 100};
-  });
+  add(Direction::outbound,
+      [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_seconds = 60, .hard_seconds = 100}; });
   *now_ += std::chrono::seconds(59);
   EXPECT_THAT(kinds(), testing::IsEmpty());
   *now_ += std::chrono::seconds(1);
@@ -208,6 +207,18 @@ TEST_F(LifeTest, NeitherAForgedNorAnOldPacketMovesAPeer) {
   EXPECT_EQ(wire_->sent.back().second.peer, peer);
 }
 
+TEST_F(LifeTest, AReplayOfTheNewestPacketInOneBurstDoesNotMoveAPeer) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Bytes packet = from_peer(1);
+  wire_->arriving.emplace_back(packet, endpoint("192.0.2.2", 4500));
+  wire_->arriving.emplace_back(packet, endpoint("203.0.113.9", 666));
+  engine_->turn(0);
+  EXPECT_EQ(receive_all(*clear_).size(), 1u);
+  EXPECT_THAT(kinds(), testing::IsEmpty());
+}
+
 TEST_F(LifeTest, WithoutLeaveNothingMovesAPeer) {
   add(Direction::outbound);
   add(Direction::inbound);
@@ -269,6 +280,16 @@ TEST_F(LifeTest, AfterTenMinutesAPathIsTriedAgain) {
   EXPECT_EQ(carried(1, 1372), 1u);
 }
 
+TEST_F(LifeTest, SendersAreToldNoMoreOftenThanTheLimitAllows) {
+  const SaSpec sa = add(Direction::outbound);
+  wire_->narrower = PathMtu{sa.peer.address, 1300};
+  engine_->turn(0);
+  kinds();
+  carried(200, 1372);
+  EXPECT_EQ(drops(Drop::out_too_big), 200u);
+  EXPECT_EQ(receive_all(*clear_).size(), AnswerLimit::kBurst);
+}
+
 // ---- traffic flow confidentiality ---------------------------------------------------------------
 
 TEST_F(LifeTest, DummiesAreSentAndDroppedSilently) {
@@ -286,6 +307,15 @@ TEST_F(LifeTest, DummiesAreSentAndDroppedSilently) {
   EXPECT_TRUE(receive_all(*receiver.clear[0]).empty());
   EXPECT_EQ(receiver.drops(Drop::in_dummy), 1u);
   EXPECT_EQ(receiver.status("in").errors, 0u) << "a dummy is no fault";
+}
+
+TEST_F(LifeTest, AfterTheHardLifetimeThereAreNoDummiesEither) {
+  add(Direction::outbound, [](SaSpec& sa) { sa.lifetime = Lifetime{.hard_packets = 1}; });
+  carried(5);
+  const std::size_t before = wire_->sent.size();
+  ASSERT_TRUE(engine_->send_dummy("out", 333));
+  engine_->turn(0);
+  EXPECT_EQ(wire_->sent.size(), before);
 }
 
 }  // namespace

@@ -126,6 +126,82 @@ TEST_F(HangingDevice, CarriesNothingMoreOnceItCameBack) {
   EXPECT_GE(gate_.drops(Drop::device_lost), 1u);
 }
 
+// ---- one worker, two devices
+// ----------------------------------------------------------------------
+
+class TwoDevices : public testing::Test {
+ protected:
+  TwoDevices() {
+    for (mock::FakeBackend* fake : {&first_, &second_}) {
+      EXPECT_TRUE(bench_.registry->add_builtin(fake->name(), fake->entry(), fake->options()));
+    }
+  }
+  void add(const char* backend, const char* net, std::uint32_t spi) {
+    SaSpec sa = tunnel_sa(backend, Direction::outbound, "aes256gcm16", spi);
+    sa.selectors = {{IpPrefix::parse("10.1.0.0/16").value(), IpPrefix::parse(net).value()}};
+    EXPECT_TRUE(gate_.engine->add(sa, session(backend, sa)));
+  }
+  Session session(const char* backend, const SaSpec& sa) {
+    return bench_.session(backend, sa, bench_.registry->backends().front().devices.front().name);
+  }
+  void give(const char* to, int packets) {
+    for (int i = 0; i < packets; ++i) {
+      EXPECT_TRUE(send(*gate_.clear[0], udp_packet("10.1.0.1", to, 50)));
+    }
+    gate_.turn(packets / 64 + 1);
+  }
+
+  mock::FakeBackend first_ =
+      mock::FakeBackendBuilder{}.name("first").asynchronous().queue_depth(64).build();
+  mock::FakeBackend second_ =
+      mock::FakeBackendBuilder{}.name("second").asynchronous().queue_depth(64).build();
+  Bench bench_;
+  Gate gate_{1, EngineOptions{.slots = 256}};
+};
+
+TEST_F(TwoDevices, WhatOneHasIsNotLostWithTheOther) {
+  add("first", "10.2.0.0/24", 0x1001);
+  add("second", "10.3.0.0/24", 0x1002);
+  first_.control().hold_completions();
+  second_.control().hold_completions();
+  first_.control().misbehave(mock::Fault::leave_pending);
+  give("10.2.0.1", 5);
+  give("10.3.0.1", 7);
+  first_.control().release_completions();
+  gate_.turn(2);
+  EXPECT_EQ(gate_.drops(Drop::device_lost), 5u) << "the first has lost other packets than its own";
+  second_.control().release_completions();
+  gate_.turn(2);
+  EXPECT_EQ(receive_all(*gate_.wire[0]).size(), 7u);
+}
+
+// ---- buffers of a device that did not let go ----------------------------------------------------
+
+TEST_F(TwoDevices, AQueueIsNotClosedBeforeItsDeviceHasLetGo) {
+  add("first", "10.2.0.0/24", 0x1001);
+  first_.control().refuse(mock::Call::quiesce, ESPALIER_TRANSIENT, "not yet");
+  first_.control().hold_completions();
+  give("10.2.0.1", 3);
+  const SaSpec* sa = gate_.engine->spec("first");
+  gate_.engine->give_up("first", bench_.registry->backends().front().devices.front().name);
+  ASSERT_TRUE(gate_.engine->move("first", session("second", *sa)));
+  const auto turns = [&] {
+    for (int i = 0; i < 5; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // what a quiesce is apart
+      gate_.turn();
+      static_cast<void>(gate_.engine->take_events());
+    }
+  };
+  turns();
+  EXPECT_EQ(first_.control().counters().queues_closed, 0u);
+  EXPECT_EQ(first_.control().counters().sessions(), 1u) << "a session in use was closed";
+  first_.control().allow(mock::Call::quiesce);
+  turns();
+  EXPECT_EQ(first_.control().counters().queues_closed, 1u);
+  EXPECT_EQ(first_.control().counters().sessions(), 0u);
+  EXPECT_TRUE(first_.control().violations().empty());
+}
+
 // Found lost by others than its worker: by its health, or because it was unplugged.
 TEST(GivenUpDevice, ItsQueueIsClosedOnceItsSasHaveMovedAway) {
   mock::FakeBackend fake =

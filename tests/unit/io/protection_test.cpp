@@ -113,6 +113,21 @@ TEST(Protection, IsOneGatewaysOfASite) {
   });
 }
 
+TEST(Protection, IsSetUpAgainWhereSomebodyChangedIt) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    for (const char* change :
+         {"flush table inet espalier-left\n", "flush chain inet espalier-left leaving\n",
+          "insert rule inet espalier-left leaving accept\n"}) {
+      ASSERT_TRUE(Nftables::open()->run(change)) << change;
+      EXPECT_TRUE(rules->restore().value()) << change;
+      EXPECT_FALSE(rules->restore().value()) << change;
+    }
+    ASSERT_TRUE(rules->follow(rules_of("left", {"10.2.0.0/24", "10.9.0.0/24"}).networks));
+    EXPECT_FALSE(rules->restore().value()) << "its own change";
+  });
+}
+
 TEST(Protection, IsSetUpAgainWhereSomebodyTookItAway) {
   in_namespace([] {
     auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();

@@ -88,6 +88,32 @@ TEST_F(SilenceWatchTest, WatchesEachPeerByItself) {
   EXPECT_THAT(look(10), ElementsAre(HasSubstr("The peer 2001:db8::2 is silent")));
 }
 
+TEST_F(SilenceWatchTest, NamesAPeerThatFallsSilentLaterAndWhenItIsHeardAgain) {
+  out().packets = in().packets = 5;
+  EXPECT_THAT(look(0), IsEmpty());
+  EXPECT_THAT(look(100), IsEmpty()) << "nothing was sent, so that nothing is missing";
+  out().packets = 6;
+  EXPECT_THAT(look(101), IsEmpty());
+  EXPECT_THAT(look(130), IsEmpty());
+  EXPECT_THAT(look(131), ElementsAre(HasSubstr("The peer 192.0.2.2 has fallen silent: SA 't/out' "
+                                               "sends, and no packet came from it in 30 s.")));
+  out().packets = 1000;
+  EXPECT_THAT(look(200), IsEmpty()) << "it is said once";
+  in().packets = 6;
+  EXPECT_THAT(look(201), ElementsAre("The peer 192.0.2.2 is heard again."));
+  EXPECT_THAT(look(300), IsEmpty());
+}
+
+TEST_F(SilenceWatchTest, ARekeyThatTakesCountersAwayIsNoSilence) {
+  out().packets = in().packets = 5000;
+  look(0);
+  out().packets = in().packets = 0;
+  EXPECT_THAT(look(1), IsEmpty());
+  out().packets = in().packets = 10;
+  EXPECT_THAT(look(2), IsEmpty());
+  EXPECT_THAT(look(60), IsEmpty());
+}
+
 TEST_F(SilenceWatchTest, StartsAnewWithAPeerWhoseSasWereReplaced) {
   out().packets = 1;
   look(0);
