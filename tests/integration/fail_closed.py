@@ -147,9 +147,9 @@ class FailClosed(unittest.TestCase):
         return sorted(f"{e['prefix']['addr']}/{e['prefix']['len']}" if "prefix" in e else e
                       for e in listed)
 
-    def ping(self, where, target, count=3, check=False, source=()):
-        """How many answers came."""
-        said = self.network.run(where, "ping", "-q", "-c", count, "-i", "0.02", "-W", "1", *source,
+    def ping(self, where, target, count=3, check=False, source=(), wait=1):
+        """How many answers came, the last of them within `wait` seconds."""
+        said = self.network.run(where, "ping", "-q", "-c", count, "-i", "0.02", "-W", wait, *source,
                                 target, check=check).stdout
         answers = re.search(r"(\d+) received", said)
         return int(answers.group(1)) if answers else 0

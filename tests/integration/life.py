@@ -3,48 +3,26 @@
 that moves a peer; what their outer headers show; and packets that only they know of."""
 
 import json
-import os
 import pathlib
 import re
 import signal
 import sys
 import time
-import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 import output  # noqa: E402
-from gateway import Espalier, Gateway  # noqa: E402
-
-CONFIG = """
-[site.left]
-address = "192.0.2.1"
-networks = ["10.1.0.0/24", "fd00:1::/64"]
-tun = { name = "esp0", addresses = ["10.1.0.1/24", "fd00:1::1/64"], mtu = 1400 }
-
-[site.right]
-address = "192.0.2.2"
-networks = ["10.2.0.0/24", "fd00:2::/64"]
-tun = { name = "esp0", addresses = ["10.2.0.1/24", "fd00:2::1/64"], mtu = 1400 }
-
-[[tunnel]]
-name = "office"
-sites = ["left", "right"]
-transform = "aes256gcm16"
-keys = { file = "{site}.keys" }
-"""
+import running  # noqa: E402
 
 
-class Life(unittest.TestCase):
+class Life(running.LabTest):
     def start(self, *options):
-        self.network = lab.Lab({"left": "192.0.2.1/24", "right": "192.0.2.2/24"})
-        self.addCleanup(self.network.__exit__)
-        self.espalier = Espalier(os.environ["ESPALIER_BUILD"])
         self.config = lab.FOLDER / "site.toml"
-        self.config.write_text(CONFIG + "\n".join(options) + "\n")
+        self.plain = running.CONFIG.replace("ENCAPSULATION", "udp")
+        self.config.write_text(self.plain + "\n".join(options) + "\n")
         self.espalier.make_keys(self.config)
-        gateways = [Gateway(self.espalier, self.network, site, self.config) for site in lab.SITES]
+        gateways = [self.gateway(site) for site in lab.SITES]
         for gateway in gateways:
             gateway.wait_until_ready()
         return gateways
@@ -181,7 +159,7 @@ class Life(unittest.TestCase):
         file = self.capture(4, lambda: None)
         lengths = {int(length) for (length,) in self.wire(file, "udp.length")}
         self.assertGreaterEqual(min(lengths), 700)
-        self.config.write_text(CONFIG)
+        self.config.write_text(self.plain)
         for gateway in (left, right):
             gateway.process.send_signal(signal.SIGHUP)
 
