@@ -9,7 +9,8 @@ source scripts/common.sh
 usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND
-  demo      two gateways in network namespaces carry real traffic through ESP (60 s)
+  demo      two gateways in network namespaces carry real traffic through ESP; the first time
+            it builds what it needs, which takes minutes, then it takes 15 s
   test      builds and runs every test that this machine can run
   sanitize  the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
   fuzz      each fuzz target for a minute, or SECONDS: ./bootstrap.sh fuzz 1800
@@ -19,17 +20,17 @@ Root is needed for apt-get alone, and asked for when a package is missing.
 TEXT
 }
 
+# prepare PRESET [TARGET...]
 prepare() {
-  local preset=$1
   require_debian_12
   mapfile -t packages < <(package_list)
   install_packages "${packages[@]}"
-  build "$preset"
+  build "$@"
 }
 
 case ${1:-} in
   demo)
-    prepare release
+    prepare release espalier espalier_probe plugins/all
     shift
     exec scripts/demo --build build/release "$@"
     ;;
@@ -66,6 +67,7 @@ case ${1:-} in
     ;;
   -h | --help | help) usage ;;
   *)
+    [[ -z ${1:-} ]] || say "there is no command '$1'" >&2
     usage >&2
     exit 2
     ;;

@@ -19,10 +19,10 @@ missing_packages() {
 require_debian_12() {
   local id=unknown version=''
   # OS_RELEASE: for tests.
-  id=$(. "${OS_RELEASE:-/etc/os-release}" 2>/dev/null && printf '%s' "$ID") || true
+  id=$(. "${OS_RELEASE:-/etc/os-release}" 2>/dev/null && printf '%s' "${ID:-}") || true
   version=$(. "${OS_RELEASE:-/etc/os-release}" 2>/dev/null && printf '%s' "${VERSION_ID:-}") || true
   [[ $id == debian && $version == 12 ]] ||
-    die "this is ${id:-unknown} ${version}, and bootstrap.sh installs packages on Debian 12 alone;" \
+    die "this is ${id:-an unknown system}${version:+ $version}, and bootstrap.sh installs packages on Debian 12 alone;" \
       "it needs g++ 12 or clang 19, CMake 3.25, Ninja and the libraries named in" \
       "scripts/packages.txt: install these, then: cmake --preset release && cmake --build --preset release"
 }
@@ -32,7 +32,7 @@ apt_get() {
   local as_root=()
   if ((EUID != 0)); then
     command -v sudo >/dev/null ||
-      die "root must install these packages once: apt-get install $*"
+      die "root must install these packages once: apt-get $*"
     as_root=(sudo)
   fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -51,11 +51,13 @@ install_packages() {
   apt_get install --no-install-recommends "${missing[@]}"
 }
 
-# Configures and builds a preset (see CMakePresets.json); what is up to date is left alone.
+# build PRESET [TARGET...]: configures and builds a preset (see CMakePresets.json), all of it if no
+# target is named; what is up to date is left alone.
 build() {
   local preset=$1
+  shift
   [[ -f build/$preset/build.ninja ]] || cmake --preset "$preset"
-  cmake --build --preset "$preset"
+  cmake --build --preset "$preset" ${1:+--target "$@"}
 }
 
 # Runs the tests of a preset, and leaves the result in build/PRESET/tests.xml.

@@ -59,6 +59,13 @@ class Bootstrap(unittest.TestCase):
             self.assertIn(word, result.stderr)
         self.assertEqual(self.calls.read_text(), "", "nothing may be installed there")
 
+    def test_a_system_without_a_name_is_told_the_same(self):
+        result = run(["./bootstrap.sh", "demo"], OS_RELEASE="/dev/null",
+                     PATH=f"{self.folder}:{os.environ['PATH']}")
+        self.assertEqual(result.returncode, 1)
+        self.assertTrue(result.stderr.startswith("espalier: this is an unknown system, and"),
+                        result.stderr)
+
     def test_a_complete_machine_is_left_alone(self):
         result = self.shell("require_debian_12; mapfile -t p < <(package_list); install_packages ${p[@]}")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
@@ -108,7 +115,8 @@ class Bootstrap(unittest.TestCase):
                       "/bin/bash", "-euc", "source scripts/common.sh; install_packages cmake"],
                      PATH=str(self.folder))
         self.assertEqual(result.returncode, 1)
-        self.assertIn("root must install these packages once: apt-get install", result.stderr)
+        self.assertIn("root must install these packages once: "
+                      "apt-get install --no-install-recommends cmake\n", result.stderr)
 
     def test_every_package_says_what_needs_it(self):
         for line in (TOP / "scripts/packages.txt").read_text().splitlines():
@@ -118,6 +126,7 @@ class Bootstrap(unittest.TestCase):
     def test_an_unknown_command_is_bad_usage(self):
         result = run(["./bootstrap.sh", "demonstrate"])
         self.assertEqual(result.returncode, 2)
+        self.assertIn("espalier: there is no command 'demonstrate'", result.stderr)
         self.assertIn("usage: ./bootstrap.sh", result.stderr)
 
 
