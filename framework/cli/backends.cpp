@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 extern "C" const espalier_plugin_entry espalier_plugin_openssl;
@@ -55,23 +56,23 @@ Result<std::unique_ptr<Registry>> load_backends(
   return registry;
 }
 
-std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
-                                         const std::vector<BackendInfo>& backends) {
+void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
   std::vector<std::string_view> known;
   for (const BackendInfo& backend : backends) known.push_back(backend.name);
-  return espalier::unknown_backends(config, known);
+  for (Diagnostic& finding : unknown_backends(reading.named_backends, known)) {
+    if (finding.severity == Severity::error) reading.config.reset();
+    reading.findings.push_back(std::move(finding));
+  }
 }
 
-bool tell_misspelt_backends(const GatewayConfig& config, const std::vector<BackendInfo>& backends,
-                            Severity severity) {
-  bool any = false;
-  for (Diagnostic& finding : unknown_backends(config, backends)) {
-    if (finding.severity != Severity::error) continue;
-    any = true;
-    finding.severity = severity;
-    fmt::print(stderr, "{}\n", to_string(finding));
-  }
-  return any;
+void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
+  BackendOptions options{.folders = reading.plugin_folders, .options = {}, .disabled = {}};
+  if (reading.config) options = backend_options(*reading.config);
+  if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
+    judge_names(reading, (*registry)->backends());
+  std::ranges::stable_sort(reading.findings, {}, [](const Diagnostic& finding) {
+    return std::tuple(finding.file, finding.line, finding.column);
+  });
 }
 
 }  // namespace espalier::cli

@@ -26,12 +26,10 @@ Result<std::unique_ptr<Registry>> load_backends(
     const BackendOptions& options, SecretPool& secrets,
     std::function<void(int level, std::string_view text)> log);
 
-// The backends that the configuration names and that are not among these.
-std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
-                                         const std::vector<BackendInfo>& backends);
-
-// Tells of those that are most likely misspelt, on stderr; whether there are any.
-bool tell_misspelt_backends(const GatewayConfig& config, const std::vector<BackendInfo>& backends,
-                            Severity severity);
+// Adds what is to be said of the backends that the configuration names and that are not among
+// these. An error among that takes the configuration away.
+void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
+// The same, with the backends of this machine.
+void judge_names_here(ConfigReading& reading, SecretPool& secrets);
 
 }  // namespace espalier::cli

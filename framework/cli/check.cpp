@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <iterator>
 #include <memory>
 
 namespace espalier::cli {
@@ -18,23 +16,11 @@ struct Options {
   bool json = false;
 };
 
-// The configuration may be for a machine with other plugins: nothing about them is an error here.
-std::vector<Diagnostic> unknown_here(const GatewayConfig& config, SecretPool& secrets) {
-  const auto registry =
-      load_backends(backend_options(config), secrets, [](int, std::string_view) {});
-  if (!registry) return {};
-  auto findings = unknown_backends(config, (*registry)->backends());
-  for (Diagnostic& finding : findings) finding.severity = Severity::warning;
-  return findings;
-}
-
 int check(const Options& options, const Console& console) {
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
   ConfigReading reading = read_config(options.config.file, **secrets, options.config.overrides);
-  if (reading.config)
-    std::ranges::move(unknown_here(*reading.config, **secrets),
-                      std::back_inserter(reading.findings));
+  judge_names_here(reading, **secrets);
   if (options.json) {
     console.print_json({{"file", options.config.file.native()},
                         {"usable", reading.config.has_value()},

@@ -4,21 +4,43 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <cstddef>
 #include <cstdio>
+#include <span>
 
 namespace espalier::cli {
+namespace {
+
+void tell(std::span<const Diagnostic> findings) {
+  for (const Diagnostic& finding : findings) fmt::print(stderr, "{}\n", to_string(finding));
+}
+
+}  // namespace
 
 void add_config_options(CLI::App& verb, ConfigOptions& options) {
   verb.add_option("CONFIG", options.file, "The configuration, a TOML file")->required();
   verb.add_option("--site", options.overrides.site, "Which of its sites this machine is");
 }
 
+ConfigReading read_and_tell(const ConfigOptions& options, SecretPool& secrets,
+                            const Console& console) {
+  ConfigReading reading = read_config(options.file, secrets, options.overrides);
+  if (!reading.config) judge_names_here(reading, secrets);
+  tell(reading.findings);
+  if (!reading.config) unusable(options, console);
+  return reading;
+}
+
 std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretPool& secrets,
                                            const Console& console) {
-  ConfigReading reading = read_config(options.file, secrets, options.overrides);
-  for (const Diagnostic& finding : reading.findings) fmt::print(stderr, "{}\n", to_string(finding));
-  if (!reading.config) unusable(options, console);
-  return std::move(reading.config);
+  return read_and_tell(options, secrets, console).config;
+}
+
+bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
+  const auto told = static_cast<std::ptrdiff_t>(reading.findings.size());
+  judge_names(reading, backends);
+  tell({reading.findings.begin() + told, reading.findings.end()});
+  return reading.config.has_value();
 }
 
 int unusable(const ConfigOptions& options, const Console& console) {

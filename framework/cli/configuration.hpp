@@ -3,6 +3,7 @@
 
 #include <espalier/config.hpp>
 
+#include "backends.hpp"
 #include "console.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,9 +27,16 @@ struct ConfigOptions {
 };
 void add_config_options(CLI::App& verb, ConfigOptions& options);
 
-// Reads the configuration and tells all its findings; nothing if there is an error among them.
+// Reads the configuration and tells all its findings; its config is nothing if there is an error
+// among them.
+ConfigReading read_and_tell(const ConfigOptions& options, SecretPool& secrets,
+                            const Console& console);
+// The same where the names of backends do not matter.
 std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretPool& secrets,
                                            const Console& console);
+// For a reading that was told: tells what its names of backends are when these are there. False,
+// and no config, if one of them is misspelt.
+bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
 
 // Says that the file is of no use, for the reasons that were told.
 int unusable(const ConfigOptions& options, const Console& console);

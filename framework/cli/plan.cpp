@@ -51,8 +51,9 @@ Result<Inventory> this_machine(const GatewayConfig& config, SecretPool& secrets,
 int plan(const Options& options, const Console& console) {
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
-  const auto config = configuration(options.config, **secrets, console);
-  if (!config) return kUsage;
+  auto reading = read_and_tell(options.config, **secrets, console);
+  if (!reading.config) return kUsage;
+  const auto& config = reading.config;
   const auto specs = sa_specs(*config, "");
   if (!specs) return console.refuse(specs.error());
   const bool saved = !options.inventory.empty();
@@ -60,7 +61,7 @@ int plan(const Options& options, const Console& console) {
       saved ? saved_inventory(options.inventory) : this_machine(*config, **secrets, console);
   if (!inventory)
     return saved ? console.refuse(inventory.error()) : console.fail(inventory.error());
-  tell_misspelt_backends(*config, inventory->backends, Severity::warning);
+  if (!tell_names(reading, inventory->backends)) return unusable(options.config, console);
   inventory->dataplane = config->dataplane;
   const auto planned = plan_sas(*specs, std::move(*inventory), config->policy);
 

@@ -56,8 +56,8 @@ Result<void> check_dataplane(const GatewayConfig& config) {
 // A gateway from its configuration to its end. Members are destroyed in reverse order.
 class Run {
  public:
-  // Gives the configuration as it is now, or nothing, having said why.
-  using Read = std::function<std::optional<GatewayConfig>()>;
+  // Gives the configuration as it is now, having told its findings.
+  using Read = std::function<ConfigReading()>;
 
   Run(GatewayConfig config, Read read, SecretPool& secrets, std::unique_ptr<Registry> registry,
       Log log)
@@ -161,11 +161,10 @@ void Run::start_control(ControlSocket socket) {
 // On SIGHUP.
 void Run::follow_configuration() {
   auto wanted = read_();
-  if (wanted && tell_misspelt_backends(*wanted, registry_->backends(), Severity::error))
-    wanted.reset();
-  const auto done =
-      wanted ? reload({config_, *gateway_, *placer_, *reach_, secrets_, log_}, std::move(*wanted))
-             : fail(ErrorCode::invalid, "The configuration has errors.");
+  const bool usable = wanted.config && tell_names(wanted, registry_->backends());
+  const auto done = usable ? reload({config_, *gateway_, *placer_, *reach_, secrets_, log_},
+                                    std::move(*wanted.config))
+                           : fail(ErrorCode::invalid, "The configuration has errors.");
   if (!done)
     log_(ESPALIER_LOG_ERROR,
          fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
@@ -260,7 +259,8 @@ int run(const Options& options, const Console& console) {
   if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
-  auto config = configuration(options.config, **secrets, console);
+  auto reading = read_and_tell(options.config, **secrets, console);
+  const auto& config = reading.config;
   if (!config) return kUsage;
   if (const auto specs = sa_specs(*config, ""); !specs) return console.refuse(specs.error());
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
@@ -268,10 +268,9 @@ int run(const Options& options, const Console& console) {
   if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
   auto registry = load_backends(backend_options(*config), **secrets, log);
   if (!registry) return console.fail(registry.error());
-  if (tell_misspelt_backends(*config, (*registry)->backends(), Severity::error))
-    return unusable(options.config, console);
+  if (!tell_names(reading, (*registry)->backends())) return unusable(options.config, console);
   Run gateway(
-      std::move(*config), [&] { return configuration(options.config, **secrets, console); },
+      std::move(*reading.config), [&] { return read_and_tell(options.config, **secrets, console); },
       **secrets, std::move(*registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   const auto stopped = gateway.serve();

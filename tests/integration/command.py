@@ -194,6 +194,13 @@ class Command(unittest.TestCase):
         self.assertIn("capacity.sas", [c["reason"] for c in second["candidates"]])
         self.assertIn("No backend is left for 1 of 2 SAs", result.stderr)
 
+    def test_the_kernel_appliance_fits_the_inventory_that_it_names(self):
+        decisions = self.ask("plan", TOP / "configs/appliances/kernel-gateway.toml", "--inventory",
+                             TOP / "configs/inventories/mlx5-connectx7.json", code=FAILED)["decisions"]
+        chosen = {decision["sa"]: decision["candidates"][decision["chosen"]]["device"]
+                  for decision in decisions if decision["chosen"] is not None}
+        self.assertEqual(chosen, {"branch/out": "ens1f0np0", "branch/in": "ens1f0np0"})
+
     def test_exit_codes_say_whose_fault_it_is(self):
         """2: what was given is at fault, before anything was tried; 1: what was asked failed."""
         bad, none = self.write("bad.toml", "[gatway]\n"), self.folder / "none"
@@ -218,32 +225,42 @@ class Command(unittest.TestCase):
                 (USAGE, "sa", "rekey", "x", empty, *socket), (FAILED, "sa", "list", *socket),
                 (FAILED, "sa", "delete", "x", *socket), (FAILED, "status", *socket),
                 (FAILED, "explain", "x", *socket), (FAILED, "stop", *socket),
-                (DONE, "check", misspelt), (DONE, "plan", misspelt, *here)):
+                (USAGE, "check", misspelt), (USAGE, "plan", misspelt, *here)):
             with self.subTest(words=words):
                 result = self.call(*words, code=code)
                 self.assertTrue(result.stderr + result.stdout, "nothing was said")
 
     def test_a_misspelt_backend_is_pointed_at(self):
-        """A warning where the configuration may be for another machine, an error where it runs."""
+        """The same from every verb: what `check` calls good can be planned and run."""
         config = self.write("site.toml", SITES + TUNNEL + '[policy]\nbackends = ["opensl", "fpga9"]\n')
         hint = "no plugin here is named 'opensl'; did you mean 'openssl'?"
-        said = self.call("check", config).stdout
-        self.assertIn(f"site.toml:18:13: warning: {hint}", said)
+        said = self.call("check", config, code=USAGE).stdout
+        self.assertIn(f"site.toml:18:13: error: {hint}", said)
         self.assertIn("site.toml:18:23: warning: no plugin here is named 'fpga9': it is passed over",
                       said)
-        self.assertEqual([finding["severity"] for finding in self.ask("check", config)["findings"]],
-                         ["warning", "warning"])
-        self.assertIn(f"warning: {hint}", self.call("plan", config, "--site", "left").stderr)
+        answer = self.ask("check", config, code=USAGE)
+        self.assertEqual([finding["severity"] for finding in answer["findings"]], ["error", "warning"])
+        self.assertFalse(answer["usable"])
+        passed_over = "site.toml:18:23: warning: no plugin here is named 'fpga9': it is passed over"
+        for verb in ("plan", "run"):
+            said = self.complaint(verb, config, "--site", "left", code=USAGE)
+            self.assertIn(f"site.toml:18:13: error: {hint}", said)
+            self.assertIn(passed_over, said)
         saved = self.write("card.json", json.dumps(json.loads(self.call("probe", "--json").stdout)
                                                    | {"backends": []}))
         self.assertNotIn(hint, self.call("plan", config, "--site", "left", "--inventory", saved,
                                          code=FAILED).stderr, "it is for that machine")
-        self.assertIn(f"error: {hint}", self.call("run", config, "--site", "left", code=USAGE).stderr)
+        config = self.write("site.toml", SITES + TUNNEL + '[policy]\nbackends = ["opensl"]\nx = 1\n')
+        said = self.call("check", config, code=USAGE).stdout
+        self.assertIn(hint, said, "also where there are other errors")
+        self.assertIn("unknown key 'x'", said)
 
     def test_plan_asks_which_site_is_meant(self):
         self.assertIn("--site", self.complaint("plan", self.config, code=USAGE))
         self.assertIn("did you mean 'left'?",
                       self.complaint("plan", self.config, "--site", "lfet", code=USAGE))
+        self.assertIn("the sites are left, right",
+                      self.complaint("plan", self.config, "--site", "nowhere", code=USAGE))
 
     def test_keygen_writes_a_file_for_each_site_once(self):
         files = self.ask("keygen", self.config, "--out", self.folder / "keys")["files"]

@@ -110,7 +110,7 @@ class Messages(unittest.TestCase):
 
     def test_a_site_that_is_not_there(self):
         self.refuses_the_configuration(self.run_it(site="middle"),
-                                       ": error: there is no [site.middle]")
+                                       ": error: there is no [site.middle]; the sites are left, right")
 
     def test_an_spi_of_the_reserved_range(self):
         self.refuses_the_configuration(

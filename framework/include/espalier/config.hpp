@@ -73,7 +73,7 @@ struct TunnelConfig {
   std::filesystem::path key_file;  // that file of GatewayConfig::site, in its key folder; or ""
 };
 
-// A backend that the configuration names, and where.
+// A backend that the configuration names (by the policy, its rules or [backend.NAME]), and where.
 struct NamedBackend {
   std::string name;
   std::filesystem::path file;
@@ -100,7 +100,6 @@ struct GatewayConfig {
   std::vector<std::filesystem::path> plugin_folders;   // empty: the installed one
   std::map<std::string, std::string> backend_options;  // backend name to JSON text
   Policy policy;
-  std::vector<NamedBackend> named_backends;  // by the policy, its rules and [backend.NAME]
   std::map<std::string, SiteConfig> sites;
   std::vector<TunnelConfig> tunnels;
 };
@@ -109,6 +108,9 @@ struct GatewayConfig {
 struct ConfigReading {
   std::optional<GatewayConfig> config;
   std::vector<Diagnostic> findings;
+  // As in GatewayConfig, known in spite of errors, so that all findings can be told at once.
+  std::vector<NamedBackend> named_backends{};
+  std::vector<std::filesystem::path> plugin_folders{};
 };
 
 // What the command line says against the file; "" where it says nothing.
@@ -127,9 +129,9 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
 // with the keys (spi 0). Named "TUNNEL/out" and "TUNNEL/in". Site "" takes config.site.
 Result<std::vector<SaSpec>> sa_specs(const GatewayConfig& config, std::string_view site);
 
-// The backends that the configuration names and that are not among `known`, each once, as warnings:
+// The backends that a configuration names and that are not among `known`, each once, as warnings:
 // a configuration may be for many machines. One that is most likely misspelt is an error.
-std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
+std::vector<Diagnostic> unknown_backends(std::span<const NamedBackend> named,
                                          std::span<const std::string_view> known);
 
 std::string to_string(const Diagnostic& diagnostic);

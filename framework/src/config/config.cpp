@@ -77,9 +77,13 @@ std::string own_site(const ConfigDraft& draft, const ConfigOverrides& overrides,
   const std::string name = chosen ? overrides.site : draft.gateway.site->value;
   std::vector<std::string_view> known;
   for (const SiteDraft& site : draft.sites) known.push_back(site.site.name);
-  if (draft.complete && std::ranges::find(known, name) == known.end())
+  if (draft.complete && std::ranges::find(known, name) == known.end()) {
+    std::string hint = did_you_mean(known, name);
+    if (hint.empty() && !known.empty())
+      hint = fmt::format("; the sites are {}", fmt::join(known, ", "));
     findings.error(chosen ? Position{} : draft.gateway.site->at,
-                   fmt::format("there is no [site.{}]{}", name, did_you_mean(known, name)));
+                   fmt::format("there is no [site.{}]{}", name, hint));
+  }
   return name;
 }
 
@@ -102,19 +106,24 @@ TunnelConfig finish(TunnelDraft& draft, const GatewayConfig& config) {
   return tunnel;
 }
 
+std::vector<NamedBackend> named_backends(const ConfigDraft& draft, const Findings& findings) {
+  std::vector<NamedBackend> named;
+  for (const Located<std::string>& backend : draft.named_backends)
+    named.push_back(
+        {backend.value, findings.file(backend.at.file), backend.at.line, backend.at.column});
+  return named;
+}
+
 // Requires a draft without errors.
-GatewayConfig finish(ConfigDraft& draft, GatewayConfig config, const Findings& findings) {
+GatewayConfig finish(ConfigDraft& draft, GatewayConfig config) {
   config.dataplane = draft.gateway.dataplane;
   config.workers = draft.gateway.workers;
   config.kernel_rules = draft.gateway.kernel_rules;
   config.on_stop = draft.gateway.on_stop;
   config.offloads = draft.gateway.offloads;
-  config.plugin_folders = std::move(draft.plugin_folders);
+  config.plugin_folders = draft.plugin_folders;
   config.backend_options = std::move(draft.backend_options);
   config.policy = std::move(draft.policy);
-  for (Located<std::string>& backend : draft.named_backends)
-    config.named_backends.push_back({std::move(backend.value), findings.file(backend.at.file),
-                                     backend.at.line, backend.at.column});
   for (RuleDraft& rule : draft.rules) {
     if (!rule.has_fallback) rule.rule.fallback = config.policy.fallback;
     config.policy.rules.push_back(std::move(rule.rule));
@@ -167,9 +176,15 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   check_static_keys(draft, findings);
   check_policy(draft, findings);
   GatewayConfig resolved = resolve(file, draft, overrides, findings);
-  if (findings.has_errors()) return {std::nullopt, findings.in_order()};
-  check_unused(draft, findings);
-  return {finish(draft, std::move(resolved), findings), findings.in_order()};
+  ConfigReading reading;
+  if (!findings.has_errors()) {
+    check_unused(draft, findings);
+    reading.config = finish(draft, std::move(resolved));
+  }
+  reading.findings = findings.in_order();
+  reading.named_backends = named_backends(draft, findings);
+  reading.plugin_folders = std::move(draft.plugin_folders);
+  return reading;
 }
 
 }  // namespace espalier

@@ -9,11 +9,11 @@
 
 namespace espalier {
 
-std::vector<Diagnostic> unknown_backends(const GatewayConfig& config,
+std::vector<Diagnostic> unknown_backends(std::span<const NamedBackend> named_backends,
                                          std::span<const std::string_view> known) {
   std::vector<Diagnostic> findings;
   std::set<std::string_view> told;
-  for (const NamedBackend& named : config.named_backends) {
+  for (const NamedBackend& named : named_backends) {
     const bool there = std::ranges::find(known, named.name) != known.end();
     if (there || !told.insert(named.name).second) continue;
     const std::string hint = did_you_mean(known, named.name);

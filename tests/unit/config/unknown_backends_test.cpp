@@ -17,7 +17,7 @@ class UnknownBackends : public ConfigTest {
     if (!reading.config) return {};
     constexpr std::array<std::string_view, 2> known = {"aesni", "openssl"};
     std::vector<std::string> all;
-    for (const Diagnostic& finding : unknown_backends(*reading.config, known))
+    for (const Diagnostic& finding : unknown_backends(reading.named_backends, known))
       all.push_back(without_folder(to_string(finding)));
     return all;
   }
@@ -44,6 +44,13 @@ backends = ["aesnii"]
                           "is passed over",
                           "gateway.toml:21:13: error: no plugin here is named 'aesnii'; did you "
                           "mean 'aesni'?"));
+}
+
+TEST_F(UnknownBackends, AreKnownInSpiteOfErrors) {
+  const ConfigReading reading = read(base() + "[policy]\nbackends = [\"opensl\"]\nx = 1\n");
+  EXPECT_FALSE(reading.config);
+  ASSERT_EQ(reading.named_backends.size(), 1u);
+  EXPECT_EQ(reading.named_backends[0].name, "opensl");
 }
 
 TEST_F(UnknownBackends, AreToldOnce) {
