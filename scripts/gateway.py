@@ -31,7 +31,7 @@ class Espalier:
         return json.loads(result.stdout)
 
     def make_keys(self, config, folder=lab.FOLDER):
-        self.ask("keygen", config, "--folder", folder)
+        self.ask("keygen", config, "--out", folder)
 
 
 class Gateway:

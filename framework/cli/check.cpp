@@ -28,8 +28,10 @@ int check(const Options& options, const Console& console) {
   } else {
     for (const Diagnostic& finding : reading.findings) console.print(to_string(finding) + '\n');
     if (reading.config)
-      console.print(fmt::format("{}: {} sites, {} tunnels: good\n", options.config.file.native(),
-                                reading.config->sites.size(), reading.config->tunnels.size()));
+      console.print(fmt::format("{}: {}, {}: {}\n", options.config.file.native(),
+                                counted(reading.config->sites.size(), "site"),
+                                counted(reading.config->tunnels.size(), "tunnel"),
+                                reading.config->sites.empty() ? "nothing to run" : "good"));
   }
   return reading.config ? kDone : kUsage;
 }

@@ -12,6 +12,10 @@
 
 namespace espalier::cli {
 
+std::string counted(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
 // https://no-color.org
 Console::Console() {
   const char* no_colour = std::getenv("NO_COLOR");

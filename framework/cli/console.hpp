@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace espalier::cli {
@@ -17,6 +19,9 @@ enum ExitCode : int {
   kFailed = 1,  // what was asked failed
   kUsage = 2,   // bad usage or configuration
 };
+
+// "1 tunnel", "2 tunnels".
+std::string counted(std::uint64_t number, std::string_view noun);
 
 // Where a verb writes: results on stdout, messages on stderr, one sentence a line.
 class Console {

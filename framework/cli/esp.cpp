@@ -165,11 +165,13 @@ int Conversion::report(const Options& options) const {
                          {"drops", drops},
                          {"sas", list}});
   } else {
-    console_.print(fmt::format("{} frames read, {} packets written to {}\n", counts.frames,
-                               counts.written, options.output.native()));
+    console_.print(fmt::format("{} read, {} written to {}\n", counted(counts.frames, "frame"),
+                               counted(counts.written, "packet"), options.output.native()));
     const auto reasons = skipped();
     for (const auto& [reason, count] : reasons.items())
-      if (count > 0) console_.print(fmt::format("{} frames skipped: {}\n", count.dump(), reason));
+      if (count > 0)
+        console_.print(
+            fmt::format("{} skipped: {}\n", counted(count.get<std::uint64_t>(), "frame"), reason));
     console_.print('\n' + render_sas(reports, console_.style()));
     console_.print('\n' + render_drops(drops, console_.style()));
   }
@@ -227,7 +229,9 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
 
   auto* decrypt = add_part(*esp, "decrypt", "ESP in, inner packets out", *options);
   decrypt->footer(
-      "Reads what the site would receive. Key files are only read: nothing is encrypted.\n"
+      "Reads what the site would receive. Key files are only read: nothing is encrypted. 'run' "
+      "and\n"
+      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run.\n"
       "Example:\n  espalier esp decrypt site.toml wire.pcapng inner.pcap --site right --keys keys");
   decrypt->callback(
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::inbound, console); });

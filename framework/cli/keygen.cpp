@@ -43,9 +43,10 @@ void add_keygen(CLI::App& app, const Console& console, int& exit_code) {
       "keygen",
       "Make fresh one-time key files, one for each site; bring each to its site in secret");
   const auto options = std::make_shared<Options>();
-  add_config_options(*verb, options->config);
-  verb->add_option("--out,--folder", options->folder,
-                   "Folder for the files; default: as configured");
+  verb->add_option("CONFIG", options->config.file, "The configuration, a TOML file")->required();
+  verb->add_option("--site", options->config.overrides.site,
+                   "Whose key_folder is meant where the configured one has {site} in it");
+  verb->add_option("--out", options->folder, "Folder for the files; default: as configured");
   verb->add_flag("--json", options->json, "As JSON");
   verb->footer(
       "A file serves one run: 'run' claims it, and a second start with it is refused.\n"

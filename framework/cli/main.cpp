@@ -23,7 +23,9 @@ std::string complaint_about_verb(const CLI::App& app, int argc, char** argv) {
   for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
   if (std::ranges::find(names, argv[1]) != names.end()) return {};
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return fmt::format("There is no verb '{}'{}", argv[1], did_you_mean(known, argv[1]));
+  const std::string hint = did_you_mean(known, argv[1]);
+  return fmt::format("There is no verb '{}'{} 'espalier --help' lists them.", argv[1],
+                     hint.empty() ? "." : hint);
 }
 
 int run_command(int argc, char** argv) {
@@ -31,6 +33,7 @@ int run_command(int argc, char** argv) {
   CLI::App app("Puts every IPsec SA on the best accelerator that can take it, and says why.",
                "espalier");
   app.require_subcommand(1);
+  app.set_version_flag("--version", version_line(), "Say which version this is");
   app.footer(
       "'espalier VERB --help' has examples. Exit codes: 0 done, 1 what was asked failed, 2 "
       "bad usage or configuration.");

@@ -58,7 +58,10 @@ int ask(const Options& options, const json& request, const Console& console) {
   const auto reply = ask_gateway(*socket, request);
   if (!reply) return console.fail(reply.error());
   if (!reply->contains("sas")) {
-    if (options.json) console.print_json({{"deleted", options.name}});
+    if (options.json)
+      console.print_json({{"deleted", options.name}});
+    else
+      console.print(fmt::format("{}: deleted\n", options.name));
     return kDone;
   }
   if (options.json) {
@@ -79,6 +82,10 @@ constexpr const char* kFileFooter =
     "          \"peer\": \"192.0.2.2:4500\",\n"
     "          \"selectors\": [{\"source\": \"10.1.0.0/16\", \"destination\": \"10.2.0.0/16\"}]},\n"
     "   \"keys\": {\"cipher\": \"64 hex digits\", \"salt\": \"8 hex digits\"}}\n";
+constexpr const char* kTunnelFooter =
+    "An SA that is named as one of a tunnel of the configuration (TUNNEL/out, TUNNEL/in) has from "
+    "it\nwhat \"sa\" does not say, as its class and selectors: \"name\" and \"spi\" are "
+    "enough.\n";
 
 CLI::App* add_part(CLI::App& sa, const char* name, const char* help, Options& options) {
   auto* part = sa.add_subcommand(name, help);
@@ -96,7 +103,8 @@ void add_sa(CLI::App& app, const Console& console, int& exit_code) {
 
   auto* add = add_part(*sa, "add", "Add an SA", *options);
   add->add_option("FILE", options->file, kFileHelp)->required();
-  add->footer(fmt::format("{}Example:\n  espalier sa add - < new-sa.json", kFileFooter));
+  add->footer(
+      fmt::format("{}{}Example:\n  espalier sa add - < new-sa.json", kFileFooter, kTunnelFooter));
   add->callback(
       [=, &console, &exit_code] { exit_code = place(*options, {{"verb", "sa.add"}}, console); });
 

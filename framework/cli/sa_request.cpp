@@ -40,6 +40,34 @@ Result<std::size_t> read_file(const std::filesystem::path& file, std::span<char>
               fmt::format("'{}' cannot be read: {}.", file.native(), io::words_of(errno)));
 }
 
+// Where the text stops being JSON, if it does. No key is shown to the parser: what is within quotes
+// is covered.
+Result<void> check_json(const std::filesystem::path& file, std::span<const char> text) {
+  std::string covered(text.begin(), text.end());
+  bool quoted = false;
+  for (std::size_t i = 0; i < covered.size(); ++i) {
+    if (covered[i] == '"') quoted = !quoted;
+    if (!quoted || covered[i] == '"') continue;
+    const bool escape = covered[i] == '\\' && i + 1 < covered.size();
+    covered[i] = '*';
+    if (escape) covered[++i] = '*';
+  }
+  try {
+    [[maybe_unused]] const auto parsed = nlohmann::json::parse(covered);
+    return {};
+  } catch (const nlohmann::json::parse_error& error) {
+    const std::size_t at = error.byte == 0 ? 0 : std::min(error.byte - 1, text.size());
+    const auto before = text.first(at);
+    const auto line = std::ranges::count(before, '\n') + 1;
+    const auto start = std::ranges::find(before.rbegin(), before.rend(), '\n');
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("{}:{}:{}: this is not JSON. 'espalier sa add --help' shows an example.",
+                    file == "-" ? "standard input" : file.native(), line,
+                    start - before.rbegin() + 1));
+  }
+}
+
 }  // namespace
 
 // The request is the head with the members of the file's object behind its own: no second copy of
@@ -61,6 +89,7 @@ Result<SaRequest> SaRequest::read(const std::filesystem::path& file, const nlohm
                 fmt::format("'{}' does not hold a JSON object with \"sa\" and \"keys\". 'espalier "
                             "sa add --help' shows one.",
                             file.native()));
+  if (auto json = check_json(file, text); !json) return std::unexpected(json.error());
   *brace = ' ';
   std::ranges::replace(text, '\n', ' ');  // only between tokens can there be one
   request.used_ = start.size() + *got;

@@ -42,7 +42,10 @@ int stop(const Options& options, const Console& console) {
     return console.fail(
         {ErrorCode::transient,
          fmt::format("The gateway has agreed to stop, but its process {} still runs.", process)});
-  if (options.json) console.print_json({{"stopped", process}});
+  if (options.json)
+    console.print_json({{"stopped", process}});
+  else
+    console.print(fmt::format("The gateway, process {}, has stopped.\n", process));
   return kDone;
 }
 

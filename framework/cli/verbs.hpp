@@ -6,6 +6,8 @@
 
 #include "console.hpp"
 
+#include <string>
+
 namespace CLI {
 class App;
 }
@@ -25,5 +27,7 @@ void add_events(CLI::App& app, const Console& console, int& exit_code);
 void add_stop(CLI::App& app, const Console& console, int& exit_code);
 void add_transforms(CLI::App& app, const Console& console, int& exit_code);
 void add_version(CLI::App& app, const Console& console, int& exit_code);
+
+std::string version_line();  // what `version` and --version say, without newline
 
 }  // namespace espalier::cli

@@ -10,17 +10,23 @@
 
 namespace espalier::cli {
 
+std::string version_line() {
+  return fmt::format("espalier {}, plugin ABI {}.{}", ESPALIER_VERSION, ESPALIER_ABI_MAJOR,
+                     ESPALIER_ABI_MINOR);
+}
+
 void add_version(CLI::App& app, const Console& console, int& exit_code) {
   auto* verb = app.add_subcommand("version", "Say which version this is");
   const auto json = std::make_shared<bool>(false);
   verb->add_flag("--json", *json, "As JSON");
   verb->footer("Example:\n  espalier version");
   verb->callback([=, &console, &exit_code] {
-    const auto abi = fmt::format("{}.{}", ESPALIER_ABI_MAJOR, ESPALIER_ABI_MINOR);
     if (*json)
-      console.print_json({{"version", ESPALIER_VERSION}, {"plugin_abi", abi}});
+      console.print_json(
+          {{"version", ESPALIER_VERSION},
+           {"plugin_abi", fmt::format("{}.{}", ESPALIER_ABI_MAJOR, ESPALIER_ABI_MINOR)}});
     else
-      console.print(fmt::format("espalier {}, plugin ABI {}\n", ESPALIER_VERSION, abi));
+      console.print(version_line() + '\n');
     exit_code = kDone;
   });
 }

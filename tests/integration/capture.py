@@ -181,6 +181,9 @@ class Captures(unittest.TestCase):
         again = self.esp("encrypt", "left", self.inner, self.outer)
         self.assertEqual(again.returncode, 1)
         self.assertIn("left.keys were used on", again.stderr)
+        late = self.esp("decrypt", "left", self.outer, self.back)
+        self.assertEqual(late.returncode, 1)
+        self.assertIn("keep a copy of the key file from before it was used", late.stderr)
 
     def test_packets_cut_by_the_capture_are_skipped_and_counted(self):
         self.configure()

@@ -88,11 +88,13 @@ class Command(unittest.TestCase):
         for words in ((), ("plan",), ("plan", "--bogus"), ("sa",), ("sa", "add"), ("explain",)):
             self.assertNotEqual(self.complaint(*words, code=USAGE), "", words)
         self.assertIn("did you mean 'plan'?", self.complaint("pln", code=USAGE))
+        self.assertIn("'espalier --help' lists them", self.complaint("bogus", code=USAGE))
 
     def test_version(self):
         version = self.ask("version")
         self.assertEqual(sorted(version), ["plugin_abi", "version"])
         self.assertIn(version["version"], self.call("version").stdout)
+        self.assertEqual(self.call("--version").stdout, self.call("version").stdout)
 
     def test_transforms(self):
         entries = self.ask("transforms")["transforms"]
@@ -105,8 +107,10 @@ class Command(unittest.TestCase):
             self.assertIn(f"\n{name} ", self.call("transforms").stdout)
 
     def test_check_finds_nothing_in_a_good_configuration(self):
-        self.assertIn("2 sites, 1 tunnels: good", self.call("check", self.config).stdout)
+        self.assertIn("2 sites, 1 tunnel: good", self.call("check", self.config).stdout)
         self.assertEqual(self.ask("check", self.config)["findings"], [])
+        self.assertIn("0 sites, 0 tunnels: nothing to run",
+                      self.call("check", self.write("empty.toml", "")).stdout)
 
     def test_check_prints_every_finding_with_its_place(self):
         bad = self.write("bad.toml", SITES + TUNNEL.replace("transform", "transfrom") + "x = 1\n")

@@ -193,7 +193,9 @@ class Requests(ControlLab):
                 ({"keys": self.KEYS | {"cipher": "secret"}}, "'cipher'"),
                 ({"keys": self.KEYS | {"chipher": "secret"}}, "may hold")):
             refused(json.dumps(good | change), words)
-        refused('{"sa": {', "not JSON")
+        refused('{"sa": {', "standard input:1:9: this is not JSON", code=2)
+        refused('{\n  "sa": {},\n  "keys": {"cipher": "secret"},\n  oops\n}', "standard input:4:3: ",
+                code=2)
         for text in ("", "[]", "not json", "{" + "x" * 70000):
             refused(text, "'-'", code=2)
         self.assertEqual(self.left.sas(), [], "nothing was added")
@@ -216,6 +218,45 @@ class Requests(ControlLab):
         said = self.sa("add", "-", content=json.dumps(
             {"sa": self.SA | {"name": "new/in", "spi": 0x1001}, "keys": self.KEYS}))
         self.assertEqual((said.returncode, said.stderr), (0, ""))
+
+    def test_people_are_told_what_was_done(self):
+        self.sa("add", "-", content=json.dumps({"sa": self.SA, "keys": self.KEYS}))
+        self.assertEqual(self.sa("delete", "office/in").stdout, "office/in: deleted\n")
+        said = subprocess.run(self.espalier.command("stop", "--socket", self.left.socket), text=True,
+                              capture_output=True, check=True, timeout=60)
+        self.assertEqual(said.stdout, f"The gateway, process {self.left.process.pid}, has stopped.\n")
+
+    def answer_to(self, line):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.left.socket))
+            client.settimeout(20)
+            lines = client.makefile("rw", encoding="utf-8")
+            lines.write(line + "\n")
+            lines.flush()
+            return json.loads(lines.readline())
+
+    def test_the_documented_requests_are_answered_as_documented(self):
+        requests = replies = 0
+        for line in (TOP / "docs/control-socket.md").read_text().splitlines():
+            if line.startswith("    > "):
+                requests += 1
+                reply = self.answer_to(line[6:])
+            elif line.startswith("    < "):
+                replies += 1
+                told = json.loads(re.sub(r"(?<=[\[{])\.\.\.(?=[\]}])", "", line[6:]))
+                self.assertEqual((reply["ok"], list(reply)), (told["ok"], list(told)), line)
+                if not told["ok"]:
+                    self.assertEqual(reply["error"]["code"], told["error"]["code"])
+        self.assertEqual(requests, replies)
+        self.assertGreater(requests, 10)
+        lab.wait_until(lambda: self.left.process.poll() is not None, 20, "it did not stop")
+
+    def test_an_sa_of_a_tunnel_has_from_it_what_its_request_does_not_say(self):
+        request = {"sa": {"name": "peer/out", "spi": 0x1000}, "keys": self.KEYS}
+        said = self.sa("add", "-", content=json.dumps(request))
+        self.assertEqual(said.returncode, 0, said.stderr)
+        (sa,) = self.left.sas()
+        self.assertEqual((sa["name"], sa["peer"], sa["spi"]), ("peer/out", "192.0.2.2:4500", 0x1000))
 
     def test_every_verb_of_sa_answers_in_json(self):
         def ask(*words, content=""):

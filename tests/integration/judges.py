@@ -40,7 +40,7 @@ class Judges(unittest.TestCase):
         self.network.run("right", "ip", "-batch", batch)
         config = lab.FOLDER / "left.toml"
         config.write_text(configuration(self.tunnels, backend))
-        self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
+        self.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
         keys = tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]
         outer = {tunnel.name: tunnel.outer(4) for tunnel in self.tunnels}
         self.sas = {}  # (tunnel, direction)

@@ -76,7 +76,7 @@ class Pair:
         try:
             config = lab.FOLDER / "left.toml"
             config.write_text(configuration(tunnels, backend, outer, encapsulation, workers))
-            self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
+            self.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
             self.load_modules()

@@ -21,6 +21,11 @@ constexpr std::string_view kAgain =
     "one-time keys serve one run, because numbers used twice under one key lay the traffic open; "
     "make new ones with 'espalier keygen' and bring them to all ends";
 
+constexpr std::string_view kToRead =
+    "its keys were taken out; to decrypt a capture, keep a copy of the key file from before it was "
+    "used";
+constexpr std::string_view kTakenOut = ": used, and taken out\n";
+
 std::filesystem::path used_name(const std::filesystem::path& file) {
   return file.parent_path() / (file.filename().string() + ".used");
 }
@@ -30,13 +35,14 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 }
 
 // The file is not there: was it used, or never made?
-std::unexpected<Error> absent(const Descriptor& folder, const std::filesystem::path& file) {
+std::unexpected<Error> absent(const Descriptor& folder, const std::filesystem::path& file,
+                              std::string_view advice = kAgain) {
   struct stat status{};
   const std::filesystem::path used = used_name(file);
   if (::fstatat(folder.get(), used.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
     return fail(ErrorCode::conflict,
                 fmt::format("the keys of {} were used on {} (the file is now {}): {}",
-                            file.string(), utc(status.st_ctim.tv_sec), used.string(), kAgain));
+                            file.string(), utc(status.st_ctim.tv_sec), used.string(), advice));
   return fail(ErrorCode::not_found,
               fmt::format("there is no key file {}: make it with 'espalier keygen', or say where "
                           "it is with --keys FOLDER",
@@ -66,6 +72,8 @@ Result<KeyFile> read_keys(const Descriptor& opened, const std::filesystem::path&
                           std::string_view site, SecretPool& secrets) {
   auto text = read_all(opened, file);
   if (!text) return std::unexpected(std::move(text.error()));
+  if (text->view().starts_with("# one-time keys ") && text->view().ends_with(kTakenOut))
+    return fail(ErrorCode::conflict, fmt::format("{} was used: {}", file.string(), kToRead));
   auto keys = read_key_file(*text, file, secrets);
   if (keys && !site.empty() && keys->site != site)
     return fail(ErrorCode::invalid,
@@ -122,7 +130,7 @@ void scrub(const Descriptor& folder, const std::filesystem::path& used, std::str
       ::openat(folder.get(), used.filename().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status{};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return;
-  const std::string note = fmt::format("# one-time keys {}: used, and taken out\n", id);
+  const std::string note = fmt::format("# one-time keys {}{}", id, kTakenOut);
   std::string blank(static_cast<std::size_t>(status.st_size), '#');
   if (::pwrite(file.get(), blank.data(), blank.size(), 0) < 0 || ::fsync(file.get()) != 0) return;
   if (::ftruncate(file.get(), 0) != 0) return;
@@ -172,7 +180,7 @@ Result<std::vector<OneTimeKeys>> read_inbound(const std::filesystem::path& file,
   const auto folder = open_folder(folder_of(file));
   if (!folder) return std::unexpected(folder.error());
   const auto opened = open_secret_file(*folder, file, Owner::caller);
-  if (!opened && opened.error().code == ErrorCode::not_found) return absent(*folder, file);
+  if (!opened && opened.error().code == ErrorCode::not_found) return absent(*folder, file, kToRead);
   if (!opened) return std::unexpected(opened.error());
   auto keys = read_keys(*opened, file, site, secrets);
   if (!keys) return std::unexpected(std::move(keys.error()));

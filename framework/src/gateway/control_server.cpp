@@ -97,13 +97,14 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
     if (!following_) return;
     if (unread_.size() == kMostUnread) return leave();
     unread_.push_back(line + '\n');
-    if (unread_.size() == 1) write_unread();
+    if (unread_.size() == 1 && !replying_) write_unread();
   }
 
  private:
   // From now on it is only told, and read from to see it go.
   void follow() {
-    following_ = true;
+    replying_ = false;
+    if (!unread_.empty()) write_unread();
     wait_for_end();
   }
 
@@ -139,6 +140,7 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
     std::memmove(buffer_.data(), buffer_.data() + length + 1, rest);
     wipe(buffer_.data() + rest, used_ - rest);
     used_ = rest;
+    following_ = replying_ = reply.follow;  // what happens from here on it shall see
     write(std::move(reply), false);
   }
 
@@ -181,6 +183,7 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
   std::string part_;  // of a reply, on its way out
   std::deque<std::string> unread_;
   bool following_ = false;
+  bool replying_ = false;  // to the request to follow
   bool gone_ = false;
 };
 

@@ -71,8 +71,8 @@ Result<const Verb*> find_verb(const json& request) {
   if (verb != kVerbs.end()) return &*verb;
   std::array<std::string_view, kVerbs.size()> known;
   std::ranges::transform(kVerbs, known.begin(), &Verb::name);
-  return fail(ErrorCode::invalid,
-              fmt::format("There is no verb '{}'{}", name, did_you_mean(known, name)));
+  return fail(ErrorCode::invalid, fmt::format("There is no verb '{}' among {}{}", name,
+                                              fmt::join(known, ", "), did_you_mean(known, name)));
 }
 
 Result<void> check_members(const json& request, const Verb& verb) {
@@ -131,6 +131,20 @@ Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base,
   if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
   if (auto carried = check_carried(*sa, config); !carried) return std::unexpected(carried.error());
   return sa;
+}
+
+// What an SA has where its request is silent: all that the tunnel says for the SA of its name, but
+// the SPI; where it is of no tunnel, or not of that direction, this end of the gateway alone.
+SaSpec base_of(const json& request, const GatewayConfig& config) {
+  const auto sa = request.find("sa");
+  if (sa == request.end() || !sa->is_object()) return own_end(config);
+  const auto name = sa->find("name");
+  if (name == sa->end() || !name->is_string()) return own_end(config);
+  auto base = sa_of_tunnel(config, name->get_ref<const std::string&>());
+  if (!base) return own_end(config);
+  const auto direction = sa->find("direction");
+  if (direction != sa->end() && *direction != to_string(base->direction)) return own_end(config);
+  return std::move(*base);
 }
 
 // Under the name that people know: the gateway places an SA under one that is unique over rekeys.
@@ -201,7 +215,7 @@ Result<ControlService::Json> ControlService::run(const std::string& verb, const 
 }
 
 Result<ControlService::Json> ControlService::add(const json& request, SaKeys keys) {
-  const auto sa = sa_in(request, keys, own_end(config_), config_);
+  const auto sa = sa_in(request, keys, base_of(request, config_), config_);
   if (!sa) return std::unexpected(sa.error());
   const auto decision = gateway_.add(*sa, std::move(keys));
   if (!decision) return std::unexpected(decision.error());

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control protocol. A request is one line of JSON with a "verb"; the reply is one line:
+// The control protocol, which docs/control-socket.md describes. A request is one line of JSON with
+// a "verb"; the reply is one line:
 //   {"ok":true, ...}  or  {"ok":false,"error":{"code":"not_found","message":"..."}}
 //
-//   sa.add     sa, keys                        -> decision   (what `sa` does not say of this end
-//                                                             is as the gateway has it)
+//   sa.add     sa, keys                        -> decision   (what `sa` does not say is as the
+//                                                             tunnel's SA of that name has it; of
+//                                                             no tunnel: this end is the gateway's)
 //   sa.rekey   name, sa, keys, grace_ms        -> decision   (`sa` only needs what is new: its SPI)
 //   sa.delete  name
 //   sa.list                                    -> sas

@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace espalier {
 
@@ -55,6 +57,18 @@ SaSpec own_end(const GatewayConfig& config) {
   if (sa.encapsulation == Encapsulation::none) sa.local.port = 0;
   sa.interface = config.sites.at(config.site).interface;
   return sa;
+}
+
+std::optional<SaSpec> sa_of_tunnel(const GatewayConfig& config, std::string_view name) {
+  const std::string_view tunnel = name.substr(0, name.rfind('/'));
+  if (std::ranges::find(config.tunnels, tunnel, &TunnelConfig::name) == config.tunnels.end())
+    return std::nullopt;
+  auto specs = sa_specs(config, "");
+  if (!specs) return std::nullopt;
+  const auto found = std::ranges::find(*specs, name, &SaSpec::name);
+  if (found == specs->end()) return std::nullopt;
+  found->spi = 0;
+  return std::move(*found);
 }
 
 Result<void> check_carried(const SaSpec& sa, const GatewayConfig& config) {

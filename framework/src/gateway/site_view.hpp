@@ -5,7 +5,9 @@
 
 #include "io/protection_rules.hpp"
 
+#include <optional>
 #include <set>
+#include <string_view>
 
 namespace espalier {
 
@@ -27,6 +29,9 @@ Result<Encapsulation> encapsulation_of(const GatewayConfig& config);
 
 // An SA that has nothing yet but this end of it, as the gateway's ports have it.
 SaSpec own_end(const GatewayConfig& config);
+
+// The SA of this name that a tunnel of the site has, without SPI; nothing if there is none.
+std::optional<SaSpec> sa_of_tunnel(const GatewayConfig& config, std::string_view name);
 
 // That the gateway's ports carry the SA: its end, encapsulation and interface are theirs.
 Result<void> check_carried(const SaSpec& sa, const GatewayConfig& config);

@@ -4,11 +4,13 @@
 //
 //   ESPALIER_PLUGIN(MyBackend, "name=my-card\nvendor=ACME\nversion=1.0\ncpu=\n")
 //
-// once. The manifest is read before any code of the plugin runs: `name` is what policies call it (a
-// to z, 0 to 9, _ and -), `cpu` the features without which it must not be loaded, as /proc/cpuinfo
-// names them ("aes pclmulqdq"); `vendor` and `version` are free. Every exception stops at the layer
-// and becomes a status with a sentence. C++17, header-only. Thread rules are those of abi.h:
-// Backend and Device [control], Queue [queue], health() [any].
+// once; MyBackend has a constructor (const espalier_host*, std::string_view options), with
+// userspace devices an open(), with kernel devices a recipe(). The manifest is read before any code
+// of the plugin runs: `name` is what policies call it (a to z, 0 to 9, _ and -), `cpu` the features
+// without which it must not be loaded, as /proc/cpuinfo names them ("aes pclmulqdq"); `vendor` and
+// `version` are free. Every exception stops at the layer and becomes a status with a sentence.
+// C++17, header-only. Thread rules are those of abi.h: Backend and Device [control], Queue [queue],
+// health() [any].
 #pragma once
 
 #include <espalier/abi.h>

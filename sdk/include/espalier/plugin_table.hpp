@@ -198,13 +198,29 @@ inline espalier_backend backend_table(Instance& instance) noexcept {
   return t;
 }
 
-// Wraps a backend object in its C table. The table's close() destroys both.
-inline const espalier_backend* expose(std::unique_ptr<Backend> backend) {
+// Whether B has an open() or a recipe() of its own. One that cannot be asked counts as such.
+template <class B, class = void>
+struct Opens : std::true_type {};
+template <class B>
+struct Opens<B, std::void_t<decltype(&B::open)>>
+    : std::bool_constant<!std::is_same_v<decltype(&B::open), decltype(&Backend::open)>> {};
+template <class B, class = void>
+struct GivesRecipes : std::true_type {};
+template <class B>
+struct GivesRecipes<B, std::void_t<decltype(&B::recipe)>>
+    : std::bool_constant<!std::is_same_v<decltype(&B::recipe), decltype(&Backend::recipe)>> {};
+
+// Wraps a backend object in its C table. The table's close() destroys both. What B cannot do has no
+// table, so that a device which needs it is refused when the plugin is probed.
+template <class B>
+const espalier_backend* expose(std::unique_ptr<B> backend) {
   auto instance = std::make_unique<Instance>();
   instance->backend = std::move(backend);
   instance->userspace = userspace_table();
   instance->kernel = kernel_table();
   instance->table = backend_table(*instance);
+  if (!Opens<B>::value) instance->table.userspace = nullptr;
+  if (!GivesRecipes<B>::value) instance->table.kernel = nullptr;
   return &instance.release()->table;
 }
 
@@ -213,6 +229,10 @@ inline const espalier_backend* expose(std::unique_ptr<Backend> backend) {
 template <class B>
 espalier_status negotiate(const espalier_host* host, const char* options,
                           const espalier_backend** out, espalier_message* message) noexcept {
+  static_assert(std::is_base_of_v<Backend, B>, "a plugin's class derives from sdk::Backend");
+  static_assert(std::is_constructible_v<B, const espalier_host*, std::string_view>,
+                "a plugin's class needs a public constructor that takes (const espalier_host*, "
+                "std::string_view options)");
   return guarded(message, [&]() -> espalier_status {
     *out = expose(std::make_unique<B>(host, std::string_view(options)));
     return ESPALIER_OK;

@@ -72,7 +72,11 @@ TEST_F(Claim, TheUsedFileHasNoKeysAnyMore) {
   ASSERT_TRUE(claim(left_));
   EXPECT_THAT(read_text(keys_ / "left.keys.used"),
               AllOf(StartsWith("# one-time keys "), Not(HasSubstr("cipher_key"))));
-  EXPECT_THAT(refusal(keys_ / "left.keys.used"), HasSubstr("not a one-time key file"));
+  EXPECT_THAT(refusal(keys_ / "left.keys.used"), HasSubstr("was used: its keys were taken out"));
+  const auto read = read_inbound_keys(left_, *secrets_, "left");
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("keep a copy of the key file from before"));
+  EXPECT_THAT(read.error().message, Not(HasSubstr("make new ones"))) << "which decrypt nothing old";
 }
 
 TEST_F(Claim, BothEndsMayShareAStateDirectory) {

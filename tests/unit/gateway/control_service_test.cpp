@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/control_service.hpp"
 
+#include "gateway/site_view.hpp"
+
 #include "unit/gateway/sim_gateway.hpp"
 
 #include <fake_builder.hpp>
@@ -232,6 +234,58 @@ TEST_F(ControlServiceTest, TakesThisEndFromTheGatewayWhereTheRequestIsSilent) {
   EXPECT_EQ(ask(R"({"verb":"sa.list"})")["sas"][0].at("local"), "192.0.2.1:4500");
 }
 
+class ControlServiceOfATunnelTest : public ControlServiceTest {
+ protected:
+  ControlServiceOfATunnelTest() {
+    config_.sites["left"].name = "left";
+    config_.sites["left"].networks = {IpPrefix::parse("10.1.0.0/24").value()};
+    SiteConfig& right = config_.sites["right"];
+    right.name = "right";
+    right.outer = {IpAddress::parse("192.0.2.2").value(), 4500};
+    right.networks = {IpPrefix::parse("10.2.0.0/24").value()};
+    TunnelConfig tunnel;
+    tunnel.name = "shop";
+    tunnel.first = "left";
+    tunnel.second = "right";
+    tunnel.transform = find_transform("aes256gcm16").value()->transform;
+    tunnel.traffic_class = "voice";
+    tunnel.esn = false;
+    tunnel.replay_window = 64;
+    tunnel.outer.dscp = 46;
+    tunnel.lifetime.hard_packets = 1000;
+    config_.tunnels.push_back(std::move(tunnel));
+  }
+  std::string add(const std::string& sa) {
+    return R"({"verb":"sa.add","sa":{)" + sa + "}," + kKeys + "}";
+  }
+  SaSpec spec(const std::string& name) { return sim_.gateway().find(name).value().spec; }
+};
+
+TEST_F(ControlServiceOfATunnelTest, TakesFromItWhatTheRequestDoesNotSay) {
+  ASSERT_EQ(ask(add(R"("name":"shop/in","spi":4096)")).at("ok"), true);
+  SaSpec wanted = sa_of_tunnel(config_, "shop/in").value();
+  wanted.spi = 4096;
+  EXPECT_EQ(spec("shop/in"), wanted);
+  EXPECT_EQ(wanted.traffic_class, "voice");
+  EXPECT_EQ(wanted.direction, Direction::inbound);
+}
+
+TEST_F(ControlServiceOfATunnelTest, LetsTheRequestSayOtherwise) {
+  ASSERT_EQ(ask(add(R"("name":"shop/out","spi":4096,"class":"bulk","esn":true)")).at("ok"), true);
+  const SaSpec sa = spec("shop/out");
+  EXPECT_EQ(sa.traffic_class, "bulk");
+  EXPECT_TRUE(sa.esn);
+  EXPECT_EQ(sa.replay_window, 64u) << "the rest is the tunnel's";
+}
+
+TEST_F(ControlServiceOfATunnelTest, GivesNothingToAnSaOfAnotherNameOrDirection) {
+  EXPECT_NE(complaint(add(R"("name":"shops/out","spi":4096)")), "");
+  EXPECT_NE(complaint(add(R"("name":"shop","spi":4096)")), "");
+  EXPECT_NE(complaint(add(R"("name":"shop/out","direction":"inbound","spi":4096)")), "")
+      << "its selectors would be the wrong way round";
+  EXPECT_NE(complaint(add(R"("name":"shop/out")")), "") << "the SPI must be given";
+}
+
 TEST_F(ControlServiceTest, SaysWithTheWholeDecisionThatNoBackendIsLeft) {
   sim_.device(0).lose();
   const auto reply = ask(add_request());
@@ -306,7 +360,9 @@ TEST_F(ControlServiceTest, RefusesWhatIsNoRequest) {
   EXPECT_THAT(complaint("\xff\xfe"), HasSubstr("not JSON"));
   EXPECT_THAT(complaint("[]"), HasSubstr("with a \"verb\""));
   EXPECT_THAT(complaint("{\"verb\":1}"), HasSubstr("with a \"verb\""));
-  EXPECT_EQ(complaint(R"({"verb":"sa.ad"})"), "There is no verb 'sa.ad'; did you mean 'sa.add'?");
+  EXPECT_EQ(complaint(R"({"verb":"sa.ad"})"),
+            "There is no verb 'sa.ad' among sa.add, sa.rekey, sa.delete, sa.list, explain, drops, "
+            "status, stop, events; did you mean 'sa.add'?");
   EXPECT_EQ(complaint(R"({"verb":"sa.list","name":"x"})"), "The verb 'sa.list' takes no 'name'.");
   EXPECT_EQ(complaint(R"({"verb":"sa.list","":1})"), "The verb 'sa.list' takes no ''.");
   EXPECT_THAT(complaint(R"({"verb":"explain"})"), HasSubstr("\"name\""));

@@ -30,6 +30,9 @@ class Cards : public sdk::Backend {
     if (id == refusing) return sdk::Refusal{refusal, "pulled out"};
     return std::vector<espalier_capability>{};
   }
+  sdk::Result<std::unique_ptr<sdk::Device>> open(uint64_t) override {
+    return sdk::Refusal{ESPALIER_UNSUPPORTED, "nobody needs it open"};
+  }
 
   std::size_t count = 1;
   bool grows = false;

@@ -188,6 +188,9 @@ class Scripted final : public sdk::Backend {
     sdk::copy_text(now.reason, "as the test says");
     return now;
   }
+  sdk::Result<espalier_recipe> recipe(uint64_t, const espalier_sa&) override {
+    return sdk::Refusal{ESPALIER_UNSUPPORTED, "no SA is for it"};
+  }
 
   static inline const espalier_host* host;  // of the one that lives
   static inline std::size_t devices;

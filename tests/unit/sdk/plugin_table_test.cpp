@@ -379,6 +379,13 @@ TEST(PluginNegotiation, MakesTheBackendOrSaysWhyNot) {
   EXPECT_STREQ(text, "no such card");
 }
 
+TEST(PluginNegotiation, GivesNoTableForWhatTheBackendDoesNotDo) {
+  const auto* const hollow = table::expose(std::make_unique<Given>(nullptr, "{}"));
+  EXPECT_EQ(hollow->userspace, nullptr) << "a device that nobody can open is found when probed";
+  EXPECT_EQ(hollow->kernel, nullptr);
+  hollow->close(hollow->self);
+}
+
 // What a small backend need not write.
 TEST(PluginDefaults, RefuseWhatABackendDoesNotHave) {
   Given backend(nullptr, "{}");
