@@ -49,7 +49,7 @@ class Tunnel:
     esn: bool = True
     window: int = 1024
     kernel_sent: int = 0  # the number that the kernel sent last
-    mode: str = "tunnel"  # the kernel's word for it; Espalier's engine has no other yet
+    mode: str = "tunnel"  # the kernel's word for it
 
     @property
     def name(self):
