@@ -68,14 +68,16 @@ def states(text):
 class Pair:
     """The gateway and the kernel, with tunnels between them. Use as a context."""
 
-    def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1):
+    def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1,
+                 offloads=True):
         self.tunnels, self.outer, self.encapsulation = tunnels, outer, encapsulation
         self.espalier = espalier()
         self.network = lab.Lab(outer_addresses(outer))
         self.sockets = []
         try:
             config = lab.FOLDER / "left.toml"
-            config.write_text(configuration(tunnels, backend, outer, encapsulation, workers))
+            config.write_text(configuration(tunnels, backend, outer, encapsulation, workers,
+                                            offloads))
             self.espalier.ask("keygen", config, "--folder", lab.FOLDER, "--site", "left")
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
