@@ -16,6 +16,7 @@ NETWORK_LEFT = {4: "10.1.0.0/24", 6: "fd00:1::/64"}
 GATEWAY = """
 [gateway]
 workers = {workers}
+offloads = {offloads}
 [policy]
 backends = ["{backend}"]
 fallback = "fail"
@@ -49,7 +50,7 @@ class Tunnel:
     esn: bool = True
     window: int = 1024
     kernel_sent: int = 0  # the number that the kernel sent last
-    mode: str = "tunnel"  # the kernel's word for it; Espalier's engine has no other yet
+    mode: str = "tunnel"  # the kernel's word for it
 
     @property
     def name(self):
@@ -71,9 +72,9 @@ def every_tunnel(transforms, esn=(True, False)):
     return [Tunnel(index, *what) for index, what in enumerate(wanted, start=1)]
 
 
-def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1):
+def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1, offloads=True):
     """The TOML of the gateway."""
-    text = GATEWAY.format(workers=workers, backend=backend, outer=LEFT[outer])
+    text = GATEWAY.format(workers=workers, offloads=str(offloads).lower(), backend=backend, outer=LEFT[outer])
     for tunnel in tunnels:
         text += TUNNEL.format(
             name=tunnel.name, outer=tunnel.outer(outer), network4=tunnel.network(4),
