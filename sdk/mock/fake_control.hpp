@@ -5,6 +5,7 @@
 #pragma once
 
 #include <fake_crypto.hpp>
+#include <fake_faults.hpp>
 #include <fake_trace.hpp>
 
 #include <algorithm>
@@ -18,22 +19,6 @@
 namespace espalier::mock {
 
 inline constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
-
-// Calls that can be made to refuse.
-enum class Call { device_open, session_open, queue_open, quiesce };
-
-// What a device can do wrong with one op.
-enum class Fault {
-  none,
-  fail,               // status FAILED, no work done
-  bad_icv,            // status BAD_ICV, no work done
-  leave_pending,      // handed back without a status
-  done_without_work,  // status DONE, no work done
-  twice,              // handed back by two polls; asynchronous only
-  foreign,            // beside it an op that nobody submitted; asynchronous only
-};
-
-enum class Order { fifo, reverse, random };
 
 struct FakeCounters {
   std::uint64_t devices_opened = 0, devices_closed = 0;

@@ -12,9 +12,9 @@ inline void store_be32(std::uint8_t* p, std::uint32_t value) noexcept {
   value = __builtin_bswap32(value);
   std::memcpy(p, &value, sizeof(value));
 }
-inline void store_be16(std::uint8_t* p, std::uint16_t value) noexcept {
-  value = __builtin_bswap16(value);
-  std::memcpy(p, &value, sizeof(value));
+inline void store_be16(std::uint8_t* p, std::uint32_t value) noexcept {  // the low 16 bits
+  const std::uint16_t swapped = __builtin_bswap16(static_cast<std::uint16_t>(value));
+  std::memcpy(p, &swapped, sizeof(swapped));
 }
 inline void store_be64(std::uint8_t* p, std::uint64_t value) noexcept {
   value = __builtin_bswap64(value);

@@ -1,47 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "esp/bytes.hpp"
-
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace espalier::esp {
 
-// The Internet checksum (RFC 1071) as a running sum: bytes are added in order, each piece but the
-// last of even length.
-class InternetChecksum {
- public:
-  void add(std::span<const std::uint8_t> bytes) noexcept {
-    std::size_t i = 0;
-    for (; i + 4 <= bytes.size(); i += 4) sum_ += load_be32(bytes.data() + i);
-    if (i + 2 <= bytes.size()) {
-      sum_ += load_be16(bytes.data() + i);
-      i += 2;
-    }
-    if (i < bytes.size()) sum_ += std::uint32_t{bytes[i]} << 8;
-  }
-  void add(std::uint32_t word) noexcept { sum_ += word; }
+// The Internet checksum (RFC 1071) of bytes as they lie in memory. Sums are of 16-bit words in
+// memory order, so that a folded sum stored as it is is in network order; they may be added up in
+// any order, as long as only the last piece has an odd length.
+std::uint64_t sum_words(std::span<const std::uint8_t> bytes) noexcept;
 
-  // What is written into the header.
-  std::uint16_t value() const noexcept {
-    std::uint64_t folded = sum_;
-    while (folded > 0xffff) folded = (folded & 0xffff) + (folded >> 16);
-    return static_cast<std::uint16_t>(~folded);
-  }
+// 16 bits, carries added in; not complemented.
+constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
 
- private:
-  std::uint64_t sum_ = 0;
-};
+// What is written into a header, as a number of the host.
+inline std::uint16_t checksum_of(std::uint64_t sum) noexcept {
+  return __builtin_bswap16(static_cast<std::uint16_t>(~fold(sum)));
+}
 
 // A header's checksum after one 16-bit word of it has changed (RFC 1624, equation 3).
 constexpr std::uint16_t updated_checksum(std::uint16_t checksum, std::uint16_t before,
                                          std::uint16_t after) noexcept {
-  std::uint32_t sum = std::uint32_t{static_cast<std::uint16_t>(~checksum)} +
-                      static_cast<std::uint16_t>(~before) + after;
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
+  return static_cast<std::uint16_t>(~fold(std::uint64_t{static_cast<std::uint16_t>(~checksum)} +
+                                          static_cast<std::uint16_t>(~before) + after));
 }
+
+// A 16-bit number of the host as a word of a sum.
+constexpr std::uint16_t word_of(std::uint16_t number) noexcept { return __builtin_bswap16(number); }
+
+// The pseudo-header of TCP and UDP: addresses as they follow each other in the IP header, the
+// protocol, and the length of transport header and payload.
+std::uint64_t sum_pseudo_header(std::span<const std::uint8_t> addresses, std::uint8_t protocol,
+                                std::uint32_t length) noexcept;
 
 }  // namespace espalier::esp

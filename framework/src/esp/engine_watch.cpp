@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::chrono::seconds kHang{2};  // inside one call of a device
 constexpr std::chrono::minutes kPathAge{10};
+// What a path is believed to be at the least: ICMP can be forged, and a narrower one is nowhere in
+// use (RFC 791: 576 are received everywhere; RFC 8200 5).
+constexpr std::uint32_t kMinMtu4 = 576, kMinMtu6 = 1280;
 
 }  // namespace
 
@@ -101,6 +104,7 @@ void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {
+  mtu = std::max(mtu, peer.family == Family::ipv4 ? kMinMtu4 : kMinMtu6);
   KnownPath& path = paths[peer];
   path.until = options.clock() + kPathAge;
   if (std::exchange(path.mtu, mtu) == mtu) return;

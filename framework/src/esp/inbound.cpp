@@ -4,6 +4,7 @@
 #include "esp/bytes.hpp"
 #include "esp/checksum.hpp"
 #include "esp/ecn.hpp"
+#include "esp/ip_fields.hpp"
 #include "esp/transport.hpp"
 
 #include <algorithm>
@@ -36,7 +37,8 @@ void change_tos(std::uint8_t* ip, Family family, std::uint8_t tos) noexcept {
   }
   const std::uint16_t before = load_be16(ip);
   ip[1] = tos;
-  store_be16(ip + 10, updated_checksum(load_be16(ip + 10), before, load_be16(ip)));
+  store_be16(ip + kIpv4Checksum,
+             updated_checksum(load_be16(ip + kIpv4Checksum), before, load_be16(ip)));
 }
 
 // RFC 6040 4.2. False: the packet must be dropped.

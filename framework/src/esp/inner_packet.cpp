@@ -2,7 +2,7 @@
 #include "esp/inner_packet.hpp"
 
 #include "esp/bytes.hpp"
-#include "esp/ip_header.hpp"
+#include "esp/ip_fields.hpp"
 
 #include <cstring>
 
@@ -13,11 +13,10 @@ namespace {
 constexpr std::uint8_t kSctp = 132, kDccp = 33, kUdpLite = 136;
 constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kAuthentication = 51,
                        kDestinationOptions = 60;
-constexpr std::uint16_t kDontFragment = 0x4000, kMoreFragments = 0x2000, kFragmentOffset = 0x1fff;
 
 bool has_ports(std::uint8_t protocol) noexcept {
-  return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == kSctp ||
-         protocol == kDccp || protocol == kUdpLite;
+  return protocol == kTcp || protocol == kUdp || protocol == kSctp || protocol == kDccp ||
+         protocol == kUdpLite;
 }
 
 // Family, protocol and ports of a packet whose upper-layer header begins with `upper`.
@@ -36,22 +35,22 @@ std::uint64_t load(const std::uint8_t* p, std::size_t size) noexcept {
 std::optional<InnerPacket> parse_ipv4(std::span<const std::uint8_t> packet) noexcept {
   if (packet.size() < kIpv4Header) return std::nullopt;
   const std::uint32_t header = (packet[0] & 15u) * 4;
-  const std::uint32_t total = load_be16(&packet[2]);
+  const std::uint32_t total = load_be16(&packet[kIpv4Length]);
   if (header < kIpv4Header || total < header || total > packet.size()) return std::nullopt;
-  const bool later_fragment = (load_be16(&packet[6]) & kFragmentOffset) != 0;
+  const bool later_fragment = (load_be16(&packet[kIpv4Fragment]) & kIpv4FragmentOffset) != 0;
   const auto upper = packet.subspan(header, later_fragment ? 0 : total - header);
   InnerPacket inner;
-  inner.flow.source[0] = load(&packet[12], 4);
-  inner.flow.destination[0] = load(&packet[16], 4);
-  inner.flow.rest = pack(Family::ipv4, packet[9], upper);
+  inner.flow.source[0] = load(&packet[kIpv4Addresses], 4);
+  inner.flow.destination[0] = load(&packet[kIpv4Addresses + 4], 4);
+  inner.flow.rest = pack(Family::ipv4, packet[kIpv4Protocol], upper);
   inner.length = total;
   inner.tos = packet[1];
-  const std::uint16_t fragment = load_be16(&packet[6]);
-  inner.dont_fragment = (fragment & kDontFragment) != 0;
-  if (header == kIpv4Header && (fragment & (kMoreFragments | kFragmentOffset)) == 0) {
+  const std::uint16_t fragment = load_be16(&packet[kIpv4Fragment]);
+  inner.dont_fragment = (fragment & kIpv4DontFragment) != 0;
+  if (header == kIpv4Header && (fragment & (kIpv4MoreFragments | kIpv4FragmentOffset)) == 0) {
     inner.plain_header = static_cast<std::uint8_t>(kIpv4Header);
   }
-  inner.after_header = packet[9];
+  inner.after_header = packet[kIpv4Protocol];
   return inner;
 }
 
@@ -78,15 +77,16 @@ std::uint64_t pack_ipv6(std::uint8_t next, std::span<const std::uint8_t> rest) n
 
 std::optional<InnerPacket> parse_ipv6(std::span<const std::uint8_t> packet) noexcept {
   if (packet.size() < kIpv6Header) return std::nullopt;
-  const std::uint32_t total = kIpv6Header + load_be16(&packet[4]);
+  const std::uint32_t total = kIpv6Header + load_be16(&packet[kIpv6Length]);
   if (total > packet.size()) return std::nullopt;
   InnerPacket inner;
-  inner.flow.source = {load(&packet[8], 8), load(&packet[16], 8)};
-  inner.flow.destination = {load(&packet[24], 8), load(&packet[32], 8)};
-  inner.flow.rest = pack_ipv6(packet[6], packet.subspan(kIpv6Header, total - kIpv6Header));
+  inner.flow.source = {load(&packet[kIpv6Addresses], 8), load(&packet[kIpv6Addresses + 8], 8)};
+  inner.flow.destination = {load(&packet[kIpv6Addresses + 16], 8),
+                            load(&packet[kIpv6Addresses + 24], 8)};
+  inner.flow.rest = pack_ipv6(packet[kIpv6Next], packet.subspan(kIpv6Header, total - kIpv6Header));
   inner.length = total;
   inner.tos = static_cast<std::uint8_t>(packet[0] << 4 | packet[1] >> 4);
-  inner.after_header = packet[6];
+  inner.after_header = packet[kIpv6Next];
   const bool for_the_way = inner.after_header == kHopByHop || inner.after_header == kRouting ||
                            inner.after_header == kFragment;
   if (!for_the_way) inner.plain_header = static_cast<std::uint8_t>(kIpv6Header);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "esp/ip_header.hpp"
 
+#include "esp/bytes.hpp"
 #include "esp/checksum.hpp"
 
 #include <cstring>
@@ -14,26 +15,24 @@ constexpr std::uint8_t kHopLimit = 64;
 void write_ipv4(std::uint8_t* at, const IpHeader& header, std::uint32_t payload) noexcept {
   at[0] = 0x45;
   at[1] = header.tos;
-  store_be16(at + 2, static_cast<std::uint16_t>(kIpv4Header + payload));
-  store_be16(at + 4, 0);
-  store_be16(at + 6, header.dont_fragment ? 0x4000 : 0);
-  at[8] = kHopLimit;
-  at[9] = header.protocol;
-  store_be16(at + 10, 0);
-  std::memcpy(at + 12, header.source.bytes.data(), 4);
-  std::memcpy(at + 16, header.destination.bytes.data(), 4);
-  InternetChecksum checksum;
-  checksum.add({at, kIpv4Header});
-  store_be16(at + 10, checksum.value());
+  store_be16(at + kIpv4Length, static_cast<std::uint16_t>(kIpv4Header + payload));
+  store_be16(at + kIpv4Id, 0);
+  store_be16(at + kIpv4Fragment, header.dont_fragment ? kIpv4DontFragment : 0);
+  at[kIpv4Ttl] = kHopLimit;
+  at[kIpv4Protocol] = header.protocol;
+  store_be16(at + kIpv4Checksum, 0);
+  std::memcpy(at + kIpv4Addresses, header.source.bytes.data(), 4);
+  std::memcpy(at + kIpv4Addresses + 4, header.destination.bytes.data(), 4);
+  store_be16(at + kIpv4Checksum, checksum_of(sum_words({at, kIpv4Header})));
 }
 
 void write_ipv6(std::uint8_t* at, const IpHeader& header, std::uint32_t payload) noexcept {
   store_be32(at, 6u << 28 | std::uint32_t{header.tos} << 20);
-  store_be16(at + 4, static_cast<std::uint16_t>(payload));
-  at[6] = header.protocol;
-  at[7] = kHopLimit;
-  std::memcpy(at + 8, header.source.bytes.data(), 16);
-  std::memcpy(at + 24, header.destination.bytes.data(), 16);
+  store_be16(at + kIpv6Length, static_cast<std::uint16_t>(payload));
+  at[kIpv6Next] = header.protocol;
+  at[kIpv6HopLimit] = kHopLimit;
+  std::memcpy(at + kIpv6Addresses, header.source.bytes.data(), 16);
+  std::memcpy(at + kIpv6Addresses + 16, header.destination.bytes.data(), 16);
 }
 
 }  // namespace
@@ -45,13 +44,10 @@ void write_ip_header(std::uint8_t* at, const IpHeader& header, std::uint32_t pay
 
 std::uint16_t upper_checksum(const IpHeader& header,
                              std::span<const std::uint8_t> payload) noexcept {
-  InternetChecksum checksum;
-  checksum.add(header.source.view());
-  checksum.add(header.destination.view());
-  checksum.add(static_cast<std::uint32_t>(payload.size()));
-  checksum.add(std::uint32_t{header.protocol});
-  checksum.add(payload);
-  return checksum.value();
+  const auto length = static_cast<std::uint32_t>(payload.size());
+  return checksum_of(sum_words(header.source.view()) +
+                     sum_pseudo_header(header.destination.view(), header.protocol, length) +
+                     sum_words(payload));
 }
 
 }  // namespace espalier::esp

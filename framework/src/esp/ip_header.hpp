@@ -3,16 +3,12 @@
 
 #include <espalier/address.hpp>
 
+#include "esp/ip_fields.hpp"
+
 #include <cstdint>
 #include <span>
 
 namespace espalier::esp {
-
-inline constexpr std::uint32_t kIpv4Header = 20;  // without options
-inline constexpr std::uint32_t kIpv6Header = 40;
-inline constexpr std::uint32_t kUdpHeader = 8;
-inline constexpr std::uint8_t kProtocolTcp = 6, kProtocolUdp = 17;
-inline constexpr std::uint8_t kProtocolIcmp = 1, kProtocolIcmp6 = 58;
 
 constexpr std::uint32_t ip_header_bytes(Family family) noexcept {
   return family == Family::ipv4 ? kIpv4Header : kIpv6Header;

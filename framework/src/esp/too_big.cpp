@@ -23,9 +23,9 @@ bool multicast(const IpAddress& address) noexcept {
 // Of the ICMP message that a packet carries; `upper`: its payload.
 bool is_icmp_error(const FlowKey& flow, std::span<const std::uint8_t> upper) noexcept {
   if (flow.family() == Family::ipv6) {
-    return flow.protocol() == kProtocolIcmp6 && (upper.empty() || upper[0] < 128);
+    return flow.protocol() == kIcmp6 && (upper.empty() || upper[0] < 128);
   }
-  if (flow.protocol() != kProtocolIcmp) return false;
+  if (flow.protocol() != kIcmp) return false;
   return upper.empty() || upper[0] == 3 || upper[0] == 4 || upper[0] == 5 || upper[0] == 11 ||
          upper[0] == 12;
 }
@@ -38,11 +38,11 @@ bool may_be_answered(const Packet& packet, const InnerPacket& inner) noexcept {
   }
   const std::uint8_t* ip = packet.data();
   const bool ipv4 = family == Family::ipv4;
-  if (ipv4 && (load_be16(ip + 6) & 0x1fff) != 0) return false;
+  if (ipv4 && (load_be16(ip + kIpv4Fragment) & kIpv4FragmentOffset) != 0) return false;
   // Where extension headers are in between, an ICMP message is taken for an error: to be silent is
   // never wrong.
   if (!ipv4 && inner.after_header != inner.flow.protocol()) {
-    return inner.flow.protocol() != kProtocolIcmp6;
+    return inner.flow.protocol() != kIcmp6;
   }
   const std::uint32_t header = ipv4 ? (ip[0] & 15u) * 4 : kIpv6Header;
   return !is_icmp_error(inner.flow, packet.view().subspan(header));
@@ -66,12 +66,10 @@ bool answer_too_big(Packet& packet, const InnerPacket& inner, std::uint32_t mtu)
   store_be32(icmp + 4, ipv4 ? mtu & 0xffff : mtu);
 
   const IpHeader ip{address(family, inner.flow.destination), address(family, inner.flow.source),
-                    ipv4 ? kProtocolIcmp : kProtocolIcmp6, 0, true};
+                    ipv4 ? kIcmp : kIcmp6, 0, true};
   const auto message = packet.view().subspan(header);
   if (ipv4) {
-    InternetChecksum checksum;
-    checksum.add(message);
-    store_be16(icmp + 2, checksum.value());
+    store_be16(icmp + 2, checksum_of(sum_words(message)));
   } else {
     store_be16(icmp + 2, upper_checksum(ip, message));
   }

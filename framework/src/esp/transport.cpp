@@ -9,10 +9,10 @@ namespace espalier::esp {
 namespace {
 
 void renew_checksum(const IpHeader& header, std::span<std::uint8_t> payload) noexcept {
-  const bool tcp = header.protocol == kProtocolTcp && payload.size() >= 20;
-  const bool udp = header.protocol == kProtocolUdp && payload.size() >= 8;
+  const bool tcp = header.protocol == kTcp && payload.size() >= kTcpHeader;
+  const bool udp = header.protocol == kUdp && payload.size() >= kUdpHeader;
   if (!tcp && !udp) return;
-  std::uint8_t* field = payload.data() + (tcp ? 16 : 6);
+  std::uint8_t* field = payload.data() + (tcp ? kTcpChecksum : kUdpChecksum);
   store_be16(field, 0);
   if (udp && header.source.family == Family::ipv4) return;  // none is needed
   const std::uint16_t checksum = upper_checksum(header, payload);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/coalescing.hpp"
 
-#include "io/checksum.hpp"
-#include "io/ip_fields.hpp"
+#include "esp/bytes.hpp"
+#include "esp/checksum.hpp"
+#include "esp/ip_fields.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 namespace espalier::io {
+
+using namespace esp;
+
 namespace {
 
 constexpr std::size_t kLongest = 65535;  // what IPv4 can say
@@ -27,12 +31,12 @@ Layout layout_of(std::span<const std::uint8_t> packet) noexcept {
   if (packet.size() < kIpv4Header) return {};
   layout.v4 = packet[0] == 0x45;
   if (layout.v4) {
-    const bool fragment = (load16(&packet[kIpv4Fragment]) & ~kIpv4DontFragment) != 0;
-    if (fragment || load16(&packet[kIpv4Length]) != packet.size()) return {};
+    const bool fragment = (load_be16(&packet[kIpv4Fragment]) & ~kIpv4DontFragment) != 0;
+    if (fragment || load_be16(&packet[kIpv4Length]) != packet.size()) return {};
     layout.transport = kIpv4Header;
   } else {
     if (packet[0] >> 4 != 6 || packet.size() < kIpv6Header) return {};
-    if (load16(&packet[kIpv6Length]) + kIpv6Header != packet.size()) return {};
+    if (load_be16(&packet[kIpv6Length]) + kIpv6Header != packet.size()) return {};
     layout.transport = kIpv6Header;
   }
   const std::uint8_t protocol = packet[layout.v4 ? kIpv4Protocol : kIpv6Next];
@@ -42,7 +46,7 @@ Layout layout_of(std::span<const std::uint8_t> packet) noexcept {
   if (transport.size() < (layout.tcp ? kTcpHeader : kUdpHeader)) return {};
   const std::size_t header = layout.tcp ? (transport[kTcpOffset] >> 4) * 4u : kUdpHeader;
   if (layout.tcp && header < kTcpHeader) return {};
-  if (!layout.tcp && load16(&transport[kUdpLength]) != transport.size()) return {};
+  if (!layout.tcp && load_be16(&transport[kUdpLength]) != transport.size()) return {};
   if (transport.size() <= header) return {};  // nothing to join
   layout.headers = layout.transport + header;
   return layout;
@@ -63,7 +67,7 @@ bool has_right_checksums(std::span<const std::uint8_t> packet, const Layout& lay
   constexpr std::uint16_t kRight = 0xffff;
   if (layout.v4 && fold(sum_words(packet.first(kIpv4Header))) != kRight) return false;
   const auto transport = packet.subspan(layout.transport);
-  if (!layout.tcp && load16(&transport[kUdpChecksum]) == 0) return false;  // it has none
+  if (!layout.tcp && load_be16(&transport[kUdpChecksum]) == 0) return false;  // it has none
   return fold(pseudo_header(packet, layout, transport.size()) + sum_words(transport)) == kRight;
 }
 
@@ -77,8 +81,8 @@ bool same(const std::uint8_t* a, const std::uint8_t* b, std::size_t offset,
 bool follows_ipv4_id(const std::uint8_t* first, const std::uint8_t* next,
                      std::size_t index) noexcept {
   const auto distance =
-      static_cast<std::uint16_t>(load16(next + kIpv4Id) - load16(first + kIpv4Id));
-  const bool atomic = (load16(first + kIpv4Fragment) & kIpv4DontFragment) != 0;
+      static_cast<std::uint16_t>(load_be16(next + kIpv4Id) - load_be16(first + kIpv4Id));
+  const bool atomic = (load_be16(first + kIpv4Fragment) & kIpv4DontFragment) != 0;
   return distance == index || (atomic && distance == 0);
 }
 
@@ -93,11 +97,11 @@ bool same_ip(const std::uint8_t* first, const std::uint8_t* next, bool v4,
 bool same_tcp(const std::uint8_t* first, const std::uint8_t* next, std::size_t header,
               std::size_t payload_before) noexcept {
   const std::uint32_t expected =
-      load32(first + kTcpSequence) + static_cast<std::uint32_t>(payload_before);
+      load_be32(first + kTcpSequence) + static_cast<std::uint32_t>(payload_before);
   const auto flags = [](const std::uint8_t* tcp) {
     return static_cast<std::uint8_t>(tcp[kTcpFlags] & ~(kEndsRun | kCwr));
   };
-  return same(first, next, 0, 4) && load32(next + kTcpSequence) == expected &&
+  return same(first, next, 0, 4) && load_be32(next + kTcpSequence) == expected &&
          same(first, next, kTcpAcknowledgement, 5) && flags(first) == flags(next) &&
          (next[kTcpFlags] & kCwr) == 0 && same(first, next, kTcpWindow, 2) &&
          same(first, next, kTcpHeader, header - kTcpHeader);
@@ -145,11 +149,11 @@ struct Run {
 };
 
 void write_ip_length(std::span<std::uint8_t> packet, bool v4, std::size_t length) noexcept {
-  if (!v4) return store16(&packet[kIpv6Length], static_cast<std::uint32_t>(length - kIpv6Header));
-  store16(&packet[kIpv4Length], static_cast<std::uint32_t>(length));
-  store16(&packet[kIpv4Checksum], 0);
-  const auto checksum = static_cast<std::uint16_t>(~fold(sum_words(packet.first(kIpv4Header))));
-  std::memcpy(&packet[kIpv4Checksum], &checksum, sizeof checksum);
+  if (!v4)
+    return store_be16(&packet[kIpv6Length], static_cast<std::uint32_t>(length - kIpv6Header));
+  store_be16(&packet[kIpv4Length], static_cast<std::uint32_t>(length));
+  store_be16(&packet[kIpv4Checksum], 0);
+  store_be16(&packet[kIpv4Checksum], checksum_of(sum_words(packet.first(kIpv4Header))));
 }
 
 }  // namespace
@@ -192,7 +196,7 @@ VirtioHeader join(std::span<Packet* const> packets) noexcept {
     if ((transport[kTcpFlags] & kCwr) != 0) header.gso_type |= VirtioHeader::kGsoEcn;
     header.checksum_offset = kTcpChecksum;
   } else {
-    store16(&transport[kUdpLength], static_cast<std::uint32_t>(length - layout.transport));
+    store_be16(&transport[kUdpLength], static_cast<std::uint32_t>(length - layout.transport));
   }
   const std::uint16_t partial = fold(pseudo_header(first, layout, length - layout.transport));
   std::memcpy(&transport[header.checksum_offset], &partial, sizeof partial);

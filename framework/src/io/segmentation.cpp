@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/segmentation.hpp"
 
-#include "io/checksum.hpp"
-#include "io/ip_fields.hpp"
+#include "esp/bytes.hpp"
+#include "esp/checksum.hpp"
+#include "esp/ip_fields.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 namespace espalier::io {
+
+using namespace esp;
+
 namespace {
 
 std::uint16_t load_word(const std::uint8_t* p) noexcept {
@@ -18,9 +22,8 @@ std::uint16_t load_word(const std::uint8_t* p) noexcept {
 
 // The checksum of what adds up to `sum`. In UDP 0 means 'none', and 0xffff is the same sum.
 void store_checksum(std::uint8_t* at, std::uint64_t sum, bool udp = false) noexcept {
-  auto value = static_cast<std::uint16_t>(~fold(sum));
-  if (udp && value == 0) value = 0xffff;
-  std::memcpy(at, &value, sizeof value);
+  const std::uint16_t checksum = checksum_of(sum);
+  store_be16(at, udp && checksum == 0 ? 0xffffu : checksum);
 }
 
 bool is_ipv4(std::span<const std::uint8_t> packet) noexcept { return packet[0] >> 4 == 4; }
@@ -85,7 +88,7 @@ std::size_t Segmenter::write_next(std::span<std::uint8_t> out) noexcept {
     if (tcp_)
       fix_tcp(transport, last);
     else
-      store16(&transport[kUdpLength], static_cast<std::uint32_t>(transport.size()));
+      store_be16(&transport[kUdpLength], static_cast<std::uint32_t>(transport.size()));
     write_checksum(transport, tcp_ ? kTcpChecksum : kUdpChecksum);
   }
   next_ += payload;
@@ -96,19 +99,19 @@ std::size_t Segmenter::write_next(std::span<std::uint8_t> out) noexcept {
 
 void Segmenter::fix_ip(std::span<std::uint8_t> segment) const noexcept {
   if (!is_ipv4(segment)) {
-    store16(&segment[kIpv6Length], static_cast<std::uint32_t>(segment.size() - kIpv6Header));
+    store_be16(&segment[kIpv6Length], static_cast<std::uint32_t>(segment.size() - kIpv6Header));
     return;
   }
-  store16(&segment[kIpv4Length], static_cast<std::uint32_t>(segment.size()));
-  store16(&segment[kIpv4Id], load16(&packet_[kIpv4Id]) + std::uint32_t{index_});
-  store16(&segment[kIpv4Checksum], 0);
+  store_be16(&segment[kIpv4Length], static_cast<std::uint32_t>(segment.size()));
+  store_be16(&segment[kIpv4Id], load_be16(&packet_[kIpv4Id]) + std::uint32_t{index_});
+  store_be16(&segment[kIpv4Checksum], 0);
   store_checksum(&segment[kIpv4Checksum], sum_words(segment.first((segment[0] & 15u) * 4)));
 }
 
 // FIN and PSH are the last segment's, CWR is the first's (RFC 3168 6.1.2: sent once).
 void Segmenter::fix_tcp(std::span<std::uint8_t> transport, bool last) const noexcept {
-  store32(&transport[kTcpSequence],
-          load32(&packet_[transport_ + kTcpSequence]) + static_cast<std::uint32_t>(next_));
+  store_be32(&transport[kTcpSequence],
+             load_be32(&packet_[transport_ + kTcpSequence]) + static_cast<std::uint32_t>(next_));
   std::uint8_t dropped = last ? 0 : kFin | kPsh;
   if (index_ > 0) dropped |= kCwr;
   transport[kTcpFlags] = static_cast<std::uint8_t>(transport[kTcpFlags] & ~dropped);
@@ -123,7 +126,7 @@ void Segmenter::write_checksum(std::span<std::uint8_t> transport,
   std::uint64_t sum = load_word(&transport[offset]);
   sum += static_cast<std::uint16_t>(~word_of(large));
   sum += word_of(small);
-  store16(&transport[offset], 0);
+  store_be16(&transport[offset], 0);
   store_checksum(&transport[offset], sum + sum_words(transport), !tcp_);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/sa.hpp>
 
+#include "model/prefix_cover.hpp"
+
 #include <fmt/format.h>
 
 namespace espalier {
@@ -27,9 +29,6 @@ Result<void> validate(const SaSpec& sa, const TrafficSelector& selector) {
 
 // In transport mode the outer addresses are the packet's own (RFC 4301 4.1).
 Result<void> validate_transport(const SaSpec& sa) {
-  const auto host = [](const IpAddress& address) {
-    return IpPrefix{address, static_cast<std::uint8_t>(address.size() * 8)};
-  };
   const bool outbound = sa.direction == Direction::outbound;
   const IpPrefix source = host(outbound ? sa.local.address : sa.peer.address);
   const IpPrefix destination = host(outbound ? sa.peer.address : sa.local.address);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <espalier/plugin.hpp>
+#include <espalier/plugin_traits.hpp>
 
 namespace espalier::sdk::table {
 
@@ -197,18 +198,6 @@ inline espalier_backend backend_table(Instance& instance) noexcept {
   t.extension = [](void*, const char*) -> const void* { return nullptr; };
   return t;
 }
-
-// Whether B has an open() or a recipe() of its own. One that cannot be asked counts as such.
-template <class B, class = void>
-struct Opens : std::true_type {};
-template <class B>
-struct Opens<B, std::void_t<decltype(&B::open)>>
-    : std::bool_constant<!std::is_same_v<decltype(&B::open), decltype(&Backend::open)>> {};
-template <class B, class = void>
-struct GivesRecipes : std::true_type {};
-template <class B>
-struct GivesRecipes<B, std::void_t<decltype(&B::recipe)>>
-    : std::bool_constant<!std::is_same_v<decltype(&B::recipe), decltype(&Backend::recipe)>> {};
 
 // Wraps a backend object in its C table. The table's close() destroys both. What B cannot do has no
 // table, so that a device which needs it is refused when the plugin is probed.

@@ -259,6 +259,16 @@ TEST_F(LifeTest, OnAPathThatNarrowsTheSenderIsTold) {
   EXPECT_EQ(carried(1, fits - 27), 0u);
 }
 
+TEST_F(LifeTest, AForgedReportCannotCloseAPath) {
+  const SaSpec sa = add(Direction::outbound);
+  wire_->narrower = PathMtu{sa.peer.address, 68};
+  engine_->turn(0);
+  const auto events = engine_->take_events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_THAT(events[0].words, testing::HasSubstr("576 bytes"));
+  EXPECT_EQ(carried(1, 450), 1u);
+}
+
 TEST_F(LifeTest, ANewSaKnowsThePathThatOthersFound) {
   const SaSpec sa = add(Direction::outbound);
   wire_->narrower = PathMtu{sa.peer.address, 1300};

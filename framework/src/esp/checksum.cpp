@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "io/checksum.hpp"
+#include "esp/checksum.hpp"
 
 #include <array>
 #include <bit>
 #include <cstring>
 
-namespace espalier::io {
+namespace espalier::esp {
 
 static_assert(std::endian::native == std::endian::little, "written for little-endian machines");
 
@@ -37,4 +37,4 @@ std::uint64_t sum_pseudo_header(std::span<const std::uint8_t> addresses, std::ui
          word_of(static_cast<std::uint16_t>(length >> 16));
 }
 
-}  // namespace espalier::io
+}  // namespace espalier::esp

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "io/checksum.hpp"
+#include "esp/checksum.hpp"
 
 #include "unit/io/ip_packets.hpp"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
-namespace espalier::io {
+namespace espalier::esp {
 namespace {
 
 TEST(Checksum, IsThatOfTheExampleInRfc1071) {
@@ -46,5 +47,18 @@ TEST(Checksum, OfThePseudoHeaderTakesALengthOver64KiB) {
             word_of(0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 6 + 1 + 5));
 }
 
+TEST(Checksum, IsUpdatedForOneWordAsIfMadeAnew) {
+  std::mt19937 random(11);
+  std::array<std::uint8_t, 20> bytes;
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+  for (int i = 0; i < 100'000; ++i) {
+    const std::uint16_t before = checksum_of(sum_words(bytes));
+    const auto old = static_cast<std::uint16_t>(bytes[4] << 8 | bytes[5]);
+    bytes[4] = static_cast<std::uint8_t>(random()), bytes[5] = static_cast<std::uint8_t>(random());
+    const auto now = static_cast<std::uint16_t>(bytes[4] << 8 | bytes[5]);
+    ASSERT_EQ(updated_checksum(before, old, now), checksum_of(sum_words(bytes)));
+  }
+}
+
 }  // namespace
-}  // namespace espalier::io
+}  // namespace espalier::esp
