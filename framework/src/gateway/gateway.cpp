@@ -389,11 +389,13 @@ std::optional<GatewayEvent> Gateway::Impl::move(const SaSpec& sa, Entry& entry) 
                                     name, placement.error().message)};
   }
   placer.moved(sa, home);
-  entry.homeless = entry.told = false;
-  entry.decision = decisions.share(*placement->decision);
-  return GatewayEvent{
+  // Said first: `home` looks into the decision that the entry is about to give up.
+  GatewayEvent moved{
       Kind::moved, name,
       fmt::format("SA {} moved from {} to {}", name, home.backend, placement->backend)};
+  entry.homeless = entry.told = false;
+  entry.decision = decisions.share(*placement->decision);
+  return moved;
 }
 
 void Gateway::Impl::end_graces(std::vector<GatewayEvent>& done) {
