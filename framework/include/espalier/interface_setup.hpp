@@ -50,7 +50,6 @@ class InterfaceSetup {
   // gives way; an error leaves it.
   Result<void> add_route(const Route& route);
   void delete_route(const IpPrefix& network);  // one that is not the setup's own is left alone
-  bool has_route(const IpPrefix& network) const;
 
  private:
   struct Impl;
