@@ -88,6 +88,23 @@ class Command(unittest.TestCase):
         for words in ((), ("plan",), ("plan", "--bogus"), ("sa",), ("sa", "add"), ("explain",)):
             self.assertNotEqual(self.complaint(*words, code=USAGE), "", words)
         self.assertIn("did you mean 'plan'?", self.complaint("pln", code=USAGE))
+        file = """FILE (a file with "sa" and "keys" as JSON, or '-' for standard input)"""
+        for words, said in (
+                (("sa", "rekey", "x"), f"'espalier sa rekey' needs {file}."),
+                (("sa", "rekey"), f"'espalier sa rekey' needs SA (the SA to be replaced) and {file}."),
+                (("sa", "add"), f"'espalier sa add' needs {file}."),
+                (("sa",), "'espalier sa' needs one of: add, rekey, delete, list."),
+                (("sa", "rekye"), "'espalier sa' has no verb 'rekye'; did you mean 'rekey'?"),
+                (("plan",), "'espalier plan' needs CONFIG (the configuration, a TOML file)."),
+                (("plan", "a", "b"), "'espalier plan' does not expect 'b'."),
+                (("plan", "a", "--inventry", "b"), "'espalier plan' has no option '--inventry'; did "
+                                                   "you mean '--inventory'?"),
+                (("esp", "decrypt", "a", "b"), "'espalier esp decrypt' needs OUTPUT (the pcap file to "
+                                               "write; overwritten)."),
+                (("keygen",), "'espalier keygen' needs CONFIG (the configuration, a TOML file)."),
+                (("explain",), "'espalier explain' needs SA (its name, as in 'espalier status').")):
+            self.assertEqual(self.complaint(*words, code=USAGE),
+                             f"espalier: {said} '{said.split(chr(39))[1]} --help' has more.\n")
         self.assertIn("'espalier --help' lists them", self.complaint("bogus", code=USAGE))
 
     def test_version(self):

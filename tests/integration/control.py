@@ -200,7 +200,7 @@ class Requests(ControlLab):
             refused(text, "'-'", code=2)
         self.assertEqual(self.left.sas(), [], "nothing was added")
         self.assertEqual(self.sa("add", "-", content=json.dumps(good, indent=2)).returncode, 0)
-        refused(json.dumps(good | {"keys": self.OTHER_KEYS}), "an SA named office/in already")
+        refused(json.dumps(good | {"keys": self.OTHER_KEYS}), "an SA named 'office/in' already")
         again = {"sa": self.SA | {"name": "other"}, "keys": self.OTHER_KEYS}
         refused(json.dumps(again), "is that of inbound SA office/in already")
         self.assertEqual(self.sa("add", "-", content=json.dumps(
