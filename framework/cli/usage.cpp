@@ -62,7 +62,9 @@ std::string unexpected(const Verb& verb, const std::string& word) {
 }
 
 std::string sentence_about(const Verb& verb, const CLI::Error& error) {
-  if (error.get_name() != "RequiredError" && error.get_name() != "ExtrasError")
+  const int kind = error.get_exit_code();
+  if (kind != static_cast<int>(CLI::ExitCodes::RequiredError) &&
+      kind != static_cast<int>(CLI::ExitCodes::ExtrasError))
     return fmt::format("'{}': {}.", verb.words, error.what());
   const auto parts = verb.app->get_subcommands([](const CLI::App*) { return true; });
   const auto rest = verb.app->remaining();
