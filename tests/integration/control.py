@@ -206,7 +206,7 @@ class Requests(ControlLab):
         self.assertEqual(self.sa("add", "-", content=json.dumps(
             {"sa": outbound, "keys": self.OTHER_KEYS})).returncode, 0, "another direction")
         again = {"sa": outbound | {"name": "other"}, "keys": self.KEYS | {"salt": "ffffffff"}}
-        refused(json.dumps(again), "is that of outbound SA office/out to the same peer")
+        refused(json.dumps(again), "is that of outbound SA 'office/out' to the same peer")
 
     def test_a_transform_to_be_avoided_is_told(self):
         old = {"sa": self.SA | {"transform": "3des-md5"},
