@@ -108,10 +108,11 @@ TEST_F(Claim, AFolderThatIsNotThereIsNamed) {
 
 TEST_F(Claim, TheFileOfTheOtherSiteIsRefusedAndNotUsedUp) {
   generate();
-  EXPECT_EQ(refusal(left_, "right"),
-            "'keys/left.keys' has the keys of site 'left', but this is site 'right': each site has a "
-            "file of its own, and both ends with one file would use the same keys for different "
-            "traffic");
+  EXPECT_EQ(
+      refusal(left_, "right"),
+      "'keys/left.keys' has the keys of site 'left', but this is site 'right': each site has a "
+      "file of its own, and both ends with one file would use the same keys for different "
+      "traffic");
   EXPECT_TRUE(claim(left_, "left"));
 }
 
