@@ -130,7 +130,11 @@ Result<void> Run::start() {
   reach_ = std::make_unique<Reach>(*network_.setup, network_.rules.get(),
                                    config_.sites.at(config_.site).outer.address, reach_of(config_));
   if (auto opened = reach_->open(); !opened) return opened;
-  auto engine = Engine::create({}, std::move(network_.ports));
+  const EngineOptions options{
+      .before_follow = [this](const Endpoint& made_for, const Endpoint& now) {
+        return reach_->follow(made_for, now.address);
+      }};
+  auto engine = Engine::create(options, std::move(network_.ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);

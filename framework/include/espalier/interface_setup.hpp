@@ -60,7 +60,6 @@ class InterfaceSetup {
   // gives way; an error leaves it.
   Result<void> add_route(const Route& route);
   void delete_route(const IpPrefix& network);  // one that is not the setup's own is left alone
-  bool has_route(const IpPrefix& network) const;
 
   // Puts back addresses and routes that are gone, as the kernel takes them away with an interface
   // that is set down; waits for it to be up again. Costs nothing where nothing has happened, so it

@@ -56,6 +56,7 @@ struct InterfaceSetup::Impl {
   Result<void> add_route(const Route& route);
   Result<void> make(const Route& route);
   void drop(const IpPrefix& network);
+  void retract(const Route& route);  // from the kernel
   RouteEntry entry(const Route& route) const;
   Result<void> stand_apart(const IpPrefix& network);
   void no_longer_apart(const IpPrefix& network);
@@ -78,9 +79,6 @@ Result<InterfaceSetup> InterfaceSetup::apply(const InterfacePlan& plan) {
 
 Result<void> InterfaceSetup::add_route(const Route& route) { return impl_->add_route(route); }
 void InterfaceSetup::delete_route(const IpPrefix& network) { impl_->drop(network); }
-bool InterfaceSetup::has_route(const IpPrefix& network) const {
-  return impl_->routes.contains(network);
-}
 Result<InterfaceChange> InterfaceSetup::restore() { return impl_->restore(); }
 
 Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
@@ -151,9 +149,14 @@ Result<void> InterfaceSetup::Impl::add_route(const Route& route) {
   if (found == routes.end()) return make(route);
   const Route before = found->second;
   if (before == route) return {};
-  drop(route.network);
+  // In another table it can stand beside the one before: there is no moment without a route.
+  const bool beside = before.apart != route.apart;
+  routes.erase(found);
+  if (!beside) retract(before);
   auto made = make(route);
-  if (!made) (void)make(before);
+  if (made && beside) retract(before);
+  if (!made && beside) routes.emplace(before.network, before);
+  if (!made && !beside) (void)make(before);
   return made;
 }
 
@@ -169,9 +172,10 @@ Result<void> InterfaceSetup::Impl::make(const Route& route) {
 }
 
 void InterfaceSetup::Impl::drop(const IpPrefix& network) {
-  const auto gone = routes.extract(network);
-  if (gone.empty()) return;
-  const Route& route = gone.mapped();
+  if (const auto gone = routes.extract(network); !gone.empty()) retract(gone.mapped());
+}
+
+void InterfaceSetup::Impl::retract(const Route& route) {
   (void)netlink.delete_route(index, entry(route));
   if (route.apart) no_longer_apart(route.network);
 }
