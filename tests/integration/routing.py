@@ -143,6 +143,35 @@ class Routing(FailClosed):
         self.assertEqual(added.returncode, 0, added.stderr)
 
 
+class TunDevice(Routing):
+    """What somebody does to the TUN device of a running gateway."""
+
+    def test_its_routes_and_addresses_come_back_when_it_was_set_down(self):
+        self.configure()
+        text = self.config.read_text()
+        for number, site in enumerate(lab.SITES, 1):
+            text = text.replace('tun = { name = "esp0" }',
+                                f'tun = {{ name = "esp0", addresses = ["10.{number}.0.9/32", '
+                                f'"fd00:{number}::9/128"] }}', 1)
+        self.write(text)
+        left, right = self.gateway("left"), self.gateway("right")
+        before = self.state()
+        self.network.run("left", "ip", "link", "set", "esp0", "down")
+        lab.wait_until(lambda: "has set the TUN device 'esp0' down" in left.log(), 20,
+                       "nothing was said of a TUN device that is down")
+        self.assertNotEqual(self.state(), before)
+        self.network.run("left", "ip", "link", "set", "esp0", "up")
+        lab.wait_until(lambda: "they are there again" in left.log(), 20, "nothing was put back")
+        after = self.state()
+        for table in before:
+            if "link" not in table:
+                self.assertEqual(sorted(after[table].splitlines()), sorted(before[table].splitlines()))
+        self.reaches("left", "10.2.0.9")
+        self.assertEqual(left.log().count("they are there again"), 1)
+        left.stop()
+        right.stop()
+
+
 class Everything(Routing):
     """A site whose peer is the way to everywhere: 0.0.0.0/0 and ::/0."""
 
