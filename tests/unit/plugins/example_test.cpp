@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "harness.hpp"
+#include "rounds.hpp"
 
 namespace espalier::test {
 namespace {
@@ -243,6 +244,41 @@ TEST(Example, RefusesOptionsThatItDoesNotKnow) {
     EXPECT_FALSE(OpenBackend::open(espalier_plugin_example, options, reason)) << options;
     EXPECT_THAT(reason, HasSubstr(words)) << options;
   }
+}
+
+// ---- The example in C ---------------------------------------------------------------------------
+
+TEST(ExampleInC, EqualsOpensslAndWipesWhatIsForged) {
+  std::string reason;
+  const auto backend = OpenBackend::open(espalier_plugin_example_c, "{}", reason);
+  ASSERT_TRUE(backend) << reason;
+  const auto oracle = OpenBackend::open(espalier_plugin_openssl, "{}", reason);
+  ASSERT_TRUE(oracle) << reason;
+  Random random(test_seed());
+  const Transform null{ESPALIER_CIPHER_NULL, ESPALIER_INTEGRITY_HMAC_SHA256, 0, 16};
+  std::vector<Sa> sas;
+  for (int i = 0; i < 5; ++i) sas.push_back(random_sa(random, null, i % 2 == 1));
+  Rounds rounds(*backend, *oracle, std::move(sas), random());
+  EXPECT_EQ(rounds.run(scaled(2000)), "") << "with ESPALIER_TEST_SEED=" << test_seed();
+}
+
+TEST(ExampleInC, SaysWhatItDoesAndRefusesTheRest) {
+  std::string reason;
+  const auto backend = OpenBackend::open(espalier_plugin_example_c, "{}", reason);
+  ASSERT_TRUE(backend) << reason;
+  const auto caps = backend->caps();
+  ASSERT_THAT(caps, SizeIs(1));
+  EXPECT_EQ(caps[0].struct_size, sizeof caps[0]);
+  EXPECT_EQ(caps[0].cipher, ESPALIER_CIPHER_NULL);
+  EXPECT_EQ(backend->health().state, std::uint32_t{ESPALIER_UP});
+  EXPECT_THAT(backend->pools(), IsEmpty());
+  Random random(test_seed());
+  std::uint64_t session = 0;
+  EXPECT_EQ(
+      backend->try_session(random_sa(random, kGcm, false), ESPALIER_OUTBOUND, session, reason),
+      ESPALIER_UNSUPPORTED);
+  EXPECT_THAT(reason, HasSubstr("HMAC-SHA256"));
+  EXPECT_FALSE(OpenBackend::open(espalier_plugin_example_c, R"({"a": 1})", reason));
 }
 
 }  // namespace

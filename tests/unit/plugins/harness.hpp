@@ -20,6 +20,7 @@ extern "C" {
 extern const espalier_plugin_entry espalier_plugin_openssl;
 extern const espalier_plugin_entry espalier_plugin_aesni;
 extern const espalier_plugin_entry espalier_plugin_example;
+extern const espalier_plugin_entry espalier_plugin_example_c;
 }
 
 namespace espalier::test {

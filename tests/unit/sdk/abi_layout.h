@@ -32,7 +32,12 @@ AT(espalier_plugin_entry, abi_minor, 6);
 AT(espalier_plugin_entry, negotiate, 8);
 
 SIZE(espalier_message, 16);
+AT(espalier_message, text, 0);
+AT(espalier_message, capacity, 8);
+
 SIZE(espalier_bytes, 16);
+AT(espalier_bytes, data, 0);
+AT(espalier_bytes, size, 8);
 
 SIZE(espalier_host, 64);
 AT(espalier_host, abi_minor, 4);
