@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plugin ABI as compilers lay it out, against what was promised when its version was stepped.
 
-tests/data/abi/MAJOR.MINOR.txt is a dump of all that sdk/include/espalier/abi.h defines: each member of
+tests/data/abi/MAJOR.MINOR.txt is a dump of all that sdk/include/espalier/abi.h and extensions.h define: each member of
 each struct, each enumerator, each macro. It is made from the debug information of a compiler, so that
 nothing can be left out. ESPALIER_UPDATE_GOLDEN=1 writes the file of a version that has none yet; one
 that is there is a promise, and is never written again.
@@ -18,6 +18,7 @@ import unittest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = SOURCE / "sdk/include"
 HEADER = INCLUDE / "espalier/abi.h"
+HEADERS = [HEADER, INCLUDE / "espalier/extensions.h"]
 GOLDEN = SOURCE / "tests/data/abi"
 LAYOUT = SOURCE / "tests/unit/sdk/abi_layout.h"
 COMPILERS = [name for name in ("gcc", "clang-19") if shutil.which(name)]
@@ -35,7 +36,7 @@ class DebugInfo:
         unit = folder / f"{compiler}.o"
         run(compiler, "-std=c11", "-gdwarf-4", "-O0", "-fno-eliminate-unused-debug-types",
             *(["-fstandalone-debug"] if compiler.startswith("clang") else []), f"-I{INCLUDE}", "-c",
-            "-x", "c", "-", "-o", unit, text="#include <espalier/abi.h>\n")
+            "-x", "c", "-", "-o", unit, text="#include <espalier/extensions.h>\n")
         self.entries, path = {}, []
         for line in run("readelf", "--wide", "--debug-dump=info", unit).splitlines():
             if head := re.match(r" <(\w+)><(\w+)>: Abbrev Number: \d+ \(DW_TAG_(\w+)\)", line):
@@ -93,15 +94,14 @@ def alignments(compiler, folder, names):
     """Of types, as the compiler says: debug information leaves them out."""
     lines = "".join(f'  printf("%zu\\n", _Alignof({name}));\n' for name in names)
     run(compiler, "-std=c11", f"-I{INCLUDE}", "-x", "c", "-", "-o", folder / "alignments",
-        text=f"#include <espalier/abi.h>\n#include <stdio.h>\nint main(void) {{\n{lines}}}\n")
+        text=f"#include <espalier/extensions.h>\n#include <stdio.h>\nint main(void) {{\n{lines}}}\n")
     return dict(zip(names, run(folder / "alignments").split(), strict=True))
 
 
 def macros(compiler):
-    defined = run(compiler, "-std=c11", "-dM", "-E", f"-I{INCLUDE}", "-x", "c", HEADER)
+    defined = run(compiler, "-std=c11", "-dM", "-E", f"-I{INCLUDE}", "-x", "c", HEADERS[-1])
     return sorted(line.removeprefix("#define ") for line in defined.splitlines()
-                  if line.startswith("#define ESPALIER_") and not line.endswith(" ESPALIER_ABI_H ")
-                  and line.strip() != "#define ESPALIER_ABI_H")
+                  if re.match(r"#define ESPALIER_(?!\w+_H\b)", line))
 
 
 def dump(compiler, folder):
@@ -125,7 +125,8 @@ def dump(compiler, folder):
 
 
 def without_comments():
-    return re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
+    text = "".join(header.read_text() for header in HEADERS)
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
 
 
 def members_by_reading():
@@ -204,7 +205,7 @@ class Abi(unittest.TestCase):
         self.assertEqual(sorted(read), sorted(members_of(lines)))
         text = "\n".join(lines)
         for name in set(re.findall(r"\b(?:espalier|ESPALIER)_\w+", without_comments())):
-            if name != "ESPALIER_ABI_H":
+            if name not in ("ESPALIER_ABI_H", "ESPALIER_EXTENSIONS_H"):
                 self.assertRegex(text, rf"\b{name}\b")
 
     def test_every_compiler_is_asked_for_every_member(self):

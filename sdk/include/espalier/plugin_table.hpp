@@ -208,8 +208,8 @@ const espalier_backend* expose(std::unique_ptr<B> backend) {
   instance->userspace = userspace_table();
   instance->kernel = kernel_table();
   instance->table = backend_table(*instance);
-  if (!Opens<B>::value) instance->table.userspace = nullptr;
-  if (!GivesRecipes<B>::value) instance->table.kernel = nullptr;
+  if (!Opens<B, Backend>::value) instance->table.userspace = nullptr;
+  if (!GivesRecipes<B, Backend>::value) instance->table.kernel = nullptr;
   return &instance.release()->table;
 }
 

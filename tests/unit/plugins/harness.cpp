@@ -171,6 +171,16 @@ struct OpenBackend::Host {
   bool exhausted = false;
   std::mutex mutex;
   std::vector<std::int32_t> events;
+  espalier_host_plugins plugins{};
+
+  static espalier_status find(void*, const char* backend, const espalier_plugin_entry** entry,
+                              espalier_message*) {
+    const std::string_view name = backend;
+    *entry = name == "openssl"   ? &espalier_plugin_openssl
+             : name == "example" ? &espalier_plugin_example
+                                 : nullptr;
+    return *entry == nullptr ? ESPALIER_UNSUPPORTED : ESPALIER_OK;
+  }
 
   Host() {
     table.struct_size = sizeof table;
@@ -199,7 +209,12 @@ struct OpenBackend::Host {
       const std::lock_guard lock(host.mutex);
       host.events.push_back(event);
     };
-    table.extension = [](void*, const char*) -> const void* { return nullptr; };
+    plugins.struct_size = sizeof plugins;
+    plugins.find = &find;
+    table.extension = [](void* context, const char* id) -> const void* {
+      const bool known = std::string_view(id) == ESPALIER_HOST_PLUGINS;
+      return known ? &static_cast<Host*>(context)->plugins : nullptr;
+    };
   }
 };
 
@@ -424,9 +439,11 @@ std::vector<Candidate> candidates() {
                                     : Candidate::Reach::sse;
   };
   // With a table of SAs that is large enough for what the tests open at a time.
-  std::vector<Candidate> all = {{"openssl", &espalier_plugin_openssl, "{}"},
-                                {"example", &espalier_plugin_example,
-                                 R"({"sas": 512, "latency_us": 20})", Candidate::Reach::card}};
+  std::vector<Candidate> all = {
+      {"openssl", &espalier_plugin_openssl, "{}"},
+      {"fault", &espalier_plugin_fault, R"({"backend": "openssl", "order": "random", "seed": 3})"},
+      {"example", &espalier_plugin_example, R"({"sas": 512, "latency_us": 20})",
+       Candidate::Reach::card}};
   std::string reason;
   const auto by_itself = OpenBackend::open(espalier_plugin_aesni, "{}", reason);
   if (!by_itself) return all;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <espalier/extensions.h>
 
 #include <cstdint>
 #include <memory>
@@ -21,6 +22,7 @@ extern const espalier_plugin_entry espalier_plugin_openssl;
 extern const espalier_plugin_entry espalier_plugin_aesni;
 extern const espalier_plugin_entry espalier_plugin_example;
 extern const espalier_plugin_entry espalier_plugin_example_c;
+extern const espalier_plugin_entry espalier_plugin_fault;
 }
 
 namespace espalier::test {
@@ -113,15 +115,16 @@ class OpenBackend {
   void* queue_ = nullptr;
 };
 
-// The backends under test: openssl, aesni, aesni on the other code paths that this CPU has, and the
-// SDK's example, which is asynchronous and needs DMA.
+// The backends under test: openssl, openssl under the decorator of faults (which has none planned,
+// and is asynchronous), aesni, aesni on the other code paths that this CPU has, and the SDK's
+// example, which is asynchronous and needs DMA.
 struct Candidate {
-  std::string name;  // "openssl", "aesni", "aesni_sse", "example", ...
+  std::string name;  // "openssl", "fault", "aesni", "aesni_sse", "example", ...
   const espalier_plugin_entry* entry;
   std::string options;
   enum class Reach : std::uint8_t { all, avx512, avx2, sse, card } reach = Reach::all;
 
-  bool is_openssl() const { return name == "openssl"; }
+  bool is_openssl() const { return name == "openssl" || name == "fault"; }
   bool is_example() const { return reach == Reach::card; }
   bool does(const Transform& transform) const;  // must, or else must refuse
   std::vector<Transform> transforms() const;    // that it does

@@ -5,7 +5,7 @@
  * that a later minor appends. Compiled as C11 and as C++.
  */
 #include <assert.h>
-#include <espalier/abi.h>
+#include <espalier/extensions.h>
 #include <stddef.h>
 
 #define AT(type, member, offset) \
@@ -139,6 +139,10 @@ AT(espalier_backend, health, 48);
 AT(espalier_backend, userspace, 56);
 AT(espalier_backend, kernel, 64);
 AT(espalier_backend, extension, 72);
+
+SIZE(espalier_host_plugins, 24);
+AT(espalier_host_plugins, context, 8);
+AT(espalier_host_plugins, find, 16);
 
 static_assert(ESPALIER_ABI_MAGIC == 0x4c505345u, "the magic has changed");
 static_assert(ESPALIER_ICV(8) == 4 && ESPALIER_ICV(32) == 256, "ICV bits have moved");
