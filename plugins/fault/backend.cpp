@@ -86,13 +86,12 @@ class FaultBackend final : public sdk::Backend {
         fate_(
             read_script(options), [this] { return host_.monotonic_ns(host_.context); },
             [this](std::int32_t event) { tell_all(event); }),
-        decorated_(host_, fate_.script().backend, fate_.script().backend_options,
-                   [this](std::int32_t event, std::uint64_t device) { pass_on(event, device); }) {}
+        decorated_(decorate()) {}
 
   Result<std::vector<espalier_device_info>> enumerate() override {
     const auto generation = fate_.plugged();
-    if (!generation) return std::vector<espalier_device_info>{};
-    auto devices = decorated_.enumerate();
+    if (!generation || !decorated_) return std::vector<espalier_device_info>{};
+    auto devices = decorated_->enumerate();
     if (!devices) return devices;
     for (auto& device : *devices) {
       device.id = id_of(device.id, *generation);
@@ -104,12 +103,12 @@ class FaultBackend final : public sdk::Backend {
 
   Result<std::vector<espalier_capability>> caps(std::uint64_t device) override {
     const auto inner = plugged_id(device);
-    return inner ? decorated_.caps(*inner) : Result<std::vector<espalier_capability>>(unplugged());
+    return inner ? decorated_->caps(*inner) : Result<std::vector<espalier_capability>>(unplugged());
   }
 
   Result<std::vector<espalier_pool>> pools(std::uint64_t device) override {
     const auto inner = plugged_id(device);
-    return inner ? decorated_.pools(*inner) : Result<std::vector<espalier_pool>>(unplugged());
+    return inner ? decorated_->pools(*inner) : Result<std::vector<espalier_pool>>(unplugged());
   }
 
   espalier_health health(std::uint64_t device) override {
@@ -117,7 +116,7 @@ class FaultBackend final : public sdk::Backend {
     said.state = ESPALIER_GONE;
     sdk::copy_text(said.reason, unplugged().reason);
     const auto inner = plugged_id(device);
-    if (inner) said = decorated_.health(*inner);
+    if (inner) said = decorated_->health(*inner);
     if (!fate_.script().health) return said;
     said.state = *fate_.script().health;
     sdk::copy_text(said.reason, "so says the script of the fault backend");
@@ -129,17 +128,17 @@ class FaultBackend final : public sdk::Backend {
     const auto inner = plugged_id(device);
     if (!generation || !inner) return unplugged();
     if (const auto refusal = fate_.refusal(Call::device_open)) return *refusal;
-    auto devices = decorated_.enumerate();
+    auto devices = decorated_->enumerate();
     if (!devices) return devices.refusal();
     const auto info = std::find_if((*devices).begin(), (*devices).end(),
                                    [&](const auto& each) { return each.id == *inner; });
     if (info == (*devices).end()) return Refusal{ESPALIER_LOST, "the decorated device has gone"};
     void* opened = nullptr;
     auto status = ask([&](espalier_message* message) {
-      return decorated_.userspace().device_open(decorated_.self(), *inner, &opened, message);
+      return decorated_->userspace().device_open(decorated_->self(), *inner, &opened, message);
     });
     if (!status) return status.refusal();
-    return std::make_unique<FaultDevice>(decorated_, fate_, *generation, opened,
+    return std::make_unique<FaultDevice>(*decorated_, fate_, *generation, opened,
                                          (info->flags & ESPALIER_DEVICE_ASYNC) != 0);
   }
 
@@ -151,6 +150,14 @@ class FaultBackend final : public sdk::Backend {
       return inner == other.inner && generation == other.generation;
     }
   };
+
+  std::unique_ptr<Decorated> decorate() {
+    const Script& script = fate_.script();
+    if (script.backend.empty()) return nullptr;
+    return std::make_unique<Decorated>(
+        host_, script.backend, script.backend_options,
+        [this](std::int32_t event, std::uint64_t device) { pass_on(event, device); });
+  }
 
   std::uint64_t id_of(std::uint64_t inner, std::uint64_t generation) {
     const std::lock_guard lock(mutex_);
@@ -190,7 +197,7 @@ class FaultBackend final : public sdk::Backend {
   std::mutex mutex_;
   std::vector<Id> ids_;  // of devices, by id - 1
   Fate fate_;
-  Decorated decorated_;
+  std::unique_ptr<Decorated> decorated_;
 };
 
 }  // namespace

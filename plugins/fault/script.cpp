@@ -148,7 +148,7 @@ Script read_script(std::string_view options) {
   if (!table.is_object()) refuse("no JSON object");
   Script script;
   for (const auto& [key, value] : table.items()) read_option(script, key, value);
-  if (script.backend.empty())
+  if (script.backend.empty() && !table.empty())
     refuse("backend is missing: name the one that shall have the faults, such as \"openssl\"");
   return script;
 }

@@ -43,7 +43,7 @@ struct OpRule {
 
 // What shall go wrong: the options of the backend, as values.
 struct Script {
-  std::string backend;  // the decorated one
+  std::string backend;  // the decorated one; "": there are no options, and no devices
   std::string backend_options = "{}";
   std::uint64_t seed = 1;
   std::chrono::microseconds delay{0};  // a completion is late by at least this

@@ -41,14 +41,14 @@ class Line {
   // Packets both ways, in turns of 20, until so many went in at either end; then what is left in
   // devices comes out.
   void carry(std::size_t packets) {
-    for (std::size_t sent = 0; sent < packets; sent += 20) {
-      for (std::size_t i = 0; i < 20; ++i) {
-        ++sent_;
-        EXPECT_TRUE(send(*left_.gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", next_length())));
-        EXPECT_TRUE(send(*right_.gate.clear[0], udp_packet("10.2.0.1", "10.1.0.1", next_length())));
-      }
-      turns(8);
-    }
+    for (std::size_t sent = 0; sent < packets; sent += 20) carry_some();
+    turns(400);
+  }
+
+  // Traffic until the SAs have moved to openssl, or 20 s are over: a device that holds packets back
+  // is given up after half a second.
+  void carry_until_moved() {
+    for (int i = 0; i < 20'000 && home("out") != "openssl"; ++i) carry_some();
     turns(400);
   }
 
@@ -124,6 +124,14 @@ class Line {
     std::uint32_t number = 0;
     for (std::size_t i = 4; i < 8; ++i) number = number << 8 | packet[i];
     return number;
+  }
+  void carry_some() {
+    for (std::size_t i = 0; i < 20; ++i) {
+      ++sent_;
+      EXPECT_TRUE(send(*left_.gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", next_length())));
+      EXPECT_TRUE(send(*right_.gate.clear[0], udp_packet("10.2.0.1", "10.1.0.1", next_length())));
+    }
+    turns(8);
   }
   std::size_t next_length() { return 20 + sent_ * 7 % 900; }
 

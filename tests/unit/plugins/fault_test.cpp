@@ -307,7 +307,7 @@ TEST(FaultOverACard, TheCardsOwnLossIsPassedOn) {
 TEST(FaultOptions, AreRefusedWithTheWordThatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"[", "JSON"},
-      {"{}", "backend is missing"},
+      {R"({"seed": 1})", "backend is missing"},
       {R"({"backend": "none"})", ""},
       {R"({"backend": "openssl", "speed": 3})", "speed"},
       {R"({"backend": "openssl", "order": "sideways"})", "fifo, reverse, random"},
@@ -322,6 +322,16 @@ TEST(FaultOptions, AreRefusedWithTheWordThatIsWrong) {
     EXPECT_FALSE(OpenBackend::open(espalier_plugin_fault, options, reason)) << options;
     EXPECT_THAT(reason, HasSubstr(words)) << options;
   }
+}
+
+TEST(FaultOptions, WithoutAnyThereAreNoDevices) {
+  const espalier_host host{};
+  const espalier_backend* backend = nullptr;
+  ASSERT_EQ(espalier_plugin_fault.negotiate(&host, "{}", &backend, nullptr), ESPALIER_OK);
+  std::uint32_t count = 7;
+  EXPECT_EQ(backend->enumerate(backend->self, nullptr, 0, &count, nullptr), ESPALIER_OK);
+  EXPECT_EQ(count, 0U);
+  backend->close(backend->self);
 }
 
 TEST(FaultOptions, WithoutTheHostsHelpItSaysWhatIsMissing) {

@@ -20,6 +20,7 @@ TEST_P(Loaded, PassesThePreflightAndTheProbeAndOpensASession) {
   RegistryOptions options;
   options.folders = {ESPALIER_BINARY_DIR "/plugins"};
   options.probe_helper = ESPALIER_BINARY_DIR "/bin/espalier-probe";
+  options.backend_options = {{"fault", R"({"backend": "openssl"})"}};
   auto registry = Registry::load(options, **secrets);
   ASSERT_TRUE(registry) << registry.error().message;
 
@@ -43,8 +44,24 @@ TEST_P(Loaded, PassesThePreflightAndTheProbeAndOpensASession) {
   EXPECT_TRUE(session) << session.error().message;
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Loaded, testing::Values("openssl", "aesni"),
+INSTANTIATE_TEST_SUITE_P(Backends, Loaded, testing::Values("openssl", "aesni", "fault"),
                          [](const auto& tested) { return std::string(tested.param); });
+
+TEST(LoadedFault, OverABackendThatIsNotThereIsRejectedInItsProbe) {
+  auto secrets = SecretPool::create();
+  ASSERT_TRUE(secrets) << secrets.error().message;
+  RegistryOptions options;
+  options.folders = {ESPALIER_BINARY_DIR "/plugins"};
+  options.probe_helper = ESPALIER_BINARY_DIR "/bin/espalier-probe";
+  options.backend_options = {{"fault", R"({"backend": "nobody"})"}};
+  auto registry = Registry::load(options, **secrets);
+  ASSERT_TRUE(registry) << registry.error().message;
+  const auto backends = (*registry)->backends();
+  const auto found = std::ranges::find(backends, "fault", &BackendInfo::name);
+  ASSERT_NE(found, backends.end());
+  EXPECT_NE(found->rejected.find("there is no plugin file of backend 'nobody'"), std::string::npos)
+      << found->rejected;
+}
 
 }  // namespace
 }  // namespace espalier
