@@ -55,9 +55,10 @@ TEST_F(FaultBackend, UnpluggedAndBackItGetsSasAgain) {
   }
   remove("a");
   registry_->forget("fault", "cpu");
+  placer_->refresh();
+  EXPECT_EQ(device("fault", "cpu").state, DeviceState::quarantined);
   now_ += std::chrono::minutes(10);  // whatever a loss has earned it
-  EXPECT_EQ(device("fault", "cpu").state, DeviceState::up);
-  EXPECT_EQ(place("b"), "fault/cpu");
+  EXPECT_EQ(place("b"), "fault/cpu") << to_text(last_decision_);
 }
 
 }  // namespace
