@@ -16,7 +16,7 @@ struct Case {
   const char* name;
   const char* script;  // further options
 
-  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.script; }
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 };
 
 LineBackend faulty(const Case& c) {
