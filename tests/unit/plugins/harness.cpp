@@ -363,28 +363,28 @@ espalier_status OpenBackend::submit_and_poll(void* queue, std::span<espalier_op*
   return ESPALIER_OK;
 }
 
-std::vector<espalier_capability> OpenBackend::caps() {
-  std::vector<espalier_capability> list(256);
-  for (auto& cap : list) cap.struct_size = sizeof cap;
+// A list of the ABI, read by call(list, capacity, count, message).
+template <class T, class Call>
+std::vector<T> read_list(Call&& call) {
+  T empty{};
+  empty.struct_size = sizeof empty;
+  std::vector<T> list(256, empty);
   std::uint32_t count = 0;
   char text[256] = {};
   espalier_message message{text, sizeof text};
-  if (backend_->caps(backend_->self, info_.id, list.data(), 256, &count, &message) != ESPALIER_OK)
-    throw std::runtime_error(text);
+  if (call(list.data(), 256U, &count, &message) != ESPALIER_OK) throw std::runtime_error(text);
   list.resize(count);
   return list;
 }
 
+std::vector<espalier_capability> OpenBackend::caps() {
+  return read_list<espalier_capability>(
+      [&](auto... list) { return backend_->caps(backend_->self, info_.id, list...); });
+}
+
 std::vector<espalier_pool> OpenBackend::pools() {
-  std::vector<espalier_pool> list(16);
-  for (auto& pool : list) pool.struct_size = sizeof pool;
-  std::uint32_t count = 0;
-  char text[256] = {};
-  espalier_message message{text, sizeof text};
-  if (backend_->pools(backend_->self, info_.id, list.data(), 16, &count, &message) != ESPALIER_OK)
-    throw std::runtime_error(text);
-  list.resize(count);
-  return list;
+  return read_list<espalier_pool>(
+      [&](auto... list) { return backend_->pools(backend_->self, info_.id, list...); });
 }
 
 espalier_health OpenBackend::health() {
