@@ -116,12 +116,6 @@ void unknown_device(Run& run) {
   espalier_capability cap{};
   cap.struct_size = sizeof cap;
   refuse("caps()", t.caps(t.self, kNoDevice, &cap, 1, &count, words.message()));
-  espalier_health health{};
-  health.struct_size = sizeof health;
-  const auto said = t.health(t.self, kNoDevice, &health);
-  if (said == ESPALIER_OK && health.state != ESPALIER_GONE)
-    run.fail(Req::unknown_device, "health() of a device id that it does not have is neither GONE "
-                                  "nor an error");
   if (t.userspace == nullptr) return;
   void* handle = nullptr;
   const auto opened = t.userspace->device_open(t.self, kNoDevice, &handle, words.message());

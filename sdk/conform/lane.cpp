@@ -113,10 +113,11 @@ void Lane::complete(std::span<espalier_op* const> ops) {
       if (taken + back != 0) {
         patience = Clock::now() + kPatience;
       } else if (Clock::now() > patience) {
+        if (flying_.empty())
+          device_.run().stop(Req::full_queue, "a queue with nothing in it accepts no op for 5 s");
         device_.run().stop(Req::progress,
-                           fmt::format("{} accepted ops were not completed within 5 s, {} more "
-                                       "are not accepted",
-                                       flying_.size(), rest.size()));
+                           fmt::format("{} accepted ops were not completed within 5 s",
+                                       flying_.size()));
       } else {
         std::this_thread::yield();
       }

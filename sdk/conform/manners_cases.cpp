@@ -121,9 +121,9 @@ std::string children() {
   return all;
 }
 
-void use(Run& run, Watch& watch) {
+void use(Run& run, Watch& watch, Req broken) {
   run.at("negotiating");
-  Backend backend(run, run.entry(), run.job().options);
+  Backend backend(run, run.entry(), run.job().options, broken);
   watch.after("negotiate()");
   const auto devices = backend.devices();
   watch.after("describing itself");
@@ -160,10 +160,10 @@ void manners(Run& run) {
   run.entry();
   watch.after("loading it");
   const auto threads = entries("/proc/self/task");
-  use(run, watch);
+  use(run, watch, Req::described);
   watch.after("close()");
   const auto once = entries("/proc/self/fd");
-  use(run, watch);
+  use(run, watch, Req::backend_again);
   watch.after("close()");
   const auto gone_by = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   while (entries("/proc/self/task") != threads && std::chrono::steady_clock::now() < gone_by)

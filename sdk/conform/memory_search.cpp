@@ -54,7 +54,9 @@ std::array<std::uint8_t, 256> make_sbox() {
 Bytes key_schedule(std::span<const std::uint8_t> key) {
   static const auto sbox = make_sbox();
   const std::size_t rounds = key.size() / 4 + 6;
-  Bytes all(key.begin(), key.end());
+  Bytes all;
+  all.reserve(16 * (rounds + 1));  // growing, it would leave copies behind
+  all.assign(key.begin(), key.end());
   std::uint8_t constant = 1;
   for (std::size_t i = key.size(); i < 16 * (rounds + 1); i += 4) {
     std::array<std::uint8_t, 4> t;

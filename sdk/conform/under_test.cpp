@@ -49,14 +49,15 @@ Host::Host() {
   table_.extension = [](void*, const char*) -> const void* { return nullptr; };
 }
 
-Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string& options)
+Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string& options,
+                 Req broken)
     : run_(run) {
   Words words;
   const espalier_backend* table = nullptr;
   const auto status =
       entry.negotiate(host_.table(), options.c_str(), &table, words.message());
   if (status != ESPALIER_OK)
-    run.stop(Req::described, fmt::format("it does not start here: {} ({})", words.text(),
+    run.stop(broken, fmt::format("it does not start here: {} ({})", words.text(),
                                          status_name(status)));
   // One that fails here is not closed either: what it says cannot be relied on.
   if (const auto sound = load::check_table(table); !sound)
@@ -83,14 +84,14 @@ Device Backend::device(const std::string& name) {
   run_.stop(Req::stable, fmt::format("its device '{}' is not there any more", name));
 }
 
-OpenedDevice::OpenedDevice(Run& run, Backend& backend, Device info)
+OpenedDevice::OpenedDevice(Run& run, Backend& backend, Device info, Req broken)
     : run_(run), info_(std::move(info)), table_(backend.table().userspace) {
   run.at("opening the device");
   Words words;
   const auto status = table_->device_open(backend.table().self, info_.id, &handle_,
                                           words.message());
   if (status != ESPALIER_OK)
-    run.stop(Req::opens, fmt::format("device '{}' does not open: {} ({})", info_.name,
+    run.stop(broken, fmt::format("device '{}' does not open: {} ({})", info_.name,
                                      words.text(), status_name(status)));
   if (handle_ == nullptr)
     run.stop(Req::opens, fmt::format("device '{}' opens, but gives no handle", info_.name));

@@ -38,7 +38,8 @@ class Host {
 // A backend that has been negotiated with. Closed when destroyed. [control]
 class Backend {
  public:
-  Backend(Run& run, const espalier_plugin_entry& entry, const std::string& options);
+  Backend(Run& run, const espalier_plugin_entry& entry, const std::string& options,
+          Req broken = Req::described);
   ~Backend();
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
@@ -57,7 +58,7 @@ class Backend {
 // An open userspace device. Sessions are closed by hand. [control]
 class OpenedDevice {
  public:
-  OpenedDevice(Run& run, Backend& backend, Device info);
+  OpenedDevice(Run& run, Backend& backend, Device info, Req broken = Req::opens);
   ~OpenedDevice();
   OpenedDevice(const OpenedDevice&) = delete;
   OpenedDevice& operator=(const OpenedDevice&) = delete;
