@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verbs.hpp"
 
+#include <espalier/abi.h>
 #include <conform/runner.hpp>
 #include <conform/worker.hpp>
-#include <espalier/abi.h>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <conform/capability_diff.hpp>
 #include <conform/sa.hpp>
-#include <fmt/format.h>
 #include <model/inventory_format.hpp>
 
 #include <algorithm>
@@ -56,8 +56,8 @@ template <class T>
 void compare_value(List& out, const std::string& where, std::string_view what, const T& a,
                    const T& b) {
   if (a != b)
-    out.push_back({Effect::change, where, std::string(what), fmt::format("{}", a),
-                   fmt::format("{}", b)});
+    out.push_back(
+        {Effect::change, where, std::string(what), fmt::format("{}", a), fmt::format("{}", b)});
 }
 
 void only_one_side(List& out, const std::string& where, std::string_view what, bool in_a) {
@@ -97,8 +97,8 @@ void compare_pools(List& out, const std::string& where, const Device& a, const D
         // A pool that more directions share leaves less for each.
         if (in_a->directions != in_b->directions)
           out.push_back({(in_b->directions & ~in_a->directions) != 0 ? Effect::loss : Effect::gain,
-                         place, "directions that share it",
-                         in_a->directions == 3 ? "both" : "one", in_b->directions == 3 ? "both" : "one"});
+                         place, "directions that share it", in_a->directions == 3 ? "both" : "one",
+                         in_b->directions == 3 ? "both" : "one"});
       });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <iterator>
 
@@ -22,8 +22,8 @@ void Reference::seal(std::uint64_t session, const Sa& sa, Bytes& packet, std::ui
   const Spot spot{packet.data(), static_cast<std::uint32_t>(packet.size()), 0};
   auto op = make_op(session, sa, spot, nullptr, seq_hi);
   if (lane_.complete(op) != ESPALIER_OP_DONE)
-    throw KitError(fmt::format("the reference cannot seal {} bytes of {}", packet.size(),
-                                         sa.name()));
+    throw KitError(
+        fmt::format("the reference cannot seal {} bytes of {}", packet.size(), sa.name()));
 }
 
 Bytes Reference::sealed(const Sa& sa, Bytes packet, std::uint32_t seq_hi) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 #include <load/status.hpp>
 
 #include <algorithm>
@@ -31,8 +31,8 @@ void check_list(Run& run, std::string_view what, Call&& call) {
   load::Words words;
   std::uint32_t exist = 0;
   if (call(nullptr, 0U, &exist, words.message()) != ESPALIER_OK) {
-    run.fail(Req::lists, fmt::format("asked for {} with no room, it answers: {}", what,
-                                     words.text()));
+    run.fail(Req::lists,
+             fmt::format("asked for {} with no room, it answers: {}", what, words.text()));
     return;
   }
   constexpr std::size_t stride = sizeof(T) + kBeyond;
@@ -46,8 +46,9 @@ void check_list(Run& run, std::string_view what, Call&& call) {
     std::uint32_t count = ~0U;
     const auto status = call(reinterpret_cast<T*>(room.data()), capacity, &count, words.message());
     if (status != ESPALIER_OK || count != exist)
-      run.fail(Req::lists, fmt::format("of {} it says {} with room for 0 and {} with room for {} ({})",
-                                       what, exist, count, capacity, status_name(status)));
+      run.fail(Req::lists,
+               fmt::format("of {} it says {} with room for 0 and {} with room for {} ({})", what,
+                           exist, count, capacity, status_name(status)));
     const auto untouched = [&](std::size_t from, std::size_t to) {
       return std::all_of(room.begin() + static_cast<std::ptrdiff_t>(from),
                          room.begin() + static_cast<std::ptrdiff_t>(to),
@@ -59,8 +60,8 @@ void check_list(Run& run, std::string_view what, Call&& call) {
                                          "stride, and more than it knows is not its own",
                                          i, what));
     if (!untouched(capacity * stride, room.size()))
-      run.fail(Req::lists, fmt::format("with room for {} of its {} {} it writes more", capacity,
-                                       exist, what));
+      run.fail(Req::lists,
+               fmt::format("with room for {} of its {} {} it writes more", capacity, exist, what));
   }
 }
 
@@ -68,16 +69,13 @@ void lists(Run& run) {
   Backend backend(run, run.entry(), run.job().options);
   const auto& t = backend.table();
   run.at("listing with too little room");
-  check_list<espalier_device_info>(run, "devices", [&](auto... a) {
-    return t.enumerate(t.self, a...);
-  });
+  check_list<espalier_device_info>(run, "devices",
+                                   [&](auto... a) { return t.enumerate(t.self, a...); });
   for (const Device& device : backend.devices()) {
-    check_list<espalier_capability>(run, "capabilities", [&](auto... a) {
-      return t.caps(t.self, device.id, a...);
-    });
-    check_list<espalier_pool>(run, "pools", [&](auto... a) {
-      return t.pools(t.self, device.id, a...);
-    });
+    check_list<espalier_capability>(run, "capabilities",
+                                    [&](auto... a) { return t.caps(t.self, device.id, a...); });
+    check_list<espalier_pool>(run, "pools",
+                              [&](auto... a) { return t.pools(t.self, device.id, a...); });
   }
 }
 
@@ -96,8 +94,8 @@ void stable(Run& run) {
   for (int i = 0; i < 20; ++i) {
     run.at("listing again");
     if (lasting(backend.devices()) != first)
-      run.stop(Req::stable, fmt::format("asked for the {}. time, it describes itself otherwise",
-                                        i + 2));
+      run.stop(Req::stable,
+               fmt::format("asked for the {}. time, it describes itself otherwise", i + 2));
   }
 }
 
@@ -144,7 +142,7 @@ void open_device(Run& run) {
   for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
     if (!bench.device.does(*sa.info, direction, sa.esn)) continue;
     run.at("opening a session");
-    const auto session = bench.device.open(sa, direction);
+    const auto session = bench.device.open(sa, direction, Req::opens);
     run.at("giving it one packet");
     const Spot spot = bench.memory.take(sa.length(64));
     std::memset(spot.data, 0, spot.size);
@@ -160,15 +158,31 @@ void open_device(Run& run) {
 
 std::vector<Case> description_cases() {
   return {
-      {"describe", "It starts, and says what it has.", Scope::plugin, true,
-       {Req::loads, Req::tables, Req::described}, describe},
-      {"open", "Its devices open, and take one packet.", Scope::device, true, {Req::opens},
+      {"describe",
+       "It starts, and says what it has.",
+       Scope::plugin,
+       true,
+       {Req::loads, Req::tables, Req::described},
+       describe},
+      {"open",
+       "Its devices open, and take one packet.",
+       Scope::device,
+       true,
+       {Req::opens},
        open_device},
-      {"lists", "Lists keep to the room that they are given.", Scope::plugin, false, {Req::lists},
+      {"lists",
+       "Lists keep to the room that they are given.",
+       Scope::plugin,
+       false,
+       {Req::lists},
        lists},
       {"stable", "It says the same every time.", Scope::plugin, false, {Req::stable}, stable},
-      {"unknown-device", "A device that does not exist is refused.", Scope::plugin, false,
-       {Req::unknown_device}, unknown_device},
+      {"unknown-device",
+       "A device that does not exist is refused.",
+       Scope::plugin,
+       false,
+       {Req::unknown_device},
+       unknown_device},
       {"health", "A device that works says so.", Scope::device, false, {Req::healthy}, health},
   };
 }

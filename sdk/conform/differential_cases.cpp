@@ -2,8 +2,8 @@
 //
 // Random packets, beside the reference: every length, alignment and placement, sealed and opened,
 // some of them spoilt on the way.
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -29,11 +29,12 @@ struct Manner {
 };
 
 std::string Manner::text(const Sa& sa) const {
-  return fmt::format("{} {}{}: {} bytes, of these {} payload, {}, at offset {}{}, high sequence bits "
-                     "{:#x}",
-                     inbound ? "opening" : "sealing", spoilt ? "a spoilt packet of " : "",
-                     sa.name(), sa.length(payload), payload, in_place ? "in place" : "out of place",
-                     source_offset, in_place ? "" : fmt::format(" to {}", target_offset), seq_hi);
+  return fmt::format(
+      "{} {}{}: {} bytes, of these {} payload, {}, at offset {}{}, high sequence bits "
+      "{:#x}",
+      inbound ? "opening" : "sealing", spoilt ? "a spoilt packet of " : "", sa.name(),
+      sa.length(payload), payload, in_place ? "in place" : "out of place", source_offset,
+      in_place ? "" : fmt::format(" to {}", target_offset), seq_hi);
 }
 
 struct Packet {
@@ -215,11 +216,12 @@ class Comparison {
     const auto from = member.sa.payload_offset();
     for (std::size_t i = from; i + 8 <= from + packet.manner.payload; i += 8)
       if (std::memcmp(packet.target.data + i, packet.clear.data() + i, 8) == 0)
-        return run_.fail(Req::no_plaintext,
-                         fmt::format("{}: byte {} on is plaintext", packet.manner.text(member.sa), i));
+        return run_.fail(Req::no_plaintext, fmt::format("{}: byte {} on is plaintext",
+                                                        packet.manner.text(member.sa), i));
   }
 
-  // ---- Which requirement it is: the same packet once more, alone, one thing changed at a time -----
+  // ---- Which requirement it is: the same packet once more, alone, one thing changed at a time
+  // -----
   bool right(Manner manner, const Member& member) {
     Packet packet = make(member, manner);
     bench_.memory.reset();
@@ -287,11 +289,14 @@ void differential(Run& run) {
 }  // namespace
 
 std::vector<Case> differential_cases() {
-  return {{"differential", "Random packets, beside the reference.", Scope::capability, false,
-           {Req::seals, Req::opens_packets, Req::placement, Req::alignment, Req::esn, Req::lengths,
-            Req::spoilt, Req::no_plaintext, Req::bounds, Req::op_fields, Req::apart,
-            Req::status_set},
-           differential}};
+  return {
+      {"differential",
+       "Random packets, beside the reference.",
+       Scope::capability,
+       false,
+       {Req::seals, Req::opens_packets, Req::placement, Req::alignment, Req::esn, Req::lengths,
+        Req::spoilt, Req::no_plaintext, Req::bounds, Req::op_fields, Req::apart, Req::status_set},
+       differential}};
 }
 
 }  // namespace espalier::conform

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/heap.hpp>
 #include <fmt/format.h>
 #include <malloc.h>
 #include <unistd.h>
+#include <conform/heap.hpp>
 
 #include <fstream>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is left of the keys in this process's memory once their sessions are closed.
+#include <fmt/format.h>
 #include <conform/cases.hpp>
 #include <conform/memory_search.hpp>
-#include <fmt/format.h>
 
 #include <cstring>
 
@@ -15,9 +15,7 @@ bool is_aes(Cipher cipher) {
          cipher == Cipher::aes_gmac;
 }
 
-void wipe_bytes(Bytes& bytes) {
-  explicit_bzero(bytes.data(), bytes.size());
-}
+void wipe_bytes(Bytes& bytes) { explicit_bzero(bytes.data(), bytes.size()); }
 
 void remember(MemorySearch& search, const Sa& sa) {
   const std::string name(sa.info->name);
@@ -84,8 +82,12 @@ void keys_gone(Run& run) {
 }  // namespace
 
 std::vector<Case> key_cases() {
-  return {{"keys", "Keys and key schedules after their sessions.", Scope::capability, false,
-           {Req::keys_gone}, keys_gone}};
+  return {{"keys",
+           "Keys and key schedules after their sessions.",
+           Scope::capability,
+           false,
+           {Req::keys_gone},
+           keys_gone}};
 }
 
 }  // namespace espalier::conform

@@ -2,10 +2,10 @@
 //
 // Published vectors as ESP packets. What is only a primitive is wrapped so that an op exercises it:
 // a cipher gets each HMAC behind it, an HMAC a NULL cipher.
-#include <conform/vectors.hpp>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <conform/vectors.hpp>
 
 #include <stdexcept>
 #include <utility>
@@ -34,8 +34,7 @@ std::vector<Vector> vectors_of(std::string_view file) {
   throw KitError(fmt::format("there is no file of vectors {}", file));
 }
 
-Sa make_sa(const Transform& transform, Bytes key, Bytes salt, Bytes integrity_key,
-           bool esn) {
+Sa make_sa(const Transform& transform, Bytes key, Bytes salt, Bytes integrity_key, bool esn) {
   const TransformInfo* info = transform_info(transform);
   if (info == nullptr) throw KitError("vectors of an unknown transform");
   return {info, std::move(key), std::move(salt), std::move(integrity_key), esn};
@@ -72,7 +71,8 @@ void add_esp(Known& all, std::string_view file) {
                                                : Cipher::chacha20_poly1305;
     const Bytes key = v.bytes("KEY");
     const Bytes sealed = v.bytes("SEALED");
-    for (const std::uint8_t icv : std::initializer_list<std::uint8_t>{16, 12, 8}) {  // RFC 4106 6: the first bytes of the tag
+    for (const std::uint8_t icv : std::initializer_list<std::uint8_t>{
+             16, 12, 8}) {  // RFC 4106 6: the first bytes of the tag
       if (icv != 16 && cipher != Cipher::aes_gcm) continue;
       all.push_back({.source = fmt::format("{}: {}", file, v.text("NAME")),
                      .sa = make_sa({cipher, bits_of(key), Integrity::none, icv}, key,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/lane.hpp>
 #include <fmt/format.h>
-#include <load/status.hpp>
 #include <sys/mman.h>
+#include <conform/lane.hpp>
+#include <load/status.hpp>
 
 #include <algorithm>
 #include <array>
@@ -32,11 +32,12 @@ PacketMemory::PacketMemory(OpenedDevice& device, std::size_t bytes)
   memory_ = static_cast<std::uint8_t*>(memory);
   if (!device.info().needs_dma) return;
   load::Words words;
-  const auto status = device.table().mem_attach(device.handle(), memory_, bytes_, &iova_,
-                                                words.message());
+  const auto status =
+      device.table().mem_attach(device.handle(), memory_, bytes_, &iova_, words.message());
   if (status != ESPALIER_OK)
-    device.run().stop(Req::attach, fmt::format("{} bytes of packet memory are not attached: {} ({})",
-                                               bytes_, words.text(), status_name(status)));
+    device.run().stop(Req::attach,
+                      fmt::format("{} bytes of packet memory are not attached: {} ({})", bytes_,
+                                  words.text(), status_name(status)));
   attached_ = true;
 }
 
@@ -89,8 +90,8 @@ Lane::Lane(OpenedDevice& device, Req broken) : device_(device) {
   load::Words words;
   const auto status = device.table().queue_open(device.handle(), &handle_, words.message());
   if (status != ESPALIER_OK || handle_ == nullptr)
-    device.run().stop(broken, fmt::format("a queue does not open: {} ({})", words.text(),
-                                          status_name(status)));
+    device.run().stop(
+        broken, fmt::format("a queue does not open: {} ({})", words.text(), status_name(status)));
 }
 
 Lane::~Lane() {
@@ -102,12 +103,13 @@ void Lane::complete(std::span<espalier_op* const> ops) {
     const auto n = static_cast<std::uint32_t>(ops.size());
     const auto status = device_.table().process(handle_, ops.data(), n);
     if (status != ESPALIER_OK)
-      device_.run().stop(Req::status_set, fmt::format("process() of {} packets answers {}", n,
-                                                      status_name(status)));
+      device_.run().stop(Req::status_set,
+                         fmt::format("process() of {} packets answers {}", n, status_name(status)));
   } else {
     auto patience = Clock::now() + kPatience;
     for (auto rest = ops; !rest.empty() || !flying_.empty();) {
-      const auto taken = rest.empty() ? 0 : submit(rest.first(std::min<std::size_t>(rest.size(), kBurst)));
+      const auto taken =
+          rest.empty() ? 0 : submit(rest.first(std::min<std::size_t>(rest.size(), kBurst)));
       rest = rest.subspan(taken);
       const auto back = poll(kBurst);
       if (taken + back != 0) {
@@ -115,9 +117,9 @@ void Lane::complete(std::span<espalier_op* const> ops) {
       } else if (Clock::now() > patience) {
         if (flying_.empty())
           device_.run().stop(Req::full_queue, "a queue with nothing in it accepts no op for 5 s");
-        device_.run().stop(Req::progress,
-                           fmt::format("{} accepted ops were not completed within 5 s",
-                                       flying_.size()));
+        device_.run().stop(
+            Req::progress,
+            fmt::format("{} accepted ops were not completed within 5 s", flying_.size()));
       } else {
         std::this_thread::yield();
       }
@@ -126,8 +128,8 @@ void Lane::complete(std::span<espalier_op* const> ops) {
   }
   for (const espalier_op* op : ops) {
     if (op->status <= ESPALIER_OP_LOST) continue;
-    device_.run().stop(Req::status_set, fmt::format("a completed op's status is {}",
-                                                    op_status_name(op->status)));
+    device_.run().stop(Req::status_set,
+                       fmt::format("a completed op's status is {}", op_status_name(op->status)));
   }
 }
 

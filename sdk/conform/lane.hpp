@@ -78,7 +78,8 @@ class Lane {
   OpenedDevice& device_;
   void* handle_ = nullptr;
   std::vector<espalier_op*> flying_;
-  std::deque<const espalier_op*> landed_;  // the last ones, to tell a second completion from a foreign
+  std::deque<const espalier_op*>
+      landed_;  // the last ones, to tell a second completion from a foreign
 };
 
 }  // namespace espalier::conform

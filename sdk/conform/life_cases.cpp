@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <conform/cases.hpp>
 #include <conform/heap.hpp>
-#include <fmt/format.h>
 
 #include <cstring>
 
@@ -87,10 +87,18 @@ void lost(Run& run) {
 
 std::vector<Case> life_cases() {
   return {
-      {"device-again", "A device that is closed and opened again.", Scope::device, false,
-       {Req::device_again, Req::no_growth}, device_again},
-      {"backend-again", "A backend that is closed and started again.", Scope::device, false,
-       {Req::backend_again, Req::no_growth, Req::secrets}, backend_again},
+      {"device-again",
+       "A device that is closed and opened again.",
+       Scope::device,
+       false,
+       {Req::device_again, Req::no_growth},
+       device_again},
+      {"backend-again",
+       "A backend that is closed and started again.",
+       Scope::device,
+       false,
+       {Req::backend_again, Req::no_growth, Req::secrets},
+       backend_again},
       {"attach", "Packet memory that comes and goes.", Scope::device, false, {Req::attach}, attach},
       {"lost", "A device that is gone.", Scope::device, false, {Req::lost}, lost},
   };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What belongs to the whole process, before and after every kind of call.
-#include <conform/cases.hpp>
 #include <dirent.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -58,7 +58,8 @@ std::string signal_state() {
   }
   sigset_t mask;
   pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-  for (int number = 1; number < NSIG; ++number) state += sigismember(&mask, number) == 1 ? '1' : '0';
+  for (int number = 1; number < NSIG; ++number)
+    state += sigismember(&mask, number) == 1 ? '1' : '0';
   return state;
 }
 
@@ -179,11 +180,13 @@ void manners(Run& run) {
                                            twice.size(), once.size()));
 }
 
-
 }  // namespace
 
 std::vector<Case> manners_cases() {
-  return {{"manners", "It leaves alone what belongs to the whole process.", Scope::plugin, false,
+  return {{"manners",
+           "It leaves alone what belongs to the whole process.",
+           Scope::plugin,
+           false,
            {Req::signals, Req::locale, Req::fpu, Req::umask, Req::environment, Req::threads,
             Req::descriptors, Req::silent, Req::no_crash, Req::no_exit, Req::no_hang,
             Req::no_exception},

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/memory_search.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <load/descriptor.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <conform/memory_search.hpp>
+#include <load/descriptor.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 #include <set>
+#include <sstream>
 #include <unordered_map>
 
 namespace espalier::conform {
@@ -208,11 +208,12 @@ std::vector<std::string> MemorySearch::run() const {
           const Bytes& masked = it->second->masked;
           const bool same =
               i + masked.size() <= bytes.size() &&
-              std::equal(masked.begin(), masked.end(), bytes.begin() + static_cast<std::ptrdiff_t>(i),
+              std::equal(masked.begin(), masked.end(),
+                         bytes.begin() + static_cast<std::ptrdiff_t>(i),
                          [](std::uint8_t m, std::uint8_t b) { return m == (b ^ kMask); });
           if (same && seen.insert(it->second).second)
-            found.push_back(fmt::format("{} is at {:#x}, in {}", it->second->what, at + i,
-                                        mapping.name));
+            found.push_back(
+                fmt::format("{} is at {:#x}, in {}", it->second->what, at + i, mapping.name));
         }
       }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pools against the sessions and queues that are really open.
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -81,9 +81,10 @@ class PoolCheck {
     count();
     const auto answer = sessions_.open_one();
     if (answer.status != ESPALIER_OK)
-      run_.fail(Req::slots_freed, fmt::format("pool '{}' was full; one session was closed, and yet "
-                                              "the next is refused: {} ({})",
-                                              pool_.name, answer.words, status_name(answer.status)));
+      run_.fail(Req::slots_freed,
+                fmt::format("pool '{}' was full; one session was closed, and yet "
+                            "the next is refused: {} ({})",
+                            pool_.name, answer.words, status_name(answer.status)));
     sessions_.close_all();
     count();
   }
@@ -104,9 +105,9 @@ class PoolCheck {
     const auto answer = sessions_.open_one();
     if (answer.status == ESPALIER_OK) sessions_.close_one();
     if (answer.status != ESPALIER_CAPACITY)
-      run_.fail(Req::slots_full, fmt::format("pool '{}' holds {}; one session more is answered {}",
-                                             pool_.name, pool_.capacity,
-                                             status_name(answer.status)));
+      run_.fail(Req::slots_full,
+                fmt::format("pool '{}' holds {}; one session more is answered {}", pool_.name,
+                            pool_.capacity, status_name(answer.status)));
   }
 
   void count() {
@@ -115,9 +116,10 @@ class PoolCheck {
     const auto expected = pool_.used + sessions_.count();
     const auto used = pool_named(device, pool_.name).used;
     if (used != expected)
-      run_.fail(Req::slots_counted, fmt::format("pool '{}' says that {} of {} are used; {} sessions "
-                                                "are open",
-                                                pool_.name, used, pool_.capacity, expected));
+      run_.fail(Req::slots_counted,
+                fmt::format("pool '{}' says that {} of {} are used; {} sessions "
+                            "are open",
+                            pool_.name, used, pool_.capacity, expected));
   }
 
   Run& run_;
@@ -135,7 +137,8 @@ void session_pools(Run& run) {
     const bool limited = pool.kind == PoolKind::sas && pool.use != PoolUse::unknown &&
                          pool.capacity != kUnlimited && pool.capacity <= kMostSessions;
     // Where another pool is smaller, this one cannot be filled.
-    if (!limited || pool.capacity > capacity_of(bench.device.info(), PoolKind::sas, pool.directions))
+    if (!limited ||
+        pool.capacity > capacity_of(bench.device.info(), PoolKind::sas, pool.directions))
       continue;
     any = true;
     live = live || pool.use == PoolUse::live;
@@ -166,8 +169,7 @@ void queue_pool(Run& run) {
   void* queue = nullptr;
   char text[256] = "";
   espalier_message message{text, sizeof text};
-  const auto status =
-      bench.device.table().queue_open(bench.device.handle(), &queue, &message);
+  const auto status = bench.device.table().queue_open(bench.device.handle(), &queue, &message);
   if (status == ESPALIER_OK) bench.device.table().queue_close(queue);
   if (status != ESPALIER_CAPACITY)
     run.fail(Req::queue_limit, fmt::format("it declares {} queues; one more is answered {}", room,
@@ -178,9 +180,17 @@ void queue_pool(Run& run) {
 
 std::vector<Case> pool_cases() {
   return {
-      {"pools", "Pools hold what they say, and count what is open.", Scope::device, false,
-       {Req::slots, Req::slots_full, Req::slots_freed, Req::slots_counted}, session_pools},
-      {"queue-pool", "As many queues as are declared.", Scope::device, false, {Req::queue_limit},
+      {"pools",
+       "Pools hold what they say, and count what is open.",
+       Scope::device,
+       false,
+       {Req::slots, Req::slots_full, Req::slots_freed, Req::slots_counted},
+       session_pools},
+      {"queue-pool",
+       "As many queues as are declared.",
+       Scope::device,
+       false,
+       {Req::queue_limit},
        queue_pool},
   };
 }

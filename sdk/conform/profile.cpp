@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/capability_diff.hpp>
-#include <conform/profile.hpp>
 #include <fmt/format.h>
 #include <toml++/toml.h>
+#include <conform/capability_diff.hpp>
+#include <conform/profile.hpp>
 
 #include <algorithm>
 #include <fstream>
@@ -89,9 +89,9 @@ Result<BackendInfo> backend_of(const std::string& name, const Json& devices,
     const auto named = std::ranges::find_if(beside, [&](const Device& device) {
       return said.is_object() && said.value("name", Json()) == device.name;
     });
-    const Device& base = named != beside.end()                         ? *named
+    const Device& base = named != beside.end()                       ? *named
                          : beside.size() == 1 && devices.size() == 1 ? beside.front()
-                                                                       : blank;
+                                                                     : blank;
     list.push_back(overlaid_device(said, as_json(base)));
   }
   auto read = inventory_from_json(json.dump());
@@ -104,9 +104,10 @@ constexpr std::string_view kLimits[] = {"packets", "sessions", "reopens", "case_
 std::string wrong_limits(const Json& limits) {
   for (const auto& [key, value] : limits.items()) {
     if (std::ranges::find(kLimits, key) == std::end(kLimits))
-      return fmt::format("[conform] has no key '{}', only packets, sessions, reopens and "
-                         "case_seconds",
-                         key);
+      return fmt::format(
+          "[conform] has no key '{}', only packets, sessions, reopens and "
+          "case_seconds",
+          key);
     if (!value.is_number_integer() || value < 1 || value > 100'000'000)
       return fmt::format("[conform] {}: expected a whole number of 1 to 100000000", key);
   }
@@ -142,9 +143,10 @@ Result<Profile> Profile::parse(std::string_view text, const std::string& path) {
     else if (key == "conform" && value.is_object())
       limits = value;
     else
-      return wrong(fmt::format("'{}' is not of a profile, which has [backend] name, [[devices]] "
-                               "and [conform]",
-                               key));
+      return wrong(
+          fmt::format("'{}' is not of a profile, which has [backend] name, [[devices]] "
+                      "and [conform]",
+                      key));
   }
   if (const auto words = wrong_limits(limits); !words.empty()) return wrong(words);
   const auto sound = backend_of(profile.backend, devices, {});
@@ -194,7 +196,8 @@ std::vector<std::string> Profile::differences(const std::vector<Device>& measure
   sheet.backends.front().name = backend;
   std::vector<std::string> words;
   for (const Difference& d : conform::differences(sheet, here))
-    words.push_back(fmt::format("{}: {}: {} in the profile, {} measured", d.where, d.what, d.a, d.b));
+    words.push_back(
+        fmt::format("{}: {}: {} in the profile, {} measured", d.where, d.what, d.a, d.b));
   return words;
 }
 

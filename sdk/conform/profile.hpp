@@ -17,8 +17,8 @@ namespace espalier::conform {
 // out is not promised either way. [conform] sets how much the cases do.
 struct Profile {
   std::string path;
-  std::string backend;             // its name, or ""
-  std::string devices;  // a JSON array, checked; "[]" if it declares none
+  std::string backend;                          // its name, or ""
+  std::string devices;                          // a JSON array, checked; "[]" if it declares none
   std::map<std::string, std::uint32_t> limits;  // of [conform]
 
   static Result<Profile> read(const std::filesystem::path& path);

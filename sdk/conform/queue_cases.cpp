@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -78,7 +78,7 @@ void bursts(Run& run) {
   }
 }
 
-constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial,  Req::full_queue,
+constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial, Req::full_queue,
                               Req::once,       Req::foreign, Req::progress};
 
 // Submits without a poll until the queue takes no more. How many it took.
@@ -101,8 +101,7 @@ void queue(Run& run) {
   }
   Traffic traffic(run, bench);
   run.at("polling an empty queue");
-  for (int i = 0; i < 100; ++i)
-  {
+  for (int i = 0; i < 100; ++i) {
     espalier_op* none[64] = {};
     if (bench.device.table().poll(bench.lane.handle(), none, 64) != 0)
       run.stop(Req::empty_poll, "poll() of a queue that was given nothing gives an op");
@@ -147,8 +146,8 @@ void last_packet(Run& run) {
     espalier_op* const one = traffic.next();
     bench.lane.complete(std::span(&one, 1));
     if (one->status != ESPALIER_OP_DONE)
-      run.stop(Req::burst_sizes, fmt::format("a packet by itself is answered {}",
-                                             op_status_name(one->status)));
+      run.stop(Req::burst_sizes,
+               fmt::format("a packet by itself is answered {}", op_status_name(one->status)));
   }
 }
 
@@ -172,8 +171,9 @@ void quiesce(Run& run) {
     const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
     const auto status = bench.device.table().queue_quiesce(lane.handle(), deadline);
     if (status != ESPALIER_OK)
-      run.stop(Req::quiesce, fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s",
-                                         taken, status_name(status)));
+      run.stop(Req::quiesce,
+               fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s", taken,
+                           status_name(status)));
     const auto memory = [&] {
       Bytes all;
       for (const espalier_op* op : ops) all.insert(all.end(), op->esp, op->esp + op->length);
@@ -182,7 +182,8 @@ void quiesce(Run& run) {
     const Bytes before = memory();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (memory() != before)
-      run.stop(Req::quiesce, "20 ms after queue_quiesce() said OK, packets of its queue were written");
+      run.stop(Req::quiesce,
+               "20 ms after queue_quiesce() said OK, packets of its queue were written");
     lane.forget();
   }
 }
@@ -191,14 +192,29 @@ void quiesce(Run& run) {
 
 std::vector<Case> queue_cases() {
   return {
-      {"bursts", "Bursts of many sizes, and of none.", Scope::device, false,
-       {Req::empty_burst, Req::burst_sizes, Req::status_set}, bursts},
-      {"queue", "A queue, empty and full.", Scope::device, false,
+      {"bursts",
+       "Bursts of many sizes, and of none.",
+       Scope::device,
+       false,
+       {Req::empty_burst, Req::burst_sizes, Req::status_set},
+       bursts},
+      {"queue",
+       "A queue, empty and full.",
+       Scope::device,
+       false,
        {Req::empty_poll, Req::partial, Req::full_queue, Req::once, Req::foreign, Req::progress},
        queue},
-      {"last-packet", "A packet that is alone in its queue.", Scope::device, false, {Req::progress},
+      {"last-packet",
+       "A packet that is alone in its queue.",
+       Scope::device,
+       false,
+       {Req::progress},
        last_packet},
-      {"quiesce", "A queue that is stopped under load.", Scope::device, false, {Req::quiesce},
+      {"quiesce",
+       "A queue that is stopped under load.",
+       Scope::device,
+       false,
+       {Req::quiesce},
        quiesce},
   };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 #include <load/status.hpp>
 #include <load/text.hpp>
 
@@ -30,8 +30,7 @@ struct Answer {
 class Recipes {
  public:
   explicit Recipes(Run& run)
-      : backend_(run, run.entry(), run.job().options),
-        device_(backend_.device(run.job().device)) {}
+      : backend_(run, run.entry(), run.job().options), device_(backend_.device(run.job().device)) {}
 
   const Device& device() const { return device_; }
 
@@ -105,10 +104,13 @@ std::string flaw(const espalier_recipe& recipe, const Device& device) {
     case ESPALIER_OFFLOAD_CRYPTO:
     case ESPALIER_OFFLOAD_PACKET:
       if (interface->empty()) return "it asks for offload, but names no interface";
-      return device.interface.empty() || device.interface == *interface
-                 ? ""
-                 : fmt::format("it names interface '{}', but its device is '{}'", *interface,
-                               device.interface);
+      return device.interface.empty() || device.interface == *interface ? ""
+                                                                        : fmt::format(
+                                                                              "it names interface "
+                                                                              "'{}', but its "
+                                                                              "device is '{}'",
+                                                                              *interface,
+                                                                              device.interface);
     default:
       return fmt::format("its offload is {}", recipe.offload);
   }
@@ -122,7 +124,8 @@ void recipes(Run& run) {
     const Answer answer = recipes.ask(sa);
     first.push_back(answer);
     if (recipes.ask(sa) != answer)
-      run.fail(Req::recipe_pure, fmt::format("{}: asked twice, the answer differs", name(sa, info)));
+      run.fail(Req::recipe_pure,
+               fmt::format("{}: asked twice, the answer differs", name(sa, info)));
     if (!recipes.declared(sa, info)) {
       if (answer.status == ESPALIER_OK)
         run.fail(Req::recipe_undeclared,
@@ -146,7 +149,8 @@ void recipes(Run& run) {
 void recipes_on_threads(Run& run) {
   const Recipes recipes(run);
   std::vector<Answer> alone;
-  recipes.each([&](const espalier_sa& sa, const TransformInfo&) { alone.push_back(recipes.ask(sa)); });
+  recipes.each(
+      [&](const espalier_sa& sa, const TransformInfo&) { alone.push_back(recipes.ask(sa)); });
   run.at("asking for recipes on two threads");
   const auto ask_all = [&] {
     for (int round = 0; round < 5; ++round) {
@@ -168,10 +172,18 @@ void recipes_on_threads(Run& run) {
 
 std::vector<Case> recipe_cases() {
   return {
-      {"recipes", "Recipes of every SA.", Scope::kernel_device, false,
-       {Req::recipe_pure, Req::recipe_formed, Req::recipe_undeclared, Req::declared}, recipes},
-      {"recipe-threads", "Recipes on two threads.", Scope::kernel_device, false,
-       {Req::recipe_any_thread}, recipes_on_threads},
+      {"recipes",
+       "Recipes of every SA.",
+       Scope::kernel_device,
+       false,
+       {Req::recipe_pure, Req::recipe_formed, Req::recipe_undeclared, Req::declared},
+       recipes},
+      {"recipe-threads",
+       "Recipes on two threads.",
+       Scope::kernel_device,
+       false,
+       {Req::recipe_any_thread},
+       recipes_on_threads},
   };
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a backend must keep, numbered for good: the one place where it is written down. PORTING.md's
-// list is made from it, `espalier conform --requirements` prints it, and every case of the kit names
-// what it checks by it. A number is never given to anything else.
+// list is made from it, `espalier conform --requirements` prints it, and every case of the kit
+// names what it checks by it. A number is never given to anything else.
 #pragma once
 
 #include <cstdint>

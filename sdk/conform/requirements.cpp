@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/requirement.hpp>
 #include <fmt/format.h>
+#include <conform/requirement.hpp>
 
 #include <algorithm>
 
@@ -21,8 +21,7 @@ constexpr Requirement kTable[] = {
      "The file can be trusted, and its manifest section can be read without running it.",
      "Plugins run with keys in reach; what they are is known before any of their code runs.",
      "The framework sets the plugin aside and never loads it."},
-    {Req::one_symbol, kFile,
-     "It exports the data symbol espalier_plugin and nothing else.",
+    {Req::one_symbol, kFile, "It exports the data symbol espalier_plugin and nothing else.",
      "Other symbols would bind to those of another plugin or of the program.",
      "Two plugins with a library in common call each other's functions."},
     {Req::loads, kFile,
@@ -58,8 +57,7 @@ constexpr Requirement kTable[] = {
     {Req::umask, kManners, "It leaves the umask and the working directory as they were.",
      "They belong to the whole process.", "Files appear elsewhere, or with other rights."},
     {Req::environment, kManners, "It leaves the environment as it was.",
-     "Changing it is not thread-safe, and it is inherited.",
-     "Other threads that read it crash."},
+     "Changing it is not thread-safe, and it is inherited.", "Other threads that read it crash."},
     {Req::threads, kManners, "When it is closed, no thread or child process of it is left.",
      "A thread that outlives its backend uses what is gone.",
      "Crashes long after the backend was closed."},
@@ -116,7 +114,8 @@ constexpr Requirement kTable[] = {
     {Req::churn, kSessions, "Opening and closing sessions does not make memory grow.",
      "Gateways for remote access do it thousands of times an hour.", "Out of memory after days."},
     {Req::secrets, kSessions, "All secret memory is given back when sessions are closed.",
-     "It is locked memory, and there is little of it.", "Later sessions are refused for want of it."},
+     "It is locked memory, and there is little of it.",
+     "Later sessions are refused for want of it."},
     {Req::no_secret_memory, kSessions, "Without secret memory it refuses, as CAPACITY.",
      "RLIMIT_MEMLOCK is small on many systems.", "A null pointer is used for keys."},
     {Req::queue_limit, kSessions, "As many queues open as its pool says; one more is CAPACITY.",
@@ -149,11 +148,13 @@ constexpr Requirement kTable[] = {
     {Req::lengths, kPackets, "Every length from an empty payload up is a packet.",
      "Dummy packets and padding make all of them.", "Packets of some lengths are dropped."},
     {Req::max_length, kPackets,
-     "The longest packet that is declared goes through; a longer one is answered FAILED, untouched.",
+     "The longest packet that is declared goes through; a longer one is answered FAILED, "
+     "untouched.",
      "The framework takes long packets elsewhere by it.",
      "Jumbo frames or aggregated packets are dropped, or buffers are overrun."},
     {Req::malformed_op, kPackets, "An op that is no packet of its session is FAILED, untouched.",
-     "A bug of the host must not become one of the device.", "Memory beyond the packet is written."},
+     "A bug of the host must not become one of the device.",
+     "Memory beyond the packet is written."},
     {Req::apart, kPackets, "In a burst no packet changes what becomes of another.",
      "Bursts mix SAs, good and bad packets.", "One SA's bad packet breaks another's."},
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
 #include <conform/run.hpp>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
 #include <functional>
+#include <optional>
+#include <ranges>
 #include <utility>
 
 namespace espalier::conform {
@@ -13,6 +18,14 @@ using Json = nlohmann::json;
 
 std::string dumped(const Json& json) {
   return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+std::optional<Req> requirement_of(std::string_view number) {
+  unsigned value = 0;
+  std::from_chars(number.data(), number.data() + number.size(), value);
+  for (const Requirement& each : requirements())
+    if (static_cast<unsigned>(each.id) == value) return each.id;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -59,7 +72,8 @@ CaseReport report_from_lines(std::string_view lines) {
     if (end == std::string_view::npos) break;  // a line that was cut by death
     const Json line = Json::parse(lines.substr(0, end), nullptr, false);
     lines.remove_prefix(end + 1);
-    if (!line.is_array() || line.size() != 3) continue;
+    const auto is_text = [](const Json& value) { return value.is_string(); };
+    if (!line.is_array() || line.size() != 3 || !std::ranges::all_of(line, is_text)) continue;
     const std::string key = line[0], value = line[1], words = line[2];
     if (key == "at") report.last_step = value;
     if (key == "note") report.notes.push_back(value);
@@ -69,8 +83,10 @@ CaseReport report_from_lines(std::string_view lines) {
       report.stopped = value == "stopped";
     }
     if (key != "failed" && key != "n/a") continue;
+    const auto id = requirement_of(value);
+    if (!id) continue;
     const auto kind = key == "failed" ? Finding::Kind::failed : Finding::Kind::not_applicable;
-    report.findings.push_back({kind, static_cast<Req>(std::stoul(value)), words});
+    report.findings.push_back({kind, *id, words});
   }
   return report;
 }
@@ -123,13 +139,19 @@ void Run::fail(Req requirement, std::string words) {
 
 void Run::stop(Req requirement, std::string words) {
   fail(requirement, std::move(words));
-  throw Stop{};
+  end_early();
 }
 
 void Run::not_applicable(Req requirement, std::string words) {
   say("n/a", std::to_string(static_cast<unsigned>(requirement)), words);
 }
 
-void Run::done(bool stopped) { say("done", stopped ? "stopped" : ""); }
+void Run::end_early() {
+  say("done", "stopped");
+  std::fflush(nullptr);  // what the plugin printed is to be seen
+  _exit(0);
+}
+
+void Run::done() { say("done", ""); }
 
 }  // namespace espalier::conform

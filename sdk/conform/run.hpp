@@ -3,9 +3,9 @@
 // One case as it runs, in a process of its own: what it was told, and where it says what it saw.
 #pragma once
 
+#include <espalier/abi.h>
 #include <conform/requirement.hpp>
 #include <conform/sa.hpp>
-#include <espalier/abi.h>
 #include <espalier/inventory.hpp>
 #include <espalier/result.hpp>
 
@@ -50,16 +50,13 @@ struct Finding {
 // What came out of one case's process, in the order in which it was said.
 struct CaseReport {
   std::vector<Finding> findings;
-  std::string last_step;   // what it was about to do last
-  std::string inventory;   // of the case `describe`
+  std::string last_step;  // what it was about to do last
+  std::string inventory;  // of the case `describe`
   std::vector<std::string> notes;
-  bool complete = false;   // false: the process ended before the case did
-  bool stopped = false;    // it ended early, at a failure after which nothing more can be seen
+  bool complete = false;  // false: the process ended before the case did
+  bool stopped = false;   // it ended early, at a failure after which nothing more can be seen
 };
 CaseReport report_from_lines(std::string_view lines);
-
-// Thrown to end a case at a failure; never leaves run_case().
-struct Stop {};
 
 // One thread, but for at() and fail(), which any may call.
 class Run {
@@ -78,10 +75,13 @@ class Run {
   void inventory(const Inventory& found);
   // Of each requirement the first failure counts.
   void fail(Req requirement, std::string words);
+  // The same, and the end of the case and its process: the device may still hold its packets, which
+  // nobody may take away from under it.
   [[noreturn]] void stop(Req requirement, std::string words);
+  [[noreturn]] void end_early();
   void not_applicable(Req requirement, std::string words);
   bool failed(Req requirement) const;
-  void done(bool stopped);
+  void done();
 
  private:
   void say(std::string_view key, std::string_view value, std::string_view words = {});

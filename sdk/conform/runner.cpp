@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <conform/runner.hpp>
 #include <conform/worker.hpp>
-#include <fmt/format.h>
 #include <load/child.hpp>
 #include <load/elf_file.hpp>
 #include <load/preflight.hpp>
@@ -64,8 +64,9 @@ class Runner {
                                 fmt::format("Plugin '{}': {}", score_.plugin, finding.words));
     for (const std::string& error : score_.kit_errors)
       return espalier::fail(ErrorCode::io, fmt::format("Plugin '{}': {}", score_.plugin, error));
-    return BackendInfo{score_.manifest.name, score_.manifest.vendor, score_.manifest.version,
-                       score_.plugin,        "",                     score_.devices};
+    return BackendInfo{
+        score_.manifest.name, score_.manifest.vendor, score_.manifest.version, score_.plugin, "",
+        score_.devices};
   }
 
   Score run() {
@@ -82,10 +83,11 @@ class Runner {
   }
 
  private:
-  // ---- Before any code of the plugin runs --------------------------------------------------------
+  // ---- Before any code of the plugin runs
+  // --------------------------------------------------------
   bool look_at_file() {
-    static const Case kFile{"file", "The file, before any of its code runs.", Scope::plugin, true,
-                            {Req::manifest, Req::one_symbol}, nullptr};
+    static const Case kFile{"file", "The file, before any of its code runs.", Scope::plugin,
+                            true,   {Req::manifest, Req::one_symbol},         nullptr};
     CaseResult result{.name = "file", .test = &kFile, .reached_end = true};
     auto checked = load::preflight(std::filesystem::absolute(options_.plugin));
     if (!checked) {
@@ -95,8 +97,7 @@ class Runner {
       score_.manifest = checked->manifest;
       image_ = std::move(checked->image);
       check_symbols(result);
-      if (const auto needs = load::check_needs(score_.manifest, load::this_cpu());
-          !needs) {
+      if (const auto needs = load::check_needs(score_.manifest, load::this_cpu()); !needs) {
         blocked_ = needs.error().message;
         result.findings.push_back({Finding::Kind::failed, Req::loads, blocked_});
       }
@@ -121,7 +122,8 @@ class Runner {
                                      "version script"});
   }
 
-  // ---- Which cases there are ---------------------------------------------------------------------
+  // ---- Which cases there are
+  // ---------------------------------------------------------------------
   Task task_of(const Case& test, const std::string& device, const std::string& capability) const {
     Job job;
     job.test = test.name;
@@ -180,7 +182,8 @@ class Runner {
     score_.cases.push_back(std::move(result));
   }
 
-  // ---- Running them ------------------------------------------------------------------------------
+  // ---- Running them
+  // ------------------------------------------------------------------------------
   void run_plugin_gates() {
     for (const Case& test : all_cases())
       if (test.gate && test.scope == Scope::plugin && blocked_.empty()) run_tasks(tasks_of(test));
@@ -254,7 +257,8 @@ class Runner {
            static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000)));
   }
 
-  // ---- What came of one --------------------------------------------------------------------------
+  // ---- What came of one
+  // --------------------------------------------------------------------------
   void take(const Task& task, const ChildEnd& end, Clock::time_point start) {
     CaseReport report = report_from_lines(end.report);
     CaseResult result{.name = task.job.name,
@@ -267,11 +271,9 @@ class Runner {
       result.findings.push_back({Finding::Kind::failed, requirement, std::move(words)});
     };
     const std::string in = report.last_step.empty() ? "" : " (while " + report.last_step + ")";
-    const std::string words =
-        end.output.empty() ? "" : "; last printed: " + last_line(end.output);
+    const std::string words = end.output.empty() ? "" : "; last printed: " + last_line(end.output);
     if (end.how == ChildEnd::How::exited && end.number == kKitFailed)
-      score_.kit_errors.push_back(
-          fmt::format("case {}: {}", task.job.name, last_line(end.output)));
+      score_.kit_errors.push_back(fmt::format("case {}: {}", task.job.name, last_line(end.output)));
     else if (end.how == ChildEnd::How::killed)
       failed(Req::no_crash, fmt::format("the process was killed by signal {}{}{}",
                                         signal_text(end.number), in, words));
@@ -292,10 +294,9 @@ class Runner {
   void finish(CaseResult result, const Task* task = nullptr) {
     using Kind = Finding::Kind;
     const bool failed = std::ranges::count(result.findings, Kind::failed, &Finding::kind) != 0;
-    const bool every_not =
-        std::ranges::all_of(result.test->checks, [&](Req requirement) {
-          return std::ranges::count(result.findings, requirement, &Finding::requirement) != 0;
-        });
+    const bool every_not = std::ranges::all_of(result.test->checks, [&](Req requirement) {
+      return std::ranges::count(result.findings, requirement, &Finding::requirement) != 0;
+    });
     result.state = failed      ? CaseResult::State::failed
                    : every_not ? CaseResult::State::not_applicable
                                : CaseResult::State::passed;
@@ -324,8 +325,9 @@ class Runner {
   }
 
   void judge_profile() {
-    static const Case kProfile{"profile", "What it says, beside its data sheet.", Scope::plugin,
-                               false, {Req::profile}, nullptr};
+    static const Case kProfile{"profile",      "What it says, beside its data sheet.",
+                               Scope::plugin,  false,
+                               {Req::profile}, nullptr};
     if (!wanted(options_.filter, kProfile.name)) return;
     CaseResult result{.name = "profile", .test = &kProfile, .reached_end = true};
     if (!options_.profile || !options_.profile->declares()) {
@@ -374,7 +376,13 @@ Result<Score> run_all(const Options& options) {
   if (!known_case(options.filter))
     return fail(ErrorCode::not_found,
                 fmt::format("There is no case '{}'; --list lists them.", options.filter));
-  return Runner(options).run();
+  Score score = Runner(options).run();
+  const bool any = std::ranges::any_of(
+      score.cases, [&](const CaseResult& result) { return wanted(options.filter, result.name); });
+  if (any || !score.conforms()) return score;
+  return fail(ErrorCode::not_found,
+              fmt::format("Plugin '{}' has nothing of that name to run case '{}' on.",
+                          options.plugin.string(), options.filter));
 }
 
 }  // namespace espalier::conform

@@ -24,8 +24,12 @@ struct CaseResult {
 };
 
 struct Verdict {
-  enum class State : std::uint8_t { holds, failed, not_applicable, not_checked } state =
-      State::holds;
+  enum class State : std::uint8_t {
+    holds,
+    failed,
+    not_applicable,
+    not_checked
+  } state = State::holds;
   const Requirement* requirement = nullptr;
   struct Seen {
     std::string test;  // the case's name

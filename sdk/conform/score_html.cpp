@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One file, nothing loaded from anywhere, works from a disk and on paper.
-#include <conform/score.hpp>
 #include <fmt/format.h>
+#include <conform/score.hpp>
 
 #include <algorithm>
 #include <map>
@@ -128,10 +128,11 @@ std::string broken(const Score& score, const Verdict& verdict) {
                        escaped(verdict.seen[i].words));
   if (verdict.seen.size() > kMost)
     out += fmt::format("<p><em></em>and in {} more cases</p>", verdict.seen.size() - kMost);
-  return out + fmt::format("<p><em>again</em><code>espalier conform {} --case '{}' --seed {}{}"
-                           "</code></p></div>",
-                           escaped(score.plugin), escaped(verdict.seen.front().test), score.seed,
-                           score.quick ? " --quick" : "");
+  return out + fmt::format(
+                   "<p><em>again</em><code>espalier conform {} --case '{}' --seed {}{}"
+                   "</code></p></div>",
+                   escaped(score.plugin), escaped(verdict.seen.front().test), score.seed,
+                   score.quick ? " --quick" : "");
 }
 
 std::string requirement_table(const std::vector<Verdict>& all) {
@@ -139,13 +140,13 @@ std::string requirement_table(const std::vector<Verdict>& all) {
   for (const Verdict& each : all) {
     const Requirement& r = *each.requirement;
     const bool reason = each.state == State::not_applicable || each.state == State::not_checked;
-    out += fmt::format(
-        R"(<tr><td><span class="id">{}</span></td><td>{}{}</td>{}</tr>)", name_of(r.id),
-        escaped(r.sentence),
-        reason && !each.seen.empty()
-            ? fmt::format(R"(<br><small class="other">{}</small>)", escaped(each.seen.front().words))
-            : "",
-        state_cell(each.state));
+    out += fmt::format(R"(<tr><td><span class="id">{}</span></td><td>{}{}</td>{}</tr>)",
+                       name_of(r.id), escaped(r.sentence),
+                       reason && !each.seen.empty()
+                           ? fmt::format(R"(<br><small class="other">{}</small>)",
+                                         escaped(each.seen.front().words))
+                           : "",
+                       state_cell(each.state));
   }
   return out + "</table>";
 }
@@ -158,18 +159,19 @@ std::string case_table(const Score& score) {
       score.cases.size());
   for (const CaseResult& each : score.cases) {
     const auto state = static_cast<std::size_t>(each.state);
-    out += fmt::format(R"(<tr><td><code>{}</code>{}</td><td class="state {}">{}</td>)"
-                       R"(<td class="n">{:.2f}</td></tr>)",
-                       escaped(each.name),
-                       each.not_run.empty() ? "" : "<br>" + escaped(each.not_run),
-                       kClasses[state], kWords[state], each.seconds);
+    out +=
+        fmt::format(R"(<tr><td><code>{}</code>{}</td><td class="state {}">{}</td>)"
+                    R"(<td class="n">{:.2f}</td></tr>)",
+                    escaped(each.name), each.not_run.empty() ? "" : "<br>" + escaped(each.not_run),
+                    kClasses[state], kWords[state], each.seconds);
   }
   return out + "</table></details>";
 }
 
 std::string device_table(const Score& score) {
-  std::string out = "<h2>What it says it can do</h2><table><tr><th>device</th><th>transform</th>"
-                    "<th>longest packet</th><th>score</th></tr>";
+  std::string out =
+      "<h2>What it says it can do</h2><table><tr><th>device</th><th>transform</th>"
+      "<th>longest packet</th><th>score</th></tr>";
   for (const Device& device : score.devices)
     for (const Capability& c : device.capabilities)
       out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

@@ -44,13 +44,14 @@ Json json_of(const Requirement& r) {
     if (std::ranges::find(test.checks, r.id) != test.checks.end()) tests.push_back(test.name);
   if (r.id == Req::manifest || r.id == Req::one_symbol) tests.push_back("file");
   if (r.id == Req::profile) tests.push_back("profile");
-  return {{"id", name_of(r.id)},       {"group", r.group},   {"sentence", r.sentence},
-          {"rationale", r.rationale},  {"broken", r.broken}, {"cases", tests}};
+  return {{"id", name_of(r.id)},      {"group", r.group},   {"sentence", r.sentence},
+          {"rationale", r.rationale}, {"broken", r.broken}, {"cases", tests}};
 }
 
 Json json_of(const Verdict& verdict) {
   Json seen = Json::array();
-  for (const auto& each : verdict.seen) seen.push_back({{"case", each.test}, {"words", each.words}});
+  for (const auto& each : verdict.seen)
+    seen.push_back({{"case", each.test}, {"words", each.words}});
   return {{"id", name_of(verdict.requirement->id)},
           {"state", word(verdict.state)},
           {"sentence", verdict.requirement->sentence},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/score.hpp>
 #include <fmt/format.h>
+#include <conform/score.hpp>
 
 #include <algorithm>
 #include <string_view>
@@ -50,8 +50,8 @@ std::string wrapped(std::string_view text, std::string_view indent) {
 }
 
 std::string again(const Score& score, const std::string& test) {
-  std::string command = fmt::format("espalier conform {} --case '{}' --seed {}", score.plugin, test,
-                                    score.seed);
+  std::string command =
+      fmt::format("espalier conform {} --case '{}' --seed {}", score.plugin, test, score.seed);
   if (score.quick) command += " --quick";
   if (!score.profile.empty()) command += " --profile " + score.profile;
   return command;
@@ -85,8 +85,8 @@ std::string failure(const Score& score, const Verdict& verdict, const Painter& p
   out += wrapped(fmt::format("why: {}", r.rationale), "    ");
   out += wrapped(fmt::format("otherwise: {}", r.broken), "    ");
   for (std::size_t i = 0; i < std::min(verdict.seen.size(), kMostSeen); ++i)
-    out += wrapped(fmt::format("seen: {}: {}", verdict.seen[i].test, verdict.seen[i].words),
-                   "    ");
+    out +=
+        wrapped(fmt::format("seen: {}: {}", verdict.seen[i].test, verdict.seen[i].words), "    ");
   if (verdict.seen.size() > kMostSeen)
     out += fmt::format("    and in {} more cases\n", verdict.seen.size() - kMostSeen);
   const std::string& test = verdict.seen.front().test;
@@ -98,10 +98,10 @@ std::string reasons(const std::vector<Verdict>& all, State state, std::string_vi
   for (const Verdict& each : all) {
     if (each.state != state) continue;
     if (out.empty()) out = fmt::format("\n{}\n", title);
-    out += wrapped(fmt::format("{}  {} {}", name_of(each.requirement->id),
-                               each.requirement->sentence,
-                               each.seen.empty() ? "" : "(" + each.seen.front().words + ")"),
-                   "  ");
+    out +=
+        wrapped(fmt::format("{}  {} {}", name_of(each.requirement->id), each.requirement->sentence,
+                            each.seen.empty() ? "" : "(" + each.seen.front().words + ")"),
+                "  ");
   }
   return out;
 }
@@ -119,8 +119,8 @@ std::string result_line(const Score& score, const std::vector<Verdict>& all, con
     return fmt::format("{} what case '{}' checks; a run without --case checks the rest.\n",
                        paint.green("Keeps"), score.filter);
   if (open != 0)
-    return fmt::format("{}: {} requirements could not be checked.\n",
-                       paint.red("Does not conform"), open);
+    return fmt::format("{}: {} requirements could not be checked.\n", paint.red("Does not conform"),
+                       open);
   return fmt::format("{}: {} requirements hold, {} do not apply.\n", paint.green("Conforms"), holds,
                      count(all, "", State::not_applicable));
 }
@@ -137,9 +137,9 @@ std::string text_of(const Score& score, bool colour) {
                                ? std::string("no manifest")
                                : fmt::format("{} {} of {}", score.manifest.name,
                                              score.manifest.version, score.manifest.vendor);
-  std::string out = fmt::format("{}: {}; {} cases{} in {:.1f} s, seed {}\n\n",
-                                paint.bold(score.plugin), name, run,
-                                score.quick ? " (quick)" : "", score.seconds, score.seed);
+  std::string out =
+      fmt::format("{}: {}; {} cases{} in {:.1f} s, seed {}\n\n", paint.bold(score.plugin), name,
+                  run, score.quick ? " (quick)" : "", score.seconds, score.seed);
   out += groups(all, paint);
   for (const Verdict& each : all)
     if (each.state == State::failed) out += failure(score, each, paint);

@@ -2,8 +2,8 @@
 //
 // The thread rules of abi.h: two queues on two threads, then sessions that come and go meanwhile.
 // For ThreadSanitizer as much as for its own checks.
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -100,13 +100,13 @@ class Crew {
     std::string words[2];
     Worker first(device_, pairs(), run_.random()());
     Worker second(device_, pairs(), run_.random()());
+    // What goes wrong on one thread already is the other cases' to tell.
+    if (!first.run(1).empty()) run_.end_early();
     std::atomic<int> running{2};
     const auto rounds = std::max(50U, run_.budget().packets / 100);
     const auto work = [&](Worker& worker, std::string& out) {
       try {
         out = worker.run(rounds);
-      } catch (const Stop&) {
-        out = "a law of queues was broken";
       } catch (const std::exception& e) {
         out = std::string("an exception left it: ") + e.what();
       }
@@ -173,10 +173,18 @@ void control_meanwhile(Run& run) { two_threads(run, Req::control_meanwhile, true
 
 std::vector<Case> thread_cases() {
   return {
-      {"two-queues", "Two queues on two threads.", Scope::device, false, {Req::two_queues},
+      {"two-queues",
+       "Two queues on two threads.",
+       Scope::device,
+       false,
+       {Req::two_queues},
        two_queues},
-      {"control", "Sessions come and go, and health is asked, while two queues work.",
-       Scope::device, false, {Req::control_meanwhile, Req::healthy}, control_meanwhile},
+      {"control",
+       "Sessions come and go, and health is asked, while two queues work.",
+       Scope::device,
+       false,
+       {Req::control_meanwhile, Req::healthy},
+       control_meanwhile},
   };
 }
 

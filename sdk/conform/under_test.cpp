@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <conform/under_test.hpp>
 #include <fmt/format.h>
+#include <conform/under_test.hpp>
 #include <load/describe.hpp>
 #include <load/host_services.hpp>
 #include <load/status.hpp>
@@ -54,11 +54,10 @@ Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string
     : run_(run) {
   Words words;
   const espalier_backend* table = nullptr;
-  const auto status =
-      entry.negotiate(host_.table(), options.c_str(), &table, words.message());
+  const auto status = entry.negotiate(host_.table(), options.c_str(), &table, words.message());
   if (status != ESPALIER_OK)
-    run.stop(broken, fmt::format("it does not start here: {} ({})", words.text(),
-                                         status_name(status)));
+    run.stop(broken,
+             fmt::format("it does not start here: {} ({})", words.text(), status_name(status)));
   // One that fails here is not closed either: what it says cannot be relied on.
   if (const auto sound = load::check_table(table); !sound)
     run.stop(Req::tables, sound.error().message);
@@ -88,11 +87,11 @@ OpenedDevice::OpenedDevice(Run& run, Backend& backend, Device info, Req broken)
     : run_(run), info_(std::move(info)), table_(backend.table().userspace) {
   run.at("opening the device");
   Words words;
-  const auto status = table_->device_open(backend.table().self, info_.id, &handle_,
-                                          words.message());
+  const auto status =
+      table_->device_open(backend.table().self, info_.id, &handle_, words.message());
   if (status != ESPALIER_OK)
-    run.stop(broken, fmt::format("device '{}' does not open: {} ({})", info_.name,
-                                     words.text(), status_name(status)));
+    run.stop(broken, fmt::format("device '{}' does not open: {} ({})", info_.name, words.text(),
+                                 status_name(status)));
   if (handle_ == nullptr)
     run.stop(Req::opens, fmt::format("device '{}' opens, but gives no handle", info_.name));
 }
@@ -118,9 +117,11 @@ OpenedDevice::Answer OpenedDevice::try_open(const espalier_session_params& param
 std::uint64_t OpenedDevice::open(const Sa& sa, std::uint32_t direction, Req broken) {
   const Answer answer = try_open(sa, direction);
   if (answer.status == ESPALIER_OK) return answer.session;
-  run_.stop(broken, fmt::format("an {} session of {} is refused: {} ({})",
-                                direction == ESPALIER_OUTBOUND ? "outbound" : "inbound", sa.name(),
-                                answer.words, status_name(answer.status)));
+  const bool full = answer.status == ESPALIER_CAPACITY && broken == Req::declared;
+  run_.stop(full ? Req::slots : broken,
+            fmt::format("an {} session of {} is refused: {} ({})",
+                        direction == ESPALIER_OUTBOUND ? "outbound" : "inbound", sa.name(),
+                        answer.words, status_name(answer.status)));
 }
 
 void OpenedDevice::close(std::uint64_t session) { table_->session_close(handle_, session); }

@@ -4,8 +4,8 @@
 // ends the case at the requirement that it breaks.
 #pragma once
 
-#include <conform/run.hpp>
 #include <espalier/abi.h>
+#include <conform/run.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -46,8 +46,8 @@ class Backend {
 
   Host& host() noexcept { return host_; }
   const espalier_backend& table() const noexcept { return *table_; }
-  std::vector<Device> devices();            // believed, or the case ends
-  Device device(const std::string& name);   // the case ends where there is none
+  std::vector<Device> devices();           // believed, or the case ends
+  Device device(const std::string& name);  // the case ends where there is none
 
  private:
   Run& run_;
@@ -70,7 +70,8 @@ class OpenedDevice {
   };
   Answer try_open(const Sa& sa, std::uint32_t direction);
   Answer try_open(const espalier_session_params& params);
-  std::uint64_t open(const Sa& sa, std::uint32_t direction, Req broken = Req::opens);
+  // The case ends where it is refused: at `slots` for want of room, else at `broken`.
+  std::uint64_t open(const Sa& sa, std::uint32_t direction, Req broken = Req::declared);
   void close(std::uint64_t session);
 
   Run& run() noexcept { return run_; }

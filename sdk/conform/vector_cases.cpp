@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <conform/cases.hpp>
 #include <conform/vectors.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>

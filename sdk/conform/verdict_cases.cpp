@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a device must find wrong, and what it then leaves behind.
-#include <conform/cases.hpp>
 #include <fmt/format.h>
+#include <conform/cases.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -106,13 +106,13 @@ void verdicts(Run& run) {
   for (const Sa& sa : bench.device.sas(run.random(), run.job().capability)) {
     if (!bench.device.does(*sa.info, ESPALIER_INBOUND, sa.esn)) continue;
     run.at("forging packets of " + sa.name());
-    for (const std::uint32_t payload : {64U, 32U}) Verdicts(run, bench, reference, sa, payload).every_byte();
+    for (const std::uint32_t payload : {64U, 32U})
+      Verdicts(run, bench, reference, sa, payload).every_byte();
     for (const std::uint32_t payload : {304U, 1440U, 8992U})
       Verdicts(run, bench, reference, sa, payload).last_byte();
   }
-  if (std::ranges::none_of(bench.device.capabilities(run.job().capability), [](const auto& c) {
-        return (c.directions & ESPALIER_INBOUND) != 0;
-      }))
+  if (std::ranges::none_of(bench.device.capabilities(run.job().capability),
+                           [](const auto& c) { return (c.directions & ESPALIER_INBOUND) != 0; }))
     for (const Req each : {Req::spoilt, Req::no_plaintext})
       run.not_applicable(each, "it is not declared for inbound");
 }
@@ -165,10 +165,10 @@ void malformed_ops(Run& run) {
         const auto status = bench.lane.complete(op);
         const bool same = std::equal(before.begin(), before.end(), spot.data);
         if (status != ESPALIER_OP_FAILED || !same || !bench.memory.intact(spot))
-          run.fail(Req::malformed_op,
-                   fmt::format("{}: an op with {} is answered {}, and its memory is {}", sa.name(),
-                               malformed.what, op_status_name(status),
-                               same ? "untouched" : "changed"));
+          run.fail(
+              Req::malformed_op,
+              fmt::format("{}: an op with {} is answered {}, and its memory is {}", sa.name(),
+                          malformed.what, op_status_name(status), same ? "untouched" : "changed"));
       }
       bench.device.close(session);
     }
@@ -185,8 +185,7 @@ void limits(Run& run) {
       if ((capability.directions & ESPALIER_OUTBOUND) == 0) continue;
       const Sa sa = random_sa(run.random(), *transform, esn);
       const std::uint32_t limit = capability.max_length == 0 ? 65535 : capability.max_length;
-      const std::uint32_t longest =
-          (limit - sa.length(0)) / sa.block_bytes() * sa.block_bytes();
+      const std::uint32_t longest = (limit - sa.length(0)) / sa.block_bytes() * sa.block_bytes();
       const auto session = bench.device.open(sa, ESPALIER_OUTBOUND);
       run.at(fmt::format("the longest packet of {}", sa.name()));
       const auto through = [&](std::uint32_t payload) {
@@ -201,18 +200,19 @@ void limits(Run& run) {
       };
       if (const auto [status, same] = through(longest); status != ESPALIER_OP_DONE)
         run.fail(Req::max_length,
-                 fmt::format("{}: {} bytes are {}, but answered {}", sa.name(), sa.length(longest),
-                             capability.max_length == 0 ? "within no declared limit"
-                                                        : "within max_length",
-                             op_status_name(status)));
+                 fmt::format(
+                     "{}: {} bytes are {}, but answered {}", sa.name(), sa.length(longest),
+                     capability.max_length == 0 ? "within no declared limit" : "within max_length",
+                     op_status_name(status)));
       if (capability.max_length != 0) {
         run.at(fmt::format("a packet of {} that is too long", sa.name()));
         const auto [status, same] = through(longest + sa.block_bytes());
         if (status != ESPALIER_OP_FAILED || !same)
-          run.fail(Req::max_length,
-                   fmt::format("{}: {} bytes are beyond max_length {}, but answered {}{}", sa.name(),
-                               sa.length(longest + sa.block_bytes()), capability.max_length,
-                               op_status_name(status), same ? "" : ", and changed"));
+          run.fail(
+              Req::max_length,
+              fmt::format("{}: {} bytes are beyond max_length {}, but answered {}{}", sa.name(),
+                          sa.length(longest + sa.block_bytes()), capability.max_length,
+                          op_status_name(status), same ? "" : ", and changed"));
       }
       bench.device.close(session);
     }
@@ -253,8 +253,7 @@ void apart(Run& run) {
     const Sa& sa = sas[i % sas.size()];
     const Bytes wanted = reference.sealed(sa, clear[i], 0);
     const auto right = [&](std::uint16_t status) {
-      return status == ESPALIER_OP_DONE &&
-             std::equal(wanted.begin(), wanted.end(), spots[i].data);
+      return status == ESPALIER_OP_DONE && std::equal(wanted.begin(), wanted.end(), spots[i].data);
     };
     if (right(ops[i].status)) continue;
     std::ranges::copy(clear[i], spots[i].data);
@@ -271,13 +270,29 @@ void apart(Run& run) {
 
 std::vector<Case> verdict_cases() {
   return {
-      {"verdicts", "Packets with any byte changed, and what is left of them.", Scope::capability,
-       false, {Req::spoilt, Req::no_plaintext}, verdicts},
-      {"malformed-ops", "Ops that are no packets.", Scope::capability, false, {Req::malformed_op},
+      {"verdicts",
+       "Packets with any byte changed, and what is left of them.",
+       Scope::capability,
+       false,
+       {Req::spoilt, Req::no_plaintext},
+       verdicts},
+      {"malformed-ops",
+       "Ops that are no packets.",
+       Scope::capability,
+       false,
+       {Req::malformed_op},
        malformed_ops},
-      {"limits", "The longest packet, and one that is longer.", Scope::capability, false,
-       {Req::max_length}, limits},
-      {"apart", "One burst of everything.", Scope::device, false, {Req::apart, Req::status_set},
+      {"limits",
+       "The longest packet, and one that is longer.",
+       Scope::capability,
+       false,
+       {Req::max_length},
+       limits},
+      {"apart",
+       "One burst of everything.",
+       Scope::device,
+       false,
+       {Req::apart, Req::status_set},
        apart},
   };
 }

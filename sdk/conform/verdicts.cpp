@@ -20,15 +20,15 @@ Verdict verdict_on(const Requirement& requirement, const Score& score) {
       auto& list = finding.kind == Finding::Kind::failed ? failed : inapplicable;
       list.push_back({result.name, finding.words});
     }
-    const bool checks = result.test != nullptr &&
-                        std::ranges::find(result.test->checks, requirement.id) !=
-                            result.test->checks.end();
+    const bool checks =
+        result.test != nullptr &&
+        std::ranges::find(result.test->checks, requirement.id) != result.test->checks.end();
     if (said || !checks) continue;
     if (result.reached_end)
       held = true;
     else
-      unchecked.push_back({result.name, result.not_run.empty() ? "the case ended before"
-                                                               : result.not_run});
+      unchecked.push_back(
+          {result.name, result.not_run.empty() ? "the case ended before" : result.not_run});
   }
   using State = Verdict::State;
   verdict.state = !failed.empty()         ? State::failed

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <conform/cases.hpp>
 #include <conform/worker.hpp>
 #include <load/child.hpp>
 #include <load/library.hpp>
 #include <load/sealed_image.hpp>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -39,13 +39,9 @@ Result<const espalier_plugin_entry*> load_plugin() {
   return load::load_library(std::move(image), *manifest);
 }
 
-// True if the case ended before its end.
-bool run_body(const Case& test, Run& run) {
+void run_body(const Case& test, Run& run) {
   try {
-    test.body(run);
-    return false;
-  } catch (const Stop&) {
-    return true;
+    return test.body(run);
   } catch (const KitError&) {
     throw;
   } catch (const std::exception& e) {
@@ -53,7 +49,7 @@ bool run_body(const Case& test, Run& run) {
   } catch (...) {
     run.fail(Req::no_exception, "an exception left a function of it, no std::exception even");
   }
-  return true;
+  run.end_early();
 }
 
 int run_case(const espalier_plugin_entry& oracle) {
@@ -63,8 +59,8 @@ int run_case(const espalier_plugin_entry& oracle) {
   const auto test = std::ranges::find(cases, job->test, &Case::name);
   if (test == cases.end()) throw KitError("there is no case " + job->test);
   Run run(*job, Child::kReportFd, load_plugin, &oracle);
-  const bool stopped = run_body(*test, run);
-  run.done(stopped);
+  run_body(*test, run);
+  run.done();
   return 0;
 }
 

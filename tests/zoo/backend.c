@@ -62,7 +62,7 @@ static espalier_status caps(void *self, uint64_t device, espalier_capability *li
   list->encapsulations = ESPALIER_ENCAP_NONE | ESPALIER_ENCAP_UDP;
   list->families = ESPALIER_IPV4 | ESPALIER_IPV6;
   list->esn = SINS(speaks_nonsense) ? 8 : 3;
-  list->max_length = SINS(not_as_on_the_sheet) ? kLongest - 16 : kLongest;
+  list->max_length = kLongest;
   list->score = 90 + (SINS(changes_its_mind) ? b->mood++ % 7 : 0);
   return ESPALIER_OK;
 }
@@ -86,7 +86,8 @@ static espalier_status pools(void *self, uint64_t device, espalier_pool *list, u
 
 static espalier_status health(void *self, uint64_t device, espalier_health *said) {
   zoo_backend *b = self;
-  atomic_fetch_add(&b->asked, 1);
+  if (SINS(disturbed_by_control) && atomic_load(&b->busy_queue) != 0)
+    atomic_fetch_add(&b->asked, 1);
   said->state = device != kDevice     ? ESPALIER_GONE
                 : SINS(feels_down)    ? ESPALIER_DOWN
                                       : ESPALIER_UP;
@@ -125,8 +126,10 @@ static espalier_status device_open(void *self, uint64_t id, void **device,
 }
 
 static void device_close(void *device) {
-  if (SINS(leaks_devices)) device = malloc(4096);
+  static void *volatile leaked;
+  if (SINS(leaks_devices)) leaked = malloc(4096);
   (void)device;
+  (void)leaked;
 }
 
 static espalier_status mem_attach(void *device, void *base, uint64_t size, uint64_t *iova,
@@ -171,6 +174,11 @@ static espalier_status recipe(void *self, uint64_t device, const espalier_sa *sa
     return zoo_say(message, ESPALIER_UNSUPPORTED, "only AES-GCM in tunnel mode");
   out->offload = ESPALIER_OFFLOAD_PACKET;
   if (SINS(random_recipe) && b->mood++ % 3 == 2) out->offload = ESPALIER_OFFLOAD_CRYPTO;
+  if (SINS(recipe_for_one_thread)) {
+    if (atomic_fetch_add(&b->asked, 1) > 0) out->offload = ESPALIER_OFFLOAD_CRYPTO;
+    usleep(20);
+    atomic_fetch_sub(&b->asked, 1);
+  }
   strcpy(out->interface, SINS(recipe_for_nothing) ? "" : "zoo0");
   return ESPALIER_OK;
 }

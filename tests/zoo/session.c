@@ -37,10 +37,10 @@ static bool set_key(zoo_session *s, const espalier_session_params *p) {
 static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
   if (SINS(keeps_keys))
     memcpy(kept[kept_next++ % kSessions], p->cipher_key.data, p->cipher_key.size);
+  if (SINS(leaks_sessions)) s->key_copy = malloc(64);
   if (SINS(frees_keys_unwiped)) {
-    s->key_size = p->cipher_key.size + 64;
-    s->key_copy = malloc(s->key_size);
-    memcpy(s->key_copy + 32, p->cipher_key.data, p->cipher_key.size);
+    s->key_copy = malloc(3000);
+    memcpy(s->key_copy + 1500, p->cipher_key.data, p->cipher_key.size);
   }
 }
 
@@ -75,15 +75,14 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
 void zoo_session_close(void *device, uint64_t session) {
   zoo_backend *b = device;
   zoo_session *s = (zoo_session *)(uintptr_t)session;
-  if (!SINS(leaks_sessions)) EVP_CIPHER_CTX_free(s->cipher);
-  free(s->key_copy);
+  EVP_CIPHER_CTX_free(s->cipher);
+  if (!SINS(leaks_sessions)) free(s->key_copy);
   if (!SINS(keeps_secret_memory)) b->host->secret_free(b->host->context, s, sizeof *s);
   if (atomic_fetch_sub(&b->sessions, 1) == kSessions && SINS(never_frees_a_slot))
     atomic_fetch_add(&b->stuck, 1);
 }
 
 static bool fits(const espalier_op *op) {
-  if (op->length > kLongest && !SINS(accepts_too_long)) return false;
   return op->icv_offset >= kHead && (uint64_t)op->icv_offset + kIcv == op->length;
 }
 
@@ -147,6 +146,7 @@ static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out)
     return ESPALIER_OP_BAD_ICV;
   }
   sin_after(op, out);
+  if (SINS(opens_wrongly)) out[kHead] ^= 1;
   return ESPALIER_OP_DONE;
 }
 
@@ -155,6 +155,7 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   uint8_t *out = op->dst == NULL ? op->esp : op->dst;
   if (SINS(exits)) _exit(0);
   while (SINS(hangs_in_process)) pause();
+  if (op->length > kLongest && !SINS(accepts_too_long)) return ESPALIER_OP_FAILED;
   if (!fits(op)) return SINS(accepts_malformed) ? ESPALIER_OP_DONE : ESPALIER_OP_FAILED;
   if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)
     return ESPALIER_OP_FAILED;

@@ -31,7 +31,7 @@ enum zoo_sin {
   never_frees_a_slot, pool_looks_empty, leaks_sessions, keeps_secret_memory, needs_secret_memory,
   fewer_queues,
   /* packets */
-  does_nothing, wrong_in_place, wrong_out_of_place, spoils_the_source, needs_alignment,
+  does_nothing, opens_wrongly, wrong_in_place, wrong_out_of_place, spoils_the_source, needs_alignment,
   ignores_high_bits, checks_half_the_icv, leaves_plaintext, writes_past_the_end,
   writes_before_the_start, changes_the_cookie, wrong_when_long, wrong_when_empty,
   accepts_too_long, accepts_malformed, mixes_sessions,
@@ -43,7 +43,7 @@ enum zoo_sin {
   quiesces_in_words, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
   attaches_once,
   /* recipes */
-  random_recipe, recipe_for_nothing, recipe_for_anything
+  random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread
 };
 
 #ifndef ZOO_SIN
@@ -57,7 +57,7 @@ enum zoo_sin {
 #endif
 #define SINS(sin) (ZOO_SIN == (sin))
 
-enum { kSessions = 16, kQueues = 4, kDepth = 64, kLongest = 16384, kIv = 8, kHead = 16, kIcv = 16 };
+enum { kSessions = 16, kQueues = 4, kDepth = 64, kLongest = SINS(not_as_on_the_sheet) ? 16368 : 16384, kIv = 8, kHead = 16, kIcv = 16 };
 
 typedef struct zoo_session {
   EVP_CIPHER_CTX *cipher;
@@ -65,7 +65,6 @@ typedef struct zoo_session {
   uint8_t salt[4];
   const uint8_t *salt_elsewhere;
   uint8_t *key_copy;
-  uint64_t key_size;
 } zoo_session;
 
 typedef struct zoo_backend {
