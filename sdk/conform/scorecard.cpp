@@ -93,17 +93,20 @@ std::string failure(const Score& score, const Verdict& verdict, const Painter& p
   return out + fmt::format("    again: {}\n", again(score, test));
 }
 
+// The requirements of one state, under the reason that was first given for each.
 std::string reasons(const std::vector<Verdict>& all, State state, std::string_view title) {
-  std::string out;
+  std::vector<std::pair<std::string, std::string>> by_reason;
   for (const Verdict& each : all) {
     if (each.state != state) continue;
-    if (out.empty()) out = fmt::format("\n{}\n", title);
-    out +=
-        wrapped(fmt::format("{}  {} {}", name_of(each.requirement->id), each.requirement->sentence,
-                            each.seen.empty() ? "" : "(" + each.seen.front().words + ")"),
-                "  ");
+    const std::string reason = each.seen.empty() ? "no case got to it" : each.seen.front().words;
+    auto found = std::ranges::find(by_reason, reason, &std::pair<std::string, std::string>::first);
+    if (found == by_reason.end()) found = by_reason.insert(by_reason.end(), {reason, ""});
+    found->second += " " + name_of(each.requirement->id);
   }
-  return out;
+  std::string out;
+  for (const auto& [reason, ids] : by_reason)
+    out += wrapped(fmt::format("{}:{}", reason, ids), "  ");
+  return out.empty() ? out : fmt::format("\n{}\n{}", title, out);
 }
 
 std::string result_line(const Score& score, const std::vector<Verdict>& all, const Painter& paint) {
