@@ -70,8 +70,8 @@ void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
     judge_names(reading, (*registry)->backends());
-  std::ranges::stable_sort(reading.findings, {}, [](const Diagnostic& finding) {
-    return std::tuple(finding.file, finding.line, finding.column);
+  std::ranges::sort(reading.findings, {}, [](const Diagnostic& finding) {
+    return std::tie(finding.file, finding.line, finding.column, finding.message);
   });
 }
 
