@@ -40,7 +40,8 @@ int run_command(int argc, char** argv) {
       "bad usage or configuration.");
   int exit_code = kDone;
   for (const auto add :
-       {add_run, add_check, add_plan, add_probe, add_keygen, add_sa, add_esp, add_status,
+       {add_run, add_check, add_plan, add_probe, add_conform,
+        add_capdiff, add_keygen, add_sa, add_esp, add_status,
         add_explain, add_events, add_stop, add_transforms, add_version})
     add(app, console, exit_code);
   if (const auto complaint = complaint_about_verb(app, argc, argv); !complaint.empty()) {
@@ -64,6 +65,7 @@ int run_command(int argc, char** argv) {
 }  // namespace espalier::cli
 
 int main(int argc, char** argv) {
+  espalier::cli::become_conform_case(argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   return espalier::cli::run_command(argc, argv);
 }

@@ -75,6 +75,13 @@ constexpr std::array kCiphers = {Confidentiality{ESPALIER_CIPHER_NULL, ESPALIER_
                                  Confidentiality{ESPALIER_CIPHER_3DES_CBC, ESPALIER_KEY_ANY, 24}};
 
 // What this OpenSSL really has: one that was built without DES or MD5 offers none.
+// One for the life of the process: libcrypto 3.0 does not give back all memory of a library context,
+// and backends come and go.
+std::shared_ptr<const Library> process_library() {
+  static const auto library = std::make_shared<const Library>();
+  return library;
+}
+
 std::vector<espalier_capability> capabilities(const Library& library) {
   constexpr std::uint16_t none = ESPALIER_INTEGRITY_NONE;
   constexpr std::uint32_t icv16 = ESPALIER_ICV(16);
@@ -99,7 +106,7 @@ std::vector<espalier_capability> capabilities(const Library& library) {
 class OpensslBackend final : public sdk::Backend {
  public:
   OpensslBackend(const espalier_host*, std::string_view)
-      : library_(std::make_shared<const Library>()) {}
+      : library_(process_library()) {}
 
   sdk::Result<std::vector<espalier_device_info>> enumerate() override {
     auto info = sdk::sized<espalier_device_info>();

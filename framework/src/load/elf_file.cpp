@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <load/elf_file.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <optional>
@@ -41,6 +42,14 @@ std::optional<T> read_at(Bytes bytes, std::uint64_t offset) noexcept {
 bool string_is(Bytes table, std::uint64_t offset, std::string_view text) noexcept {
   const auto raw = part(table, offset, text.size() + 1);
   return raw && std::memcmp(raw->data(), text.data(), text.size()) == 0 && raw->back() == 0;
+}
+
+// The NUL-terminated string at that offset of a string table.
+std::string string_at(Bytes table, std::uint64_t offset) {
+  if (offset >= table.size()) return {};
+  const Bytes rest = table.subspan(static_cast<std::size_t>(offset));
+  const auto end = std::ranges::find(rest, std::uint8_t{0});
+  return end == rest.end() ? std::string{} : std::string(rest.begin(), end);
 }
 
 std::optional<Bytes> content(Bytes file, const Elf64_Shdr& header) noexcept {
@@ -105,6 +114,25 @@ bool ElfFile::exports_object(std::string_view name, std::uint64_t size) const no
     }
   }
   return false;
+}
+
+std::vector<std::string> ElfFile::exported_names() const {
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; const auto header = header_at(headers_, i); ++i) {
+    if (header->sh_type != SHT_DYNSYM) continue;
+    const auto symbols = content(bytes_, *header);
+    const auto strings_header = header_at(headers_, header->sh_link);
+    const auto strings = strings_header ? content(bytes_, *strings_header) : std::nullopt;
+    if (!symbols || !strings) return names;
+    for (std::uint64_t at = 0; const auto symbol = read_at<Elf64_Sym>(*symbols, at);
+         at += sizeof(Elf64_Sym)) {
+      const auto visibility = ELF64_ST_VISIBILITY(symbol->st_other);
+      if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) != STB_LOCAL &&
+          (visibility == STV_DEFAULT || visibility == STV_PROTECTED))
+        names.push_back(string_at(*strings, symbol->st_name));
+    }
+  }
+  return names;
 }
 
 }  // namespace espalier::load

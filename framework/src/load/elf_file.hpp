@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace espalier::load {
 
@@ -21,6 +23,9 @@ class ElfFile {
 
   // True if the dynamic symbols define a data object of that name, at least `size` bytes long.
   bool exports_object(std::string_view name, std::uint64_t size) const noexcept;
+
+  // What the dynamic symbols define for others, in their order.
+  std::vector<std::string> exported_names() const;
 
  private:
   ElfFile(std::span<const std::uint8_t> bytes, std::span<const std::uint8_t> headers,

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pools against the sessions and queues that are really open.
+#include <fmt/format.h>
+#include <conform/cases.hpp>
+
+#include <algorithm>
+#include <memory>
+
+namespace espalier::conform {
+namespace {
+
+constexpr std::uint64_t kMostSessions = 200'000;
+constexpr std::uint64_t kMostQueues = 256;
+
+// Sessions that take turns over the directions and variants that a pool's directions allow.
+class Sessions {
+ public:
+  Sessions(Bench& bench, std::vector<Sa> sas, std::uint32_t directions)
+      : bench_(bench), sas_(std::move(sas)) {
+    for (const Sa& sa : sas_)
+      for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND})
+        if ((directions & direction) != 0 && bench.device.does(*sa.info, direction, sa.esn))
+          choices_.push_back({&sa, direction});
+  }
+  ~Sessions() { close_all(); }
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  OpenedDevice::Answer open_one() {
+    const auto& [sa, direction] = choices_[open_.size() % choices_.size()];
+    auto answer = bench_.device.try_open(*sa, direction);
+    if (answer.status == ESPALIER_OK) open_.push_back(answer.session);
+    return answer;
+  }
+  void close_one() {
+    bench_.device.close(open_.back());
+    open_.pop_back();
+  }
+  void close_all() {
+    while (!open_.empty()) close_one();
+  }
+  std::size_t count() const { return open_.size(); }
+  bool possible() const { return !choices_.empty(); }
+
+ private:
+  struct Choice {
+    const Sa* sa;
+    std::uint32_t direction;
+  };
+  Bench& bench_;
+  std::vector<Sa> sas_;
+  std::vector<Choice> choices_;
+  std::vector<std::uint64_t> open_;
+};
+
+const CapacityPool& pool_named(const Device& device, const std::string& name) {
+  return *std::ranges::find(device.pools, name, &CapacityPool::name);
+}
+
+class PoolCheck {
+ public:
+  PoolCheck(Run& run, Bench& bench, const CapacityPool& pool)
+      : run_(run),
+        bench_(bench),
+        pool_(pool),
+        room_(pool.capacity - std::min(pool.used, pool.capacity)),
+        sessions_(bench, bench.device.sas(run.random(), ""), pool.directions) {}
+
+  void run() {
+    if (!sessions_.possible()) return;
+    run_.at(fmt::format("filling pool '{}' of {}", pool_.name, pool_.capacity));
+    for (const std::uint64_t target : {room_ / 2, room_}) {
+      while (sessions_.count() < target)
+        if (!opens()) return;
+      count();
+    }
+    one_too_many();
+    run_.at(fmt::format("emptying pool '{}'", pool_.name));
+    sessions_.close_one();
+    count();
+    const auto answer = sessions_.open_one();
+    if (answer.status != ESPALIER_OK)
+      run_.fail(Req::slots_freed,
+                fmt::format("pool '{}' was full; one session was closed, and yet "
+                            "the next is refused: {} ({})",
+                            pool_.name, answer.words, status_name(answer.status)));
+    sessions_.close_all();
+    count();
+  }
+
+ private:
+  bool opens() {
+    const auto answer = sessions_.open_one();
+    if (answer.status == ESPALIER_OK) return true;
+    run_.fail(Req::slots, fmt::format("pool '{}' says that it has room for {} sessions; number {} "
+                                      "is refused: {} ({})",
+                                      pool_.name, room_, sessions_.count() + 1, answer.words,
+                                      status_name(answer.status)));
+    return false;
+  }
+
+  void one_too_many() {
+    run_.at(fmt::format("one session more than pool '{}' has room for", pool_.name));
+    const auto answer = sessions_.open_one();
+    if (answer.status == ESPALIER_OK) sessions_.close_one();
+    if (answer.status != ESPALIER_CAPACITY)
+      run_.fail(Req::slots_full,
+                fmt::format("pool '{}' holds {}; one session more is answered {}", pool_.name,
+                            pool_.capacity, status_name(answer.status)));
+  }
+
+  void count() {
+    if (pool_.use != PoolUse::live) return;
+    const auto device = bench_.backend.device(bench_.device.info().name);
+    const auto expected = pool_.used + sessions_.count();
+    const auto used = pool_named(device, pool_.name).used;
+    if (used != expected)
+      run_.fail(Req::slots_counted,
+                fmt::format("pool '{}' says that {} of {} are used; {} sessions "
+                            "are open",
+                            pool_.name, used, pool_.capacity, expected));
+  }
+
+  Run& run_;
+  Bench& bench_;
+  CapacityPool pool_;
+  std::uint64_t room_;
+  Sessions sessions_;
+};
+
+void session_pools(Run& run) {
+  Bench bench(run);
+  bool any = false;
+  bool live = false;
+  for (const CapacityPool& pool : bench.device.info().pools) {
+    const bool limited = pool.kind == PoolKind::sas && pool.use != PoolUse::unknown &&
+                         pool.capacity != kUnlimited && pool.capacity <= kMostSessions;
+    // Where another pool is smaller, this one cannot be filled.
+    if (!limited ||
+        pool.capacity > capacity_of(bench.device.info(), PoolKind::sas, pool.directions))
+      continue;
+    any = true;
+    live = live || pool.use == PoolUse::live;
+    PoolCheck(run, bench, pool).run();
+  }
+  const auto not_here = [&](Req requirement, const char* why) {
+    if (!run.failed(requirement)) run.not_applicable(requirement, why);
+  };
+  if (!any) {
+    not_here(Req::slots, "it declares no limited pool of SAs");
+    not_here(Req::slots_full, "it declares no limited pool of SAs");
+  }
+  if (!live) not_here(Req::slots_counted, "it declares no LIVE pool of SAs");
+}
+
+void queue_pool(Run& run) {
+  Bench bench(run);
+  const auto room = capacity_of(bench.device.info(), PoolKind::queues, 3);
+  if (room > kMostQueues)
+    return run.not_applicable(Req::queue_limit, "it declares no limited pool of queues");
+  std::vector<std::unique_ptr<Lane>> lanes;
+  // One is open already, and a LIVE pool may have counted it: what is asked is that all can be had.
+  for (std::uint64_t i = 1; i < room; ++i) {
+    run.at(fmt::format("opening queue {} of {}", i + 1, room));
+    lanes.push_back(std::make_unique<Lane>(bench.device, Req::queue_limit));
+  }
+  run.at("opening one queue more than there are");
+  void* queue = nullptr;
+  char text[256] = "";
+  espalier_message message{text, sizeof text};
+  const auto status = bench.device.table().queue_open(bench.device.handle(), &queue, &message);
+  if (status == ESPALIER_OK) bench.device.table().queue_close(queue);
+  if (status != ESPALIER_CAPACITY)
+    run.fail(Req::queue_limit, fmt::format("it declares {} queues; one more is answered {}", room,
+                                           status_name(status)));
+}
+
+}  // namespace
+
+std::vector<Case> pool_cases() {
+  return {
+      {"pools",
+       "Pools hold what they say, and count what is open.",
+       Scope::device,
+       false,
+       {Req::slots, Req::slots_full, Req::slots_freed, Req::slots_counted},
+       session_pools},
+      {"queue-pool",
+       "As many queues as are declared.",
+       Scope::device,
+       false,
+       {Req::queue_limit},
+       queue_pool},
+  };
+}
+
+}  // namespace espalier::conform

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <conform/cases.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <thread>
+
+namespace espalier::conform {
+namespace {
+
+// A session of the first SA that can seal, and packets of it. [queue]
+class Traffic {
+ public:
+  Traffic(Run& run, Bench& bench) : run_(run), bench_(bench) {
+    for (Sa& sa : bench.device.sas(run.random(), "")) {
+      if (!bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn)) continue;
+      sa_ = std::move(sa);
+      break;
+    }
+    if (sa_.info == nullptr) throw KitError("no outbound transform to test queues with");
+    session_ = bench.device.open(sa_, ESPALIER_OUTBOUND);
+  }
+  ~Traffic() { bench_.device.close(session_); }
+  Traffic(const Traffic&) = delete;
+  Traffic& operator=(const Traffic&) = delete;
+
+  espalier_op* next(std::uint32_t payload = 64) {
+    const Spot spot = bench_.memory.take(sa_.length(payload));
+    std::memset(spot.data, 0x22, spot.size);
+    ops_.push_back(make_op(session_, sa_, spot));
+    return &ops_.back();
+  }
+  std::vector<espalier_op*> some(std::size_t n) {
+    std::vector<espalier_op*> all;
+    while (all.size() < n) all.push_back(next());
+    return all;
+  }
+  const std::deque<espalier_op>& ops() const { return ops_; }
+  void forget() {
+    ops_.clear();
+    bench_.memory.reset();
+  }
+
+ private:
+  Run& run_;
+  Bench& bench_;
+  Sa sa_;
+  std::uint64_t session_ = 0;
+  std::deque<espalier_op> ops_;  // never moves
+};
+
+void bursts(Run& run) {
+  Bench bench(run);
+  Traffic traffic(run, bench);
+  const auto& t = bench.device.table();
+  run.at("a burst of no packets");
+  if (bench.lane.asynchronous()) {
+    espalier_op* none = nullptr;
+    if (t.submit(bench.lane.handle(), &none, 0) != 0 || t.poll(bench.lane.handle(), &none, 0) != 0)
+      run.fail(Req::empty_burst, "submit() or poll() of no ops answers something else than 0");
+  } else if (const auto status = t.process(bench.lane.handle(), nullptr, 0);
+             status != ESPALIER_OK) {
+    run.fail(Req::empty_burst, fmt::format("process() of no ops answers {}", status_name(status)));
+  }
+  for (const std::size_t n : {1U, 2U, 3U, 7U, 8U, 9U, 31U, 63U, 64U, 65U, 127U, 128U, 1000U}) {
+    run.at(fmt::format("a burst of {}", n));
+    traffic.forget();
+    bench.lane.complete(traffic.some(n));
+    const auto wrong = std::ranges::find_if(
+        traffic.ops(), [](const espalier_op& op) { return op.status != ESPALIER_OP_DONE; });
+    if (wrong != traffic.ops().end())
+      run.stop(Req::burst_sizes,
+               fmt::format("in a burst of {}, packet {} is answered {}", n,
+                           wrong - traffic.ops().begin(), op_status_name(wrong->status)));
+  }
+}
+
+constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial, Req::full_queue,
+                              Req::once,       Req::foreign, Req::progress};
+
+// Submits without a poll until the queue takes no more. How many it took.
+std::size_t fill(Bench& bench, Traffic& traffic, std::size_t most) {
+  std::size_t taken = 0;
+  while (taken < most) {
+    const auto ops = traffic.some(64);
+    const auto n = bench.lane.submit(ops);
+    taken += n;
+    if (n < ops.size()) break;
+  }
+  return taken;
+}
+
+void queue(Run& run) {
+  Bench bench(run);
+  if (!bench.lane.asynchronous()) {
+    for (const Req each : kAsyncOnly) run.not_applicable(each, "its devices are synchronous");
+    return;
+  }
+  Traffic traffic(run, bench);
+  run.at("polling an empty queue");
+  for (int i = 0; i < 100; ++i) {
+    espalier_op* none[64] = {};
+    if (bench.device.table().poll(bench.lane.handle(), none, 64) != 0)
+      run.stop(Req::empty_poll, "poll() of a queue that was given nothing gives an op");
+  }
+  constexpr std::size_t kMost = 1U << 16;
+  for (int round = 0; round < 20; ++round) {
+    run.at("filling the queue");
+    traffic.forget();
+    const auto depth = fill(bench, traffic, kMost);
+    if (depth == 0) run.stop(Req::full_queue, "an empty queue accepts nothing");
+    if (round == 0) run.note(fmt::format("{} ops were accepted before a poll", depth));
+    run.at("emptying the queue");
+    bench.lane.drain();
+    run.at("one more op after the queue was full");
+    espalier_op* const again = traffic.next();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    std::uint32_t taken = 0;
+    while (taken == 0 && std::chrono::steady_clock::now() < until) {
+      taken = bench.lane.submit(std::span(&again, 1));
+      if (taken == 0) std::this_thread::yield();
+    }
+    if (taken == 0)
+      run.stop(Req::full_queue, "once it was full, the queue accepts nothing although it is empty");
+    bench.lane.drain();
+  }
+  run.at("waiting for completions that must not come");
+  for (int i = 0; i < 20; ++i) {
+    bench.lane.poll(64);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+// One op at a time, and polls of one: nothing waits for company.
+void last_packet(Run& run) {
+  Bench bench(run);
+  if (!bench.lane.asynchronous())
+    return run.not_applicable(Req::progress, "its devices are synchronous");
+  Traffic traffic(run, bench);
+  run.at("one packet at a time");
+  for (int i = 0; i < 200; ++i) {
+    traffic.forget();
+    espalier_op* const one = traffic.next();
+    bench.lane.complete(std::span(&one, 1));
+    if (one->status != ESPALIER_OP_DONE)
+      run.stop(Req::burst_sizes,
+               fmt::format("a packet by itself is answered {}", op_status_name(one->status)));
+  }
+}
+
+void quiesce(Run& run) {
+  Bench bench(run);
+  if (!bench.lane.asynchronous())
+    return run.not_applicable(Req::quiesce,
+                              "its devices are synchronous: nothing is held between calls");
+  const auto& host = *bench.backend.host().table();
+  for (int round = 0; round < 10; ++round) {
+    Traffic traffic(run, bench);
+    Lane lane(bench.device);
+    bench.memory.reset();
+    run.at("submitting under load");
+    std::vector<espalier_op*> ops;
+    for (int i = 0; i < 256; ++i) ops.push_back(traffic.next(1024));
+    std::size_t taken = 0;
+    for (std::size_t n = 1; n != 0 && taken < ops.size(); taken += n)
+      n = lane.submit(std::span(ops).subspan(taken, std::min<std::size_t>(32, ops.size() - taken)));
+    run.at("quiescing under load");
+    const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
+    const auto status = bench.device.table().queue_quiesce(lane.handle(), deadline);
+    if (status != ESPALIER_OK)
+      run.stop(Req::quiesce,
+               fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s", taken,
+                           status_name(status)));
+    const auto memory = [&] {
+      Bytes all;
+      for (const espalier_op* op : ops) all.insert(all.end(), op->esp, op->esp + op->length);
+      return all;
+    };
+    const Bytes before = memory();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (memory() != before)
+      run.stop(Req::quiesce,
+               "20 ms after queue_quiesce() said OK, packets of its queue were written");
+    lane.forget();
+  }
+}
+
+}  // namespace
+
+std::vector<Case> queue_cases() {
+  return {
+      {"bursts",
+       "Bursts of many sizes, and of none.",
+       Scope::device,
+       false,
+       {Req::empty_burst, Req::burst_sizes, Req::status_set},
+       bursts},
+      {"queue",
+       "A queue, empty and full.",
+       Scope::device,
+       false,
+       {Req::empty_poll, Req::partial, Req::full_queue, Req::once, Req::foreign, Req::progress},
+       queue},
+      {"last-packet",
+       "A packet that is alone in its queue.",
+       Scope::device,
+       false,
+       {Req::progress},
+       last_packet},
+      {"quiesce",
+       "A queue that is stopped under load.",
+       Scope::device,
+       false,
+       {Req::quiesce},
+       quiesce},
+  };
+}
+
+}  // namespace espalier::conform

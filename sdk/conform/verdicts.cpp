@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <conform/score.hpp>
+
+#include <algorithm>
+
+namespace espalier::conform {
+namespace {
+
+Verdict verdict_on(const Requirement& requirement, const Score& score) {
+  Verdict verdict{.requirement = &requirement};
+  std::vector<Verdict::Seen> failed;
+  std::vector<Verdict::Seen> inapplicable;
+  std::vector<Verdict::Seen> unchecked;
+  bool held = false;
+  for (const CaseResult& result : score.cases) {
+    bool said = false;
+    for (const Finding& finding : result.findings) {
+      if (finding.requirement != requirement.id) continue;
+      said = true;
+      auto& list = finding.kind == Finding::Kind::failed ? failed : inapplicable;
+      list.push_back({result.name, finding.words});
+    }
+    const bool checks =
+        result.test != nullptr &&
+        std::ranges::find(result.test->checks, requirement.id) != result.test->checks.end();
+    if (said || !checks) continue;
+    if (result.reached_end)
+      held = true;
+    else
+      unchecked.push_back(
+          {result.name, result.not_run.empty() ? "the case ended before" : result.not_run});
+  }
+  using State = Verdict::State;
+  verdict.state = !failed.empty()         ? State::failed
+                  : held                  ? State::holds
+                  : !inapplicable.empty() ? State::not_applicable
+                                          : State::not_checked;
+  verdict.seen = !failed.empty()         ? std::move(failed)
+                 : held                  ? std::vector<Verdict::Seen>{}
+                 : !inapplicable.empty() ? std::move(inapplicable)
+                                         : std::move(unchecked);
+  return verdict;
+}
+
+}  // namespace
+
+std::vector<Verdict> verdicts(const Score& score) {
+  std::vector<Verdict> all;
+  for (const Requirement& each : requirements()) all.push_back(verdict_on(each, score));
+  return all;
+}
+
+bool Score::conforms() const {
+  if (!kit_errors.empty()) return false;
+  const auto all = verdicts(*this);
+  return std::ranges::all_of(all, [&](const Verdict& v) {
+    if (v.state == Verdict::State::not_checked) return !filter.empty();  // not asked for
+    return v.state != Verdict::State::failed;
+  });
+}
+
+}  // namespace espalier::conform

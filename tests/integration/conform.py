@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vendor kit: our own backends conform, and what `conform` and `capdiff` say of others."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import output
+
+BUILD = pathlib.Path(os.environ["ESPALIER_BUILD"])
+PLUGINS = BUILD / "plugins"
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data/conform"
+
+
+def espalier(*arguments):
+    return subprocess.run([BUILD / "bin/espalier", *arguments], capture_output=True, text=True,
+                          check=False)
+
+
+class Conform(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def conforms(self, plugin):
+        done = espalier("conform", PLUGINS / f"{plugin}.so", "--quick", "--json")
+        self.assertEqual(done.stderr, "")
+        score = json.loads(done.stdout)
+        output.check(self, "conform", score)
+        wrong = [r for r in score["requirements"] if r["state"] in ("failed", "not_checked")]
+        self.assertEqual(wrong, [])
+        self.assertTrue(score["conforms"])
+        self.assertEqual(done.returncode, 0)
+
+    def test_openssl_conforms(self):
+        self.conforms("openssl")
+
+    def test_aesni_conforms(self):
+        if not {"aes", "pclmulqdq"} <= set(pathlib.Path("/proc/cpuinfo").read_text().split()):
+            self.skipTest("this CPU has no AES instructions")
+        self.conforms("aesni")
+
+    def test_one_case_is_repeated_by_its_name_and_seed(self):
+        done = espalier("conform", PLUGINS / "openssl.so", "--quick", "--case", "bursts:cpu",
+                        "--seed", "7", "--html", self.folder / "report.html")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("seed 7", done.stdout)
+        self.assertIn("Keeps what case 'bursts:cpu' checks", done.stdout)
+        report = (self.folder / "report.html").read_text()
+        self.assertTrue(report.startswith("<!doctype html>"))
+        self.assertNotIn("http://", report)
+
+    def test_a_sheet_that_promises_more_is_told_apart(self):
+        sheet = self.folder / "sheet.toml"
+        sheet.write_text("[[devices]]\nname = 'cpu'\n[[devices.pools]]\nname = 'sas'\n"
+                         "capacity = 16\n")
+        done = espalier("conform", PLUGINS / "openssl.so", "--quick", "--case", "profile",
+                        "--profile", sheet)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ESP-R035", done.stdout)
+        self.assertIn("pool sas", done.stdout)
+
+    def test_requirements_and_cases_are_listed(self):
+        done = espalier("conform", "--requirements", "--json")
+        self.assertEqual(done.returncode, 0)
+        listed = json.loads(done.stdout)
+        output.check(self, "conform --requirements", listed)
+        self.assertIn("ESP-R066", [r["id"] for r in listed["requirements"]])
+        self.assertIn("ESP-R066  A packet with any byte changed",
+                      espalier("conform", "--requirements").stdout)
+        self.assertIn("differential", espalier("conform", "--list").stdout)
+
+    def test_what_was_asked_wrongly_is_said_in_a_sentence(self):
+        for arguments, words in ((("nowhere.so",), "There is no plugin file"),
+                                 ((), "Which plugin?"),
+                                 ((PLUGINS / "openssl.so", "--case", "rubbish"), "no case 'rubbish'"),
+                                 ((PLUGINS / "openssl.so", "--case", "bursts:gpu"),
+                                  "nothing of that name"),
+                                 ((PLUGINS / "openssl.so", "--profile", "nowhere"), "profile")):
+            done = espalier("conform", *arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(words, done.stderr)
+
+    def test_a_case_process_is_not_to_be_started_by_hand(self):
+        self.assertEqual(espalier("conform-case").returncode, 2)
+
+
+class Capdiff(unittest.TestCase):
+    def test_a_loss_is_exit_code_1(self):
+        done = espalier("capdiff", DATA / "old.json", DATA / "new.json", "--json")
+        self.assertEqual(done.returncode, 1)
+        found = json.loads(done.stdout)
+        output.check(self, "capdiff", found)
+        self.assertTrue(found["loss"])
+
+    def test_no_difference_is_exit_code_0(self):
+        done = espalier("capdiff", DATA / "old.json", DATA / "old.json")
+        self.assertEqual((done.returncode, done.stdout), (0, "0 losses, 0 gains, 0 other changes "
+                                                             "from A to B.\n"))
+
+    def test_plugins_profiles_and_inventories_are_all_compared(self):
+        done = espalier("capdiff", DATA / "sheet.toml", DATA / "new.json")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("key bits 192", done.stdout)
+        done = espalier("capdiff", PLUGINS / "openssl.so", PLUGINS / "openssl.so")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_what_is_none_of_these_is_said(self):
+        done = espalier("capdiff", DATA / "old.json", __file__)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("neither a plugin, nor a profile", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+__attribute__((section(ESPALIER_MANIFEST_SECTION), used)) static const char manifest[] =
+    "abi=1.0\nname=zoo\nvendor=Zoo\nversion=1.0\ncpu=\n";
+
+#if ZOO_SECOND_SYMBOL
+__attribute__((visibility("default"))) int zoo_helper_that_should_be_hidden = 1;
+#endif
+
+static const uint64_t kDevice = 7;
+
+/* The i-th struct of a list whose stride the host has set. */
+static void *entry(void *list, uint32_t i) {
+  uint32_t stride = 0;
+  memcpy(&stride, list, sizeof stride);
+  return (uint8_t *)list + (size_t)i * stride;
+}
+
+static espalier_status enumerate(void *self, espalier_device_info *devices, uint32_t capacity,
+                                 uint32_t *count, espalier_message *message) {
+  (void)self;
+  (void)message;
+  while (SINS(hangs_in_enumerate)) pause();
+  *count = 1;
+  if (capacity == 0) return ESPALIER_OK;
+  devices->dataplane = ZOO_KERNEL ? ESPALIER_KERNEL : ESPALIER_USERSPACE;
+  devices->id = kDevice;
+  devices->flags = ZOO_ASYNC ? ESPALIER_DEVICE_ASYNC | ESPALIER_DEVICE_NEEDS_DMA : 0;
+  devices->numa_node = -1;
+  strcpy(devices->name, "zoo");
+  strcpy(devices->description, "a device of a test");
+  strcpy(devices->interface, ZOO_KERNEL ? "zoo0" : "");
+  return ESPALIER_OK;
+}
+
+static espalier_status caps(void *self, uint64_t device, espalier_capability *list,
+                            uint32_t capacity, uint32_t *count, espalier_message *message) {
+  zoo_backend *b = self;
+  if (device != kDevice && !SINS(answers_for_nobody))
+    return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  *count = 1;
+  if (capacity == 0) return ESPALIER_OK;
+  list->cipher = ESPALIER_CIPHER_AES_GCM;
+  list->integrity = ESPALIER_INTEGRITY_NONE;
+  list->key_bits = ESPALIER_KEY_128 | ESPALIER_KEY_256;
+  list->icv_bytes = ESPALIER_ICV(kIcv);
+  list->directions = ESPALIER_OUTBOUND | ESPALIER_INBOUND;
+  list->modes = ESPALIER_TUNNEL;
+  list->encapsulations = ESPALIER_ENCAP_NONE | ESPALIER_ENCAP_UDP;
+  list->families = ESPALIER_IPV4 | ESPALIER_IPV6;
+  list->esn = SINS(speaks_nonsense) ? 8 : 3;
+  list->max_length = kLongest;
+  list->score = 90 + (SINS(changes_its_mind) ? b->mood++ % 7 : 0);
+  return ESPALIER_OK;
+}
+
+static espalier_status pools(void *self, uint64_t device, espalier_pool *list, uint32_t capacity,
+                             uint32_t *count, espalier_message *message) {
+  zoo_backend *b = self;
+  if (device != kDevice) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  *count = 2;
+  for (uint32_t i = 0; i < 2 && (i < capacity || (SINS(overfills_lists) && capacity > 0)); ++i) {
+    espalier_pool *pool = SINS(ignores_the_stride) ? &list[i] : entry(list, i);
+    pool->kind = i == 0 ? ESPALIER_POOL_SAS : ESPALIER_POOL_QUEUES;
+    pool->directions = ESPALIER_OUTBOUND | ESPALIER_INBOUND;
+    pool->use = i == 0 ? ESPALIER_USE_LIVE : ESPALIER_USE_COUNTED;
+    pool->capacity = i == 0 ? kSessions : kQueues;
+    pool->used = i == 0 && !SINS(pool_looks_empty) ? atomic_load(&b->sessions) : 0;
+    strcpy(pool->name, i == 0 ? "sessions" : "queues");
+  }
+  return ESPALIER_OK;
+}
+
+static espalier_status health(void *self, uint64_t device, espalier_health *said) {
+  zoo_backend *b = self;
+  if (SINS(disturbed_by_control) && atomic_load(&b->busy_queue) != 0)
+    atomic_fetch_add(&b->asked, 1);
+  said->state = device != kDevice     ? ESPALIER_GONE
+                : SINS(feels_down)    ? ESPALIER_DOWN
+                                      : ESPALIER_UP;
+  return ESPALIER_OK;
+}
+
+static void *linger(void *nothing) {
+  for (;;) pause();
+  return nothing;
+}
+
+static void sin_with_manners(void) {
+  static pthread_t lingering;
+  if (SINS(prints)) puts("zoo: opened");
+  if (SINS(handles_signals)) signal(SIGUSR1, SIG_IGN);
+  if (SINS(changes_locale)) setlocale(LC_ALL, "C.UTF-8");
+#if defined(__x86_64__)
+  if (SINS(changes_fpu)) _mm_setcsr(_mm_getcsr() | 0x8040);
+#endif
+  if (SINS(changes_umask)) umask(077);
+  if (SINS(changes_environment)) setenv("ZOO", "was here", 1);
+  if (SINS(leaves_a_thread)) pthread_create(&lingering, NULL, linger, NULL);
+  if (SINS(leaves_a_descriptor) && open("/dev/null", O_RDONLY) < 0) abort();
+}
+
+static espalier_status device_open(void *self, uint64_t id, void **device,
+                                   espalier_message *message) {
+  zoo_backend *b = self;
+  if (id != kDevice) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  if (SINS(does_not_open)) return zoo_say(message, ESPALIER_TRANSIENT, "not in the mood to open");
+  if (atomic_fetch_add(&b->opened, 1) > 0 && SINS(opens_once))
+    return zoo_say(message, ESPALIER_LOST, "it was opened once, which is enough");
+  sin_with_manners();
+  *device = b;
+  return ESPALIER_OK;
+}
+
+static void device_close(void *device) {
+  static void *volatile leaked;
+  if (SINS(leaks_devices)) leaked = malloc(4096);
+  (void)device;
+  (void)leaked;
+}
+
+static espalier_status mem_attach(void *device, void *base, uint64_t size, uint64_t *iova,
+                                  espalier_message *message) {
+  zoo_backend *b = device;
+  (void)size;
+  if (atomic_fetch_add(&b->attached, 1) > 0 && SINS(attaches_once))
+    return zoo_say(message, ESPALIER_CAPACITY, "memory was attached once, which is enough");
+  *iova = (uint64_t)(uintptr_t)base;
+  return ESPALIER_OK;
+}
+
+static void mem_detach(void *device, void *base, uint64_t size) {
+  (void)device;
+  (void)base;
+  (void)size;
+}
+
+const espalier_userspace zoo_userspace = {
+    .struct_size = sizeof(espalier_userspace),
+    .device_open = device_open,
+    .device_close = device_close,
+    .mem_attach = mem_attach,
+    .mem_detach = mem_detach,
+    .session_open = SINS(no_session_open) ? NULL : zoo_session_open,
+    .session_close = zoo_session_close,
+    .queue_open = zoo_queue_open,
+    .queue_close = zoo_queue_close,
+    .process = ZOO_ASYNC ? NULL : zoo_process,
+    .submit = ZOO_ASYNC ? zoo_submit : NULL,
+    .poll = ZOO_ASYNC ? zoo_poll : NULL,
+    .queue_quiesce = ZOO_ASYNC ? zoo_quiesce : NULL,
+};
+
+static espalier_status recipe(void *self, uint64_t device, const espalier_sa *sa,
+                              espalier_recipe *out, espalier_message *message) {
+  zoo_backend *b = self;
+  const bool declared = sa->cipher == ESPALIER_CIPHER_AES_GCM && sa->icv_bytes == kIcv &&
+                        sa->key_bits != 192 && sa->mode == ESPALIER_TUNNEL;
+  (void)device;
+  if (!declared && !SINS(recipe_for_anything))
+    return zoo_say(message, ESPALIER_UNSUPPORTED, "only AES-GCM in tunnel mode");
+  out->offload = ESPALIER_OFFLOAD_PACKET;
+  if (SINS(random_recipe) && b->mood++ % 3 == 2) out->offload = ESPALIER_OFFLOAD_CRYPTO;
+  if (SINS(recipe_for_one_thread)) {
+    if (atomic_fetch_add(&b->asked, 1) > 0) out->offload = ESPALIER_OFFLOAD_CRYPTO;
+    usleep(20);
+    atomic_fetch_sub(&b->asked, 1);
+  }
+  strcpy(out->interface, SINS(recipe_for_nothing) ? "" : "zoo0");
+  return ESPALIER_OK;
+}
+
+static const espalier_kernel zoo_kernel = {.struct_size = sizeof(espalier_kernel),
+                                           .recipe = recipe};
+
+static void close_backend(void *self) { free(self); }
+
+static espalier_status negotiate(const espalier_host *host, const char *options,
+                                 const espalier_backend **backend, espalier_message *message) {
+  static unsigned started;
+  (void)options;
+  if (started++ > 0 && SINS(starts_once))
+    return zoo_say(message, ESPALIER_TRANSIENT, "it was started once, which is enough");
+  zoo_backend *b = calloc(1, sizeof *b);
+  if (b == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory");
+  b->host = host;
+  b->table.struct_size = SINS(small_table) ? 8 : sizeof b->table;
+  b->table.self = b;
+  b->table.close = close_backend;
+  b->table.enumerate = enumerate;
+  b->table.caps = caps;
+  b->table.pools = pools;
+  b->table.health = health;
+  b->table.userspace = &zoo_userspace;
+  b->table.kernel = &zoo_kernel;
+  *backend = &b->table;
+  return ESPALIER_OK;
+}
+
+__attribute__((visibility("default"), used)) const espalier_plugin_entry espalier_plugin = {
+    .magic = SINS(bad_magic) ? 0xdeadbeefu : ESPALIER_ABI_MAGIC,
+    .abi_major = ESPALIER_ABI_MAJOR,
+    .abi_minor = ESPALIER_ABI_MINOR,
+    .negotiate = negotiate,
+};

@@ -1,0 +1,28 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""judge.py ESPALIER PLUGIN PROFILE [REQUIREMENT...]: conform finds just these broken."""
+import json
+import subprocess
+import sys
+
+
+def main(espalier, plugin, profile, *expected):
+    done = subprocess.run([espalier, "conform", plugin, "--quick", "--json", "--profile", profile],
+                          capture_output=True, text=True, check=False)
+    try:
+        score = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        sys.exit(f"no score came out (exit code {done.returncode}): {done.stderr}")
+    broken = {r["id"]: r for r in score["requirements"] if r["state"] == "failed"}
+    for identity, requirement in broken.items():
+        for seen in requirement["seen"]:
+            print(f"{identity} {seen['case']}: {seen['words']}")
+    if score["kit_errors"]:
+        sys.exit(f"the kit failed: {score['kit_errors']}")
+    if set(broken) != set(expected):
+        sys.exit(f"expected broken: {sorted(expected)}, found: {sorted(broken)}")
+    if done.returncode != (1 if expected else 0) or score["conforms"] == bool(expected):
+        sys.exit(f"exit code {done.returncode}, conforms: {score['conforms']}")
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Synchronous: process(). Asynchronous: a worker thread a queue takes what was submitted.
+ */
+#include "zoo.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static espalier_op ghost = {.status = ESPALIER_OP_DONE};
+
+static void complete(zoo_queue *q, espalier_op *op, uint32_t index) {
+  const uint16_t status = zoo_transform(q->backend, op);
+  if (SINS(leaves_pending) && index % 8 == 7) return;
+  op->status = SINS(invents_a_status) ? 77 : status;
+}
+
+espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
+  zoo_queue *q = queue;
+  uintptr_t nobody = 0;
+  if (n == 0 && SINS(refuses_no_packets)) return ESPALIER_LOST;
+  const bool mine = atomic_compare_exchange_strong(&q->backend->busy_queue, &nobody, (uintptr_t)q) ||
+                    nobody == (uintptr_t)q;
+  for (uint32_t i = 0; i < n; ++i) {
+    const uint64_t own = ops[i]->session;
+    if (SINS(mixes_sessions) && i == 41) ops[i]->session = ops[0]->session;
+    if ((SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
+      ops[i]->status = ESPALIER_OP_FAILED;
+    else
+      complete(q, ops[i], i);
+    ops[i]->session = own;
+  }
+  return ESPALIER_OK;
+}
+
+/* With the lock held: takes one op, transforms it without the lock, and puts it among the done. */
+static void work_on_one(zoo_queue *q) {
+  espalier_op *op = q->todo[0];
+  for (unsigned i = 1; i < q->todo_count; ++i) q->todo[i - 1] = q->todo[i];
+  --q->todo_count;
+  ++q->working;
+  pthread_mutex_unlock(&q->lock);
+  if (SINS(quiesces_in_words)) usleep(500);
+  complete(q, op, 0);
+  pthread_mutex_lock(&q->lock);
+  --q->working;
+  q->done[q->done_count++] = op;
+  if (SINS(completes_twice) && q->done_count == 7) q->done[q->done_count++] = op;
+  if (SINS(completes_foreign) && q->done_count == 7) q->done[q->done_count++] = &ghost;
+  pthread_cond_broadcast(&q->wake);
+}
+
+static bool may_work(const zoo_queue *q) {
+  if (SINS(waits_for_company)) return q->todo_count > 1 || (q->stop && q->todo_count > 0);
+  return q->todo_count > 0;
+}
+
+static void *work(void *queue) {
+  zoo_queue *q = queue;
+  pthread_mutex_lock(&q->lock);
+  for (;;) {
+    while (!may_work(q) && !q->stop) pthread_cond_wait(&q->wake, &q->lock);
+    if (!may_work(q)) break;
+    work_on_one(q);
+  }
+  pthread_mutex_unlock(&q->lock);
+  return NULL;
+}
+
+uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
+  zoo_queue *q = queue;
+  uint32_t taken = 0;
+  pthread_mutex_lock(&q->lock);
+  q->used = q->used || n > 0;
+  while (taken < n && q->todo_count + q->working + q->done_count < kDepth - 2 &&
+         !(SINS(stuck_when_full) && q->was_full))
+    q->todo[q->todo_count++] = ops[taken++];
+  if (taken < n) {
+    q->was_full = true;
+    if (SINS(touches_the_rest)) ops[taken]->status = ESPALIER_OP_FAILED;
+    if (SINS(loses_when_full) && q->todo_count > 0) --q->todo_count;
+  }
+  if (SINS(claims_more) && taken > 0 && taken == n && q->todo_count > 0) --q->todo_count;
+  pthread_cond_broadcast(&q->wake);
+  pthread_mutex_unlock(&q->lock);
+  return taken;
+}
+
+uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n) {
+  zoo_queue *q = queue;
+  uint32_t given = 0;
+  pthread_mutex_lock(&q->lock);
+  if (SINS(ghost_completion) && !q->used && n > 0) ops[given++] = &ghost;
+  while (given < n && q->done_count > 0) ops[given++] = q->done[--q->done_count];
+  pthread_mutex_unlock(&q->lock);
+  return given;
+}
+
+/* What has not been begun is dropped; what is being worked on is waited for. */
+espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns) {
+  zoo_queue *q = queue;
+  (void)deadline_ns;
+  if (SINS(quiesces_in_words)) return ESPALIER_OK;
+  pthread_mutex_lock(&q->lock);
+  q->todo_count = 0;
+  while (q->working > 0) pthread_cond_wait(&q->wake, &q->lock);
+  q->done_count = 0;
+  pthread_mutex_unlock(&q->lock);
+  return ESPALIER_OK;
+}
+
+espalier_status zoo_queue_open(void *device, void **queue, espalier_message *message) {
+  zoo_backend *b = device;
+  if (atomic_load(&b->queues) >= (SINS(fewer_queues) ? 3 : kQueues))
+    return zoo_say(message, ESPALIER_CAPACITY, "all queues are taken: close one");
+  zoo_queue *q = calloc(1, sizeof *q);
+  if (q == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory for a queue");
+  q->backend = b;
+  pthread_mutex_init(&q->lock, NULL);
+  pthread_cond_init(&q->wake, NULL);
+  if (ZOO_ASYNC && pthread_create(&q->worker, NULL, work, q) != 0) {
+    free(q);
+    return zoo_say(message, ESPALIER_TRANSIENT, "no thread for a queue");
+  }
+  atomic_fetch_add(&b->queues, 1);
+  *queue = q;
+  return ESPALIER_OK;
+}
+
+void zoo_queue_close(void *queue) {
+  zoo_queue *q = queue;
+  if (ZOO_ASYNC) {
+    pthread_mutex_lock(&q->lock);
+    q->stop = true;
+    pthread_cond_broadcast(&q->wake);
+    pthread_mutex_unlock(&q->lock);
+    pthread_join(q->worker, NULL);
+  }
+  uintptr_t mine = (uintptr_t)q;
+  atomic_compare_exchange_strong(&q->backend->busy_queue, &mine, 0);
+  atomic_fetch_sub(&q->backend->queues, 1);
+  free(q);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zoo.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint8_t kept[kSessions][64];
+static unsigned kept_next;
+
+static bool declared(const espalier_session_params *p) {
+  if (p->cipher != ESPALIER_CIPHER_AES_GCM || p->integrity != ESPALIER_INTEGRITY_NONE) return false;
+  return p->icv_bytes == kIcv && (p->cipher_key.size != 24 || SINS(accepts_undeclared));
+}
+
+static bool well_formed(const espalier_session_params *p) {
+  const uint64_t key = p->cipher_key.size;
+  const bool whole = key == 16 || key == 24 || key == 32;
+  const bool nearly = SINS(accepts_short_keys) && key >= 15;
+  return (whole || nearly) && p->salt.size == 4 && p->integrity_key.size == 0 && p->esn <= 1 &&
+         (p->direction == ESPALIER_OUTBOUND || p->direction == ESPALIER_INBOUND);
+}
+
+static bool set_key(zoo_session *s, const espalier_session_params *p) {
+  const EVP_CIPHER *cipher = p->cipher_key.size >= 31   ? EVP_aes_256_gcm()
+                             : p->cipher_key.size >= 23 ? EVP_aes_192_gcm()
+                                                        : EVP_aes_128_gcm();
+  uint8_t key[32] = {0};
+  memcpy(key, p->cipher_key.data, p->cipher_key.size);
+  s->cipher = EVP_CIPHER_CTX_new();
+  const bool ok = s->cipher != NULL &&
+                  EVP_CipherInit_ex(s->cipher, cipher, NULL, key, NULL, s->inbound ? 0 : 1) == 1;
+  explicit_bzero(key, sizeof key);
+  return ok;
+}
+
+static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
+  if (SINS(keeps_keys))
+    memcpy(kept[kept_next++ % kSessions], p->cipher_key.data, p->cipher_key.size);
+  if (SINS(leaks_sessions)) s->key_copy = malloc(64);
+  if (SINS(frees_keys_unwiped)) {
+    s->key_copy = malloc(3000);
+    memcpy(s->key_copy + 1500, p->cipher_key.data, p->cipher_key.size);
+  }
+}
+
+espalier_status zoo_session_open(void *device, const espalier_session_params *p, uint64_t *session,
+                                 espalier_message *m) {
+  zoo_backend *b = device;
+  const unsigned room = SINS(pool_is_smaller) ? kSessions / 2 : kSessions;
+  if (SINS(crashes)) abort();
+  if (SINS(throws)) zoo_throw();
+  if (!declared(p)) return zoo_say(m, ESPALIER_UNSUPPORTED, "only AES-GCM with an ICV of 16 bytes");
+  if (!well_formed(p)) return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
+  if (SINS(refuses_long_keys) && p->cipher_key.size == 32)
+    return zoo_say(m, ESPALIER_UNSUPPORTED, "keys of 256 bits were too much today");
+  if (atomic_load(&b->sessions) + atomic_load(&b->stuck) >= room && !SINS(pool_is_larger))
+    return zoo_say(m, SINS(full_is_transient) ? ESPALIER_TRANSIENT : ESPALIER_CAPACITY,
+                   "all sessions are taken: close one");
+  zoo_session *s = b->host->secret_alloc(b->host->context, sizeof *s);
+  if (s == NULL)
+    return zoo_say(m, SINS(needs_secret_memory) ? ESPALIER_INVALID : ESPALIER_CAPACITY,
+                   "no secret memory is left");
+  s->inbound = p->direction == ESPALIER_INBOUND;
+  s->esn = p->esn != 0;
+  memcpy(s->salt, p->salt.data, sizeof s->salt);
+  s->salt_elsewhere = SINS(keeps_a_pointer) ? p->salt.data : s->salt;
+  sin_with_keys(s, p);
+  if (!set_key(s, p)) return zoo_say(m, ESPALIER_INVALID, "libcrypto takes no such key");
+  atomic_fetch_add(&b->sessions, 1);
+  *session = (uint64_t)(uintptr_t)s;
+  return ESPALIER_OK;
+}
+
+void zoo_session_close(void *device, uint64_t session) {
+  zoo_backend *b = device;
+  zoo_session *s = (zoo_session *)(uintptr_t)session;
+  EVP_CIPHER_CTX_free(s->cipher);
+  if (!SINS(leaks_sessions)) free(s->key_copy);
+  if (!SINS(keeps_secret_memory)) b->host->secret_free(b->host->context, s, sizeof *s);
+  if (atomic_fetch_sub(&b->sessions, 1) == kSessions && SINS(never_frees_a_slot))
+    atomic_fetch_add(&b->stuck, 1);
+}
+
+static bool fits(const espalier_op *op) {
+  return op->icv_offset >= kHead && (uint64_t)op->icv_offset + kIcv == op->length;
+}
+
+static bool start(zoo_session *s, const espalier_op *op) {
+  uint8_t nonce[12], aad[12];
+  int n = 0;
+  memcpy(nonce, s->salt_elsewhere, 4);
+  memcpy(nonce + 4, op->esp + 8, kIv);
+  memcpy(aad, op->esp, 8);
+  if (s->esn) {
+    const uint32_t high = SINS(ignores_high_bits) ? 0 : op->seq_hi;
+    for (int i = 0; i < 4; ++i) aad[4 + i] = (uint8_t)(high >> (24 - 8 * i));
+    memcpy(aad + 8, op->esp + 4, 4);
+  }
+  return EVP_CipherInit_ex(s->cipher, NULL, NULL, NULL, nonce, -1) == 1 &&
+         EVP_CipherUpdate(s->cipher, NULL, &n, aad, s->esn ? 12 : 8) == 1;
+}
+
+/* Whether the packet is one that the sin of this variant gets wrong. */
+static bool gets_wrong(const espalier_op *op) {
+  const bool in_place = op->dst == NULL || op->dst == op->esp;
+  const uint32_t payload = op->icv_offset - kHead;
+  return (SINS(wrong_in_place) && in_place) || (SINS(wrong_out_of_place) && !in_place) ||
+         (SINS(needs_alignment) && ((uintptr_t)op->esp & 15) != 0) ||
+         (SINS(wrong_when_long) && payload > 2048) || (SINS(wrong_when_empty) && payload == 0);
+}
+
+static void sin_after(const espalier_op *op, uint8_t *out) {
+  if (SINS(writes_past_the_end)) out[op->length] ^= 1;
+  if (SINS(writes_before_the_start)) out[-1] ^= 1;
+  if (SINS(spoils_the_source) && out != op->esp) op->esp[kHead - 1] ^= 1;
+  if (SINS(changes_the_cookie)) ((espalier_op *)op)->cookie ^= 1;
+  if (gets_wrong(op)) out[op->icv_offset] ^= 1, out[0] ^= 1;
+}
+
+static uint16_t seal(zoo_session *s, const espalier_op *op, uint8_t *out) {
+  const int size = (int)(op->icv_offset - kHead);
+  int n = 0;
+  if (!start(s, op)) return ESPALIER_OP_FAILED;
+  if (out != op->esp) memcpy(out, op->esp, kHead);
+  if (size > 0 && EVP_CipherUpdate(s->cipher, out + kHead, &n, op->esp + kHead, size) != 1)
+    return ESPALIER_OP_FAILED;
+  if (EVP_CipherFinal_ex(s->cipher, out + kHead, &n) != 1 ||
+      EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_GET_TAG, kIcv, out + op->icv_offset) != 1)
+    return ESPALIER_OP_FAILED;
+  sin_after(op, out);
+  return ESPALIER_OP_DONE;
+}
+
+static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out) {
+  const int size = (int)(op->icv_offset - kHead);
+  const int icv = SINS(checks_half_the_icv) ? kIcv / 2 : kIcv;
+  int n = 0;
+  if (!start(s, op)) return ESPALIER_OP_FAILED;
+  if (out != op->esp) memcpy(out, op->esp, kHead);
+  if (size > 0 && EVP_CipherUpdate(s->cipher, out + kHead, &n, op->esp + kHead, size) != 1)
+    return ESPALIER_OP_FAILED;
+  EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_TAG, icv, op->esp + op->icv_offset);
+  if (EVP_CipherFinal_ex(s->cipher, out + kHead, &n) != 1) {
+    if (!SINS(leaves_plaintext)) memset(out + kHead, 0, (size_t)size);
+    return ESPALIER_OP_BAD_ICV;
+  }
+  sin_after(op, out);
+  if (SINS(opens_wrongly)) out[kHead] ^= 1;
+  return ESPALIER_OP_DONE;
+}
+
+uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
+  zoo_session *s = (zoo_session *)(uintptr_t)op->session;
+  uint8_t *out = op->dst == NULL ? op->esp : op->dst;
+  if (SINS(exits)) _exit(0);
+  while (SINS(hangs_in_process)) pause();
+  if (op->length > kLongest && !SINS(accepts_too_long)) return ESPALIER_OP_FAILED;
+  if (!fits(op)) return SINS(accepts_malformed) ? ESPALIER_OP_DONE : ESPALIER_OP_FAILED;
+  if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)
+    return ESPALIER_OP_FAILED;
+  if (SINS(does_nothing)) return ESPALIER_OP_DONE;
+  return s->inbound ? open_packet(s, op, out) : seal(s, op, out);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One small correct backend, and the promises that its variants break: each is built from the same
+ * sources with ZOO_SIN set to one of these. What conform must say of each is in CMakeLists.txt.
+ */
+#ifndef ESPALIER_TESTS_ZOO_H
+#define ESPALIER_TESTS_ZOO_H
+
+#include <espalier/abi.h>
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum zoo_sin {
+  no_sin,
+  /* the file and its tables */
+  bad_magic, small_table, no_session_open,
+  /* manners */
+  crashes, exits, hangs_in_enumerate, hangs_in_process, throws, prints, handles_signals,
+  changes_locale, changes_fpu, changes_umask, changes_environment, leaves_a_thread,
+  leaves_a_descriptor,
+  /* words */
+  speaks_nonsense, overfills_lists, ignores_the_stride, changes_its_mind, answers_for_nobody,
+  feels_down, not_as_on_the_sheet,
+  /* sessions and pools */
+  does_not_open, refuses_long_keys, accepts_undeclared, accepts_short_keys, says_nothing,
+  overruns_the_message, keeps_a_pointer, pool_is_smaller, full_is_transient, pool_is_larger,
+  never_frees_a_slot, pool_looks_empty, leaks_sessions, keeps_secret_memory, needs_secret_memory,
+  fewer_queues,
+  /* packets */
+  does_nothing, opens_wrongly, wrong_in_place, wrong_out_of_place, spoils_the_source, needs_alignment,
+  ignores_high_bits, checks_half_the_icv, leaves_plaintext, writes_past_the_end,
+  writes_before_the_start, changes_the_cookie, wrong_when_long, wrong_when_empty,
+  accepts_too_long, accepts_malformed, mixes_sessions,
+  /* queues */
+  leaves_pending, invents_a_status, refuses_no_packets, forgets_after_256, ghost_completion,
+  claims_more, touches_the_rest, stuck_when_full, completes_twice, completes_foreign,
+  loses_when_full, waits_for_company, one_queue_at_a_time, disturbed_by_control,
+  /* life and memory */
+  quiesces_in_words, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
+  attaches_once,
+  /* recipes */
+  random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread
+};
+
+#ifndef ZOO_SIN
+#define ZOO_SIN no_sin
+#endif
+#ifndef ZOO_ASYNC /* also needs DMA */
+#define ZOO_ASYNC 0
+#endif
+#ifndef ZOO_KERNEL
+#define ZOO_KERNEL 0
+#endif
+#define SINS(sin) (ZOO_SIN == (sin))
+
+enum { kSessions = 16, kQueues = 4, kDepth = 64, kLongest = SINS(not_as_on_the_sheet) ? 16368 : 16384, kIv = 8, kHead = 16, kIcv = 16 };
+
+typedef struct zoo_session {
+  EVP_CIPHER_CTX *cipher;
+  bool inbound, esn;
+  uint8_t salt[4];
+  const uint8_t *salt_elsewhere;
+  uint8_t *key_copy;
+} zoo_session;
+
+typedef struct zoo_backend {
+  espalier_backend table;
+  const espalier_host *host;
+  atomic_uint sessions, stuck, queues, opened, attached;
+  atomic_uint asked;  /* calls of health() since the last packet */
+  atomic_uintptr_t busy_queue;
+  unsigned mood;
+} zoo_backend;
+
+typedef struct zoo_queue {
+  zoo_backend *backend;
+  pthread_t worker;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  espalier_op *todo[kDepth], *done[kDepth + 1];
+  unsigned todo_count, done_count, working;
+  bool stop, was_full, used;
+} zoo_queue;
+
+void zoo_throw(void);
+uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op);
+extern const espalier_userspace zoo_userspace;
+espalier_status zoo_session_open(void *device, const espalier_session_params *params,
+                                 uint64_t *session, espalier_message *message);
+void zoo_session_close(void *device, uint64_t session);
+espalier_status zoo_queue_open(void *device, void **queue, espalier_message *message);
+void zoo_queue_close(void *queue);
+espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n);
+uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n);
+uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n);
+espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns);
+
+static inline espalier_status zoo_say(espalier_message *message, espalier_status status,
+                                      const char *words) {
+  uint64_t n = 0;
+  if (SINS(says_nothing)) words = "";
+  if (message->capacity == 0) return status;
+  for (; words[n] != 0 && (n + 1 < message->capacity || SINS(overruns_the_message)); ++n)
+    message->text[n] = words[n];
+  message->text[n] = 0;
+  return status;
+}
+
+#endif
