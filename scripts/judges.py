@@ -18,6 +18,9 @@ CIPHER_VECTORS = {r"aes\d+gcm": ("esp_gcm.txt", "nist_aes_gcm.txt"), "aes128gmac
 HMAC_VECTORS = {"md5": "rfc2202_hmac_md5.txt", "sha1": "rfc2202_hmac_sha1.txt",
                 "sha256": "rfc4231_hmac_sha256.txt", "sha384": "rfc4231_hmac_sha384.txt",
                 "sha512": "rfc4231_hmac_sha512.txt"}
+# That the Linux kernel judges in transport mode, too: one of each kind, and the shortest ICV.
+IN_TRANSPORT_MODE = ("aes256gcm16", "aes128gcm8", "chacha20poly1305", "aes256gmac", "aes256-sha256",
+                     "3des-sha1", "aes128ctr-sha256", "null-sha512")
 
 
 def vectors(transform):
@@ -32,7 +35,8 @@ def table(transforms):
              "| --- | --- | --- | --- | --- |"]
     for transform in transforms:
         name = transform["name"]
+        modes = "tunnel, transport" if name in IN_TRANSPORT_MODE else "tunnel"
         files = ", ".join(file.removesuffix(".txt") for file in vectors(name)) or "-"
         lines.append(f"| `{name}` | {'yes' if wire.tshark_cipher(name) else '-'} "
-                     f"| {'yes' if wire.scapy_cipher(name) else '-'} | yes | {files} |")
+                     f"| {'yes' if wire.scapy_cipher(name) else '-'} | {modes} | {files} |")
     return "\n".join(lines) + "\n"

@@ -41,3 +41,13 @@ def frame_socket(site, interface):
         result.bind((interface, ETH_P_ALL))
         result.settimeout(5)
         return result
+
+
+def raw_udp_socket(site, address):
+    """Sees each UDP datagram that comes to the address, also one whose checksum is wrong."""
+    with inside(site):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        result = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)
+        result.bind((address, 0))
+        result.settimeout(5)
+        return result

@@ -12,6 +12,7 @@ RIGHT = {4: "198.18.0.2", 6: "2001:db8::2"}
 PREFIX = {4: 15, 6: 32}
 INSIDE_LEFT = {4: "10.1.0.1", 6: "fd00:1::1"}
 NETWORK_LEFT = {4: "10.1.0.0/24", 6: "fd00:1::/64"}
+HOST = {4: 32, 6: 128}  # the prefix of a single address
 
 GATEWAY = """
 [gateway]
@@ -28,12 +29,13 @@ tun = {{ name = "esp0", addresses = ["10.1.0.1/24", "fd00:1::1/64"], mtu = 1380 
 TUNNEL = """
 [site.{name}]
 address = "{outer}"
-networks = ["{network4}", "{network6}"]
+networks = [{networks}]
 tun = {{ name = "esp0", addresses = ["{inside4}/24"] }}
 [[tunnel]]
 name = "{name}"
 sites = ["left", "{name}"]
 transform = "{transform}"
+mode = "{mode}"
 encapsulation = "{encapsulation}"
 esn = {esn}
 replay_window = {window}
@@ -44,13 +46,14 @@ keys = {{ file = "{{site}}.keys" }}
 @dataclasses.dataclass(frozen=True)
 class Tunnel:
     """`transform` is an entry of `espalier transforms --json`, `window` the replay window of both
-    ends. What only the other end can do is for tests/vm, where that is the kernel."""
+    ends. What only the other end can do is for tests/vm, where that is the kernel. In transport mode
+    the ends of the traffic are the outer addresses themselves."""
     index: int
     transform: dict
     esn: bool = True
     window: int = 1024
     kernel_sent: int = 0  # the number that the kernel sent last
-    mode: str = "tunnel"  # the kernel's word for it
+    mode: str = "tunnel"  # or "transport"
 
     @property
     def name(self):
@@ -59,17 +62,31 @@ class Tunnel:
     def outer(self, version):
         return f"198.18.1.{self.index}" if version == 4 else f"2001:db8:1::{self.index:x}"
 
+    def versions(self, outer):
+        """Of IP, inside of a tunnel that is over this one outside."""
+        return (4, 6) if self.mode == "tunnel" else (outer,)
+
     def inside(self, version):
+        if self.mode == "transport":
+            return self.outer(version)
         return f"10.2.{self.index}.1" if version == 4 else f"fd00:2:0:{self.index:x}::1"
 
+    def inside_left(self, version):
+        return (INSIDE_LEFT if self.mode == "tunnel" else LEFT)[version]
+
     def network(self, version):
+        if self.mode == "transport":
+            return f"{self.outer(version)}/{HOST[version]}"
         return f"10.2.{self.index}.0/24" if version == 4 else f"fd00:2:0:{self.index:x}::/64"
 
+    def network_left(self, version):
+        return NETWORK_LEFT[version] if self.mode == "tunnel" else f"{LEFT[version]}/{HOST[version]}"
 
-def every_tunnel(transforms, esn=(True, False)):
+
+def every_tunnel(transforms, esn=(True, False), **options):
     """One for each transform, with and without ESN."""
     wanted = [(transform, long) for transform in transforms for long in esn]
-    return [Tunnel(index, *what) for index, what in enumerate(wanted, start=1)]
+    return [Tunnel(index, *what, **options) for index, what in enumerate(wanted, start=1)]
 
 
 def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1, offloads=True):
@@ -77,9 +94,9 @@ def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1, off
     text = GATEWAY.format(workers=workers, offloads=str(offloads).lower(), backend=backend, outer=LEFT[outer])
     for tunnel in tunnels:
         text += TUNNEL.format(
-            name=tunnel.name, outer=tunnel.outer(outer), network4=tunnel.network(4),
-            network6=tunnel.network(6), inside4=tunnel.inside(4),
-            transform=tunnel.transform["name"], encapsulation=encapsulation,
+            name=tunnel.name, outer=tunnel.outer(outer), inside4=tunnel.inside(4),
+            networks=", ".join(f'"{tunnel.network(version)}"' for version in tunnel.versions(outer)),
+            transform=tunnel.transform["name"], mode=tunnel.mode, encapsulation=encapsulation,
             esn=str(tunnel.esn).lower(), window=tunnel.window)
     return text
 

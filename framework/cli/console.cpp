@@ -2,6 +2,7 @@
 #include "console.hpp"
 
 #include "model/json_text.hpp"
+#include "model/sentence.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +14,7 @@
 namespace espalier::cli {
 
 std::string counted(std::uint64_t number, std::string_view noun) {
-  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : noun.ends_with('s') ? "es" : "s");
 }
 
 // https://no-color.org
@@ -31,7 +32,7 @@ void Console::print_json(const nlohmann::ordered_json& value) const { print(json
 
 void Console::tell(std::string_view sentence) const {
   while (sentence.ends_with('\n')) sentence.remove_suffix(1);
-  fmt::print(stderr, "espalier: {}\n", sentence);
+  fmt::print(stderr, "espalier: {}\n", as_sentence(sentence));
 }
 
 int Console::fail(const Error& error) const {

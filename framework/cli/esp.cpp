@@ -5,6 +5,7 @@
 #include "run_places.hpp"
 #include "verbs.hpp"
 
+#include "gateway/capture_side.hpp"
 #include "gateway/site_view.hpp"
 #include "io/capture_port.hpp"
 #include "observe/render.hpp"
@@ -18,13 +19,26 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
+#include <utility>
 
 namespace espalier::cli {
 namespace {
 
 constexpr std::chrono::seconds kLastPackets{10};  // for what a device still holds at the end
-constexpr const char* kSkipped[io::kNoPacketKinds] = {"truncated", "not_ip", "not_esp", "fragment",
-                                                      "too_long"};
+
+// Why a frame of the capture was passed over: the name in JSON, and for people.
+struct Skipped {
+  const char* name;
+  const char* words;
+};
+constexpr Skipped kSkipped[io::kNoPacketKinds] = {{"truncated", "cut short by the capture"},
+                                                  {"not_ip", "no IP packet"},
+                                                  {"not_esp", "no ESP packet"},
+                                                  {"fragment", "a fragment of an outer packet"},
+                                                  {"too_long", "longer than an IP packet can be"},
+                                                  {"other_direction", "of the other direction"},
+                                                  {"of_others", "ESP between others"}};
 
 struct Options {
   ConfigOptions config;
@@ -113,7 +127,9 @@ Result<void> Conversion::add_sas(const std::vector<SaSpec>& specs) {
   auto keyed = direction_ == Direction::outbound ? claim_keys(config_, specs, secrets_)
                                                  : inbound_keys(config_, specs, secrets_);
   if (!keyed) return std::unexpected(keyed.error());
+  std::set<std::uint32_t> inbound_spis;
   for (KeyedSa& sa : *keyed) {
+    if (sa.spec.direction == Direction::inbound) inbound_spis.insert(sa.spec.spi);
     if (sa.spec.direction != direction_) continue;
     if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
       return std::unexpected(added.error());
@@ -123,6 +139,10 @@ Result<void> Conversion::add_sas(const std::vector<SaSpec>& specs) {
                 fmt::format("No tunnel of site '{}' has keys that this configuration knows: SAs by "
                             "control socket are those of a running gateway alone.",
                             config_.site));
+  pass_->skip([this, side = CaptureSide(config_, std::move(inbound_spis))](const auto& packet) {
+    return direction_ == Direction::outbound ? side.not_to_encrypt(packet)
+                                             : side.not_to_decrypt(packet);
+  });
   return {};
 }
 
@@ -145,7 +165,7 @@ Result<void> Conversion::run() {
 nlohmann::ordered_json Conversion::skipped() const {
   nlohmann::ordered_json counts;
   for (std::size_t i = 0; i < io::kNoPacketKinds; ++i)
-    counts[kSkipped[i]] = pass_->counts().skipped[i];
+    counts[kSkipped[i].name] = pass_->counts().skipped[i];
   return counts;
 }
 
@@ -167,11 +187,10 @@ int Conversion::report(const Options& options) const {
   } else {
     console_.print(fmt::format("{} read, {} written to {}\n", counted(counts.frames, "frame"),
                                counted(counts.written, "packet"), options.output.native()));
-    const auto reasons = skipped();
-    for (const auto& [reason, count] : reasons.items())
-      if (count > 0)
-        console_.print(
-            fmt::format("{} skipped: {}\n", counted(count.get<std::uint64_t>(), "frame"), reason));
+    for (std::size_t i = 0; i < io::kNoPacketKinds; ++i)
+      if (counts.skipped[i] > 0)
+        console_.print(fmt::format("{} passed over: {}\n", counted(counts.skipped[i], "frame"),
+                                   kSkipped[i].words));
     console_.print('\n' + render_sas(reports, console_.style()));
     console_.print('\n' + render_drops(drops, console_.style()));
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "usage.hpp"
 #include "verbs.hpp"
 
 #include "model/nearest_name.hpp"
@@ -49,7 +50,9 @@ int run_command(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;  // --help is not an error
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    console.tell(usage_mistake(app, error));
+    return kUsage;
   } catch (const std::exception& error) {
     console.tell(fmt::format("Something that should not happen did: {}", error.what()));
     return kFailed;

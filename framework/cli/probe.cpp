@@ -62,11 +62,14 @@ void add_probe(CLI::App& app, const Console& console, int& exit_code) {
   auto* verb = app.add_subcommand(
       "probe", "List backends, their devices and what these can do, and rejected plugins with why");
   const auto options = std::make_shared<Options>();
-  verb->add_option("--config", options->config, "Take plugin folders and options from it");
+  verb->add_option("CONFIG", options->config,
+                   "A configuration: its plugin folders and options of backends are taken");
   verb->add_option("--plugins", options->folders, "A folder of plugins; may be repeated");
   verb->add_option("--save", options->save, "Also write the inventory to a file, for 'plan'");
   verb->add_flag("--json", options->json, "As JSON: the form that --save writes");
-  verb->footer("Examples:\n  espalier probe\n  espalier probe --save this-machine.json");
+  verb->footer(
+      "Examples:\n  espalier probe\n  espalier probe site-to-site.toml\n"
+      "  espalier probe --save this-machine.json");
   verb->callback([=, &console, &exit_code] { exit_code = probe(*options, console); });
 }
 

@@ -13,6 +13,7 @@
 #include "gateway/reach.hpp"
 #include "gateway/side_traffic.hpp"
 #include "gateway/site_view.hpp"
+#include "model/sentence.hpp"
 #include "observe/render.hpp"
 
 #include <espalier/abi.h>
@@ -40,17 +41,21 @@ Log make_log() {
   return [logger](int level, std::string_view text) {
     constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
                                                     spdlog::level::warn, spdlog::level::err};
-    logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}", text);
+    logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}",
+                as_sentence(text));
   };
 }
 
 Result<void> check_dataplane(const GatewayConfig& config) {
   if (config.dataplane == Dataplane::userspace) return {};
-  return fail(ErrorCode::unsupported,
-              fmt::format("{} asks for the kernel dataplane, which this version of Espalier cannot "
-                          "run yet. 'espalier plan' shows where its SAs would go; to run it now, "
-                          "set 'dataplane = \"userspace\"'.",
-                          config.file.native()));
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("'{0}' asks for the kernel dataplane, which this version of Espalier "
+                  "cannot run yet. What works is to look: 'espalier plan {0}' shows where "
+                  "its SAs would go, on another machine with --inventory FILE. To run it in "
+                  "user space now, set dataplane = \"userspace\" in [gateway]; the backends "
+                  "that its [policy] names must work there, as aesni and openssl do.",
+                  config.file.native()));
 }
 
 // A gateway from its configuration to its end. Members are destroyed in reverse order.
@@ -82,6 +87,7 @@ class Run {
   void start_control(ControlSocket socket);
   void follow_configuration();
   void look_after_rules();
+  void look_after_interface();
   void leave_rules();
 
   boost::asio::io_context loop_;
@@ -124,7 +130,11 @@ Result<void> Run::start() {
   reach_ = std::make_unique<Reach>(*network_.setup, network_.rules.get(),
                                    config_.sites.at(config_.site).outer.address, reach_of(config_));
   if (auto opened = reach_->open(); !opened) return opened;
-  auto engine = Engine::create({}, std::move(network_.ports));
+  const EngineOptions options{
+      .before_follow = [this](const Endpoint& made_for, const Endpoint& now) {
+        return reach_->follow(made_for, now.address);
+      }};
+  auto engine = Engine::create(options, std::move(network_.ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_, log_);
@@ -187,6 +197,25 @@ void Run::look_after_rules() {
                      io::table_of(config_.site)));
 }
 
+// An interface that is set down loses its routes, and addresses of IPv6.
+void Run::look_after_interface() {
+  const auto& tun = config_.sites.at(config_.site).tun_name;
+  const auto change = network_.setup->restore();
+  if (!change)
+    log_(ESPALIER_LOG_ERROR,
+         fmt::format("The addresses or routes of '{}' were taken away, and cannot be put back: {}",
+                     tun, change.error().message));
+  else if (change->down)
+    log_(ESPALIER_LOG_WARNING,
+         fmt::format("Somebody has set the TUN device '{0}' down: nothing is carried until it is "
+                     "up again ('ip link set {0} up').",
+                     tun));
+  else if (change->addresses + change->routes > 0)
+    log_(ESPALIER_LOG_WARNING,
+         fmt::format("Somebody took {} and {} of the TUN device '{}' away; they are there again.",
+                     counted(change->addresses, "address"), counted(change->routes, "route"), tun));
+}
+
 // At a clean end.
 void Run::leave_rules() {
   if (!network_.rules || config_.on_stop == OnStop::open) return;
@@ -204,7 +233,10 @@ Result<void> Run::serve() {
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
                    config_.control_socket.native()));
-  loop.each_second([this] { look_after_rules(); });
+  loop.each_second([this] {
+    look_after_rules();
+    look_after_interface();
+  });
   bool gone = false;
   loop.on_event([&](GatewayEvent event) {
     if (event.kind == GatewayEvent::Kind::tun_gone) {

@@ -74,7 +74,8 @@ int ask(const Options& options, const json& request, const Console& console) {
   return kDone;
 }
 
-constexpr const char* kFileHelp = "JSON with \"sa\" and \"keys\"; '-': standard input";
+constexpr const char* kFileHelp =
+    "A file with \"sa\" and \"keys\" as JSON, or '-' for standard input";
 constexpr const char* kFileFooter =
     "Keys are never given as arguments, which others could read. The file holds, for example:\n"
     "  {\"sa\": {\"name\": \"office/out\", \"direction\": \"outbound\", \"spi\": 4096,\n"

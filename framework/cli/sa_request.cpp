@@ -63,8 +63,7 @@ Result<void> check_json(const std::filesystem::path& file, std::span<const char>
     return fail(
         ErrorCode::invalid,
         fmt::format("{}:{}:{}: this is not JSON. 'espalier sa add --help' shows an example.",
-                    file == "-" ? "standard input" : file.native(), line,
-                    start - before.rbegin() + 1));
+                    file == "-" ? "stdin" : file.native(), line, start - before.rbegin() + 1));
   }
 }
 

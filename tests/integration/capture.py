@@ -174,13 +174,49 @@ class Captures(unittest.TestCase):
         self.assertEqual((summary["skipped"]["not_esp"], summary["skipped"]["fragment"]), (1, 1))
         self.assertTrue((self.folder / "right.keys").exists(), "decrypting claims nothing")
 
+    def test_a_capture_of_both_directions_is_taken_apart(self):
+        """Nothing of the other direction is a drop, and what others said is told apart from it."""
+        from scapy.all import ICMP, IP, UDP, Raw, raw
+        self.configure()
+        there = inner_packets(6)
+        back = [(time + 500, raw(IP(src="10.2.0.9", dst="10.1.0.7") / ICMP(type=0, seq=i)))
+                for i, (time, _) in enumerate(there[:4])]
+        write_pcap(self.inner, sorted([*there, *back]))
+        copies = {site: (self.folder / f"{site}.keys").read_bytes() for site in IPV4}
+        to_right = self.converted("encrypt", "left", self.inner, self.outer)
+        self.assertEqual((to_right["packets"], to_right["written"]), (6, 6))
+        self.assertEqual(to_right["skipped"]["other_direction"], 4)
+        self.assertEqual(sum(to_right["drops"].values()), 0, to_right["drops"])
+        wire_back = self.folder / "wire-back.pcap"
+        to_left = self.converted("encrypt", "right", self.inner, wire_back)
+        self.assertEqual((to_left["written"], to_left["skipped"]["other_direction"]), (4, 6))
+
+        stranger = raw(IP(src="198.51.100.1", dst="198.51.100.2") / UDP(sport=4500, dport=4500)
+                       / Raw(b"\0\0\x99\x99" + bytes(60)))
+        write_pcap(self.outer, sorted([*read_pcap(self.outer), *read_pcap(wire_back), (1, stranger)]))
+        for site, sent in (("right", there), ("left", back)):
+            for file in self.folder.glob("*.keys*"):
+                file.unlink()
+            (self.folder / f"{site}.keys").write_bytes(copies[site])
+            (self.folder / f"{site}.keys").chmod(0o600)
+            summary = self.converted("decrypt", site, self.outer, self.back)
+            self.assertEqual(read_pcap(self.back), sent)
+            self.assertEqual(sum(summary["drops"].values()), 0, summary["drops"])
+            self.assertEqual((summary["skipped"]["other_direction"], summary["skipped"]["of_others"]),
+                             (10 - len(sent), 1))
+        told = self.espalier.call("esp", "decrypt", self.config, self.outer, self.back, "--site",
+                                  "left", "--keys", self.folder).stdout
+        self.assertIn("6 frames passed over: of the other direction\n", told)
+        self.assertIn("1 frame passed over: ESP between others\n", told)
+        self.assertIn("No packet was dropped.", told)
+
     def test_keys_that_encrypted_once_are_refused(self):
         self.configure()
         write_pcap(self.inner, inner_packets(2))
         self.converted("encrypt", "left", self.inner, self.outer)
         again = self.esp("encrypt", "left", self.inner, self.outer)
         self.assertEqual(again.returncode, 1)
-        self.assertIn("left.keys were used on", again.stderr)
+        self.assertIn("left.keys' were used on", again.stderr)
         late = self.esp("decrypt", "left", self.outer, self.back)
         self.assertEqual(late.returncode, 1)
         self.assertIn("keep a copy of the key file from before it was used", late.stderr)

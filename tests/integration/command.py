@@ -88,6 +88,23 @@ class Command(unittest.TestCase):
         for words in ((), ("plan",), ("plan", "--bogus"), ("sa",), ("sa", "add"), ("explain",)):
             self.assertNotEqual(self.complaint(*words, code=USAGE), "", words)
         self.assertIn("did you mean 'plan'?", self.complaint("pln", code=USAGE))
+        file = """FILE (a file with "sa" and "keys" as JSON, or '-' for standard input)"""
+        for words, said in (
+                (("sa", "rekey", "x"), f"'espalier sa rekey' needs {file}."),
+                (("sa", "rekey"), f"'espalier sa rekey' needs SA (the SA to be replaced) and {file}."),
+                (("sa", "add"), f"'espalier sa add' needs {file}."),
+                (("sa",), "'espalier sa' needs one of: add, rekey, delete, list."),
+                (("sa", "rekye"), "'espalier sa' has no verb 'rekye'; did you mean 'rekey'?"),
+                (("plan",), "'espalier plan' needs CONFIG (the configuration, a TOML file)."),
+                (("plan", "a", "b"), "'espalier plan' does not expect 'b'."),
+                (("plan", "a", "--inventry", "b"), "'espalier plan' has no option '--inventry'; did "
+                                                   "you mean '--inventory'?"),
+                (("esp", "decrypt", "a", "b"), "'espalier esp decrypt' needs OUTPUT (the pcap file to "
+                                               "write; overwritten)."),
+                (("keygen",), "'espalier keygen' needs CONFIG (the configuration, a TOML file)."),
+                (("explain",), "'espalier explain' needs SA (its name, as in 'espalier status').")):
+            self.assertEqual(self.complaint(*words, code=USAGE),
+                             f"espalier: {said} '{said.split(chr(39))[1]} --help' has more.\n")
         self.assertIn("'espalier --help' lists them", self.complaint("bogus", code=USAGE))
 
     def test_version(self):
@@ -147,7 +164,26 @@ class Command(unittest.TestCase):
         (plugins / "broken.so").write_text("this is no shared library")
         text = self.call("probe", "--plugins", plugins).stdout
         self.assertRegex(text, r"rejected, .*/broken\.so\n  \S")
+        self.assertEqual(text.count("broken.so"), 1, text)
         self.assertIn("openssl", text)
+        (plugins / "open.so").write_text("this is no shared library")
+        (plugins / "open.so").chmod(0o666)
+        text = self.call("probe", "--plugins", plugins).stdout
+        self.assertRegex(text, r"open rejected, .*/open\.so\n  it can be changed by")
+        self.assertEqual(text.count("open.so"), 1, text)
+
+    def test_probe_takes_plugin_folders_and_options_from_a_configuration(self):
+        plugins = self.folder / "plugins"
+        plugins.mkdir(mode=0o755)
+        (plugins / "broken.so").write_text("this is no shared library")
+        config = self.write("site.toml", SITES + TUNNEL + f'\n[plugins]\nfolders = ["{plugins}"]\n'
+                            "\n[backend.openssl]\nenabled = false\n")
+        inventory = json.loads(self.call("probe", config, "--json").stdout)
+        rejected = {backend["name"]: backend["rejected"] for backend in inventory["backends"]}
+        self.assertEqual(sorted(rejected), ["broken", "openssl"])
+        self.assertIn("disabled in the configuration", rejected["openssl"])
+        self.assertIn(f"{config}:", self.complaint("probe", self.write("site.toml", "[gatway]\n"),
+                                                   code=USAGE))
 
     def test_probe_without_its_folder_says_so(self):
         self.assertIn("/no/such/folder", self.complaint("probe", "--plugins", "/no/such/folder"))
@@ -223,7 +259,7 @@ class Command(unittest.TestCase):
                 (FAILED, "run", self.config, *here, "--keys", none),
                 (USAGE, "keygen", bad), (USAGE, "keygen", none),
                 (FAILED, "keygen", self.config, "--out", empty / "keys"),
-                (USAGE, "probe", "--config", bad), (FAILED, "probe", "--plugins", none),
+                (USAGE, "probe", bad), (USAGE, "probe", none), (FAILED, "probe", "--plugins", none),
                 (FAILED, "probe", "--save", none / "inventory.json"),
                 (USAGE, "sa", "add", none, *socket), (USAGE, "sa", "add", text, *socket),
                 (USAGE, "sa", "rekey", "x", empty, *socket), (FAILED, "sa", "list", *socket),

@@ -193,20 +193,20 @@ class Requests(ControlLab):
                 ({"keys": self.KEYS | {"cipher": "secret"}}, "'cipher'"),
                 ({"keys": self.KEYS | {"chipher": "secret"}}, "may hold")):
             refused(json.dumps(good | change), words)
-        refused('{"sa": {', "standard input:1:9: this is not JSON", code=2)
-        refused('{\n  "sa": {},\n  "keys": {"cipher": "secret"},\n  oops\n}', "standard input:4:3: ",
+        refused('{"sa": {', "stdin:1:9: this is not JSON", code=2)
+        refused('{\n  "sa": {},\n  "keys": {"cipher": "secret"},\n  oops\n}', "stdin:4:3: ",
                 code=2)
         for text in ("", "[]", "not json", "{" + "x" * 70000):
             refused(text, "'-'", code=2)
         self.assertEqual(self.left.sas(), [], "nothing was added")
         self.assertEqual(self.sa("add", "-", content=json.dumps(good, indent=2)).returncode, 0)
-        refused(json.dumps(good | {"keys": self.OTHER_KEYS}), "an SA named office/in already")
+        refused(json.dumps(good | {"keys": self.OTHER_KEYS}), "an SA named 'office/in' already")
         again = {"sa": self.SA | {"name": "other"}, "keys": self.OTHER_KEYS}
-        refused(json.dumps(again), "is that of inbound SA office/in already")
+        refused(json.dumps(again), "is that of inbound SA 'office/in' already")
         self.assertEqual(self.sa("add", "-", content=json.dumps(
             {"sa": outbound, "keys": self.OTHER_KEYS})).returncode, 0, "another direction")
         again = {"sa": outbound | {"name": "other"}, "keys": self.KEYS | {"salt": "ffffffff"}}
-        refused(json.dumps(again), "is that of outbound SA office/out to the same peer")
+        refused(json.dumps(again), "is that of outbound SA 'office/out' to the same peer")
 
     def test_a_transform_to_be_avoided_is_told(self):
         old = {"sa": self.SA | {"transform": "3des-md5"},

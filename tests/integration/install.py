@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
 BUILD = pathlib.Path(os.environ["ESPALIER_BUILD"])
 CXX = os.environ.get("CXX", "c++")
 CXX_COMPILERS = [name for name in ("g++", "clang++-19") if shutil.which(name)]
@@ -110,6 +111,27 @@ class Install(unittest.TestCase):
         chosen = self.run_ok(build / "choose", build, "aes256gcm16")
         self.assertIn("espalier 0.", chosen)
         self.assertRegex(chosen, r"(?s)abacus.*beads.*chosen")
+
+    def test_the_backend_of_the_readme_builds_and_is_found(self):
+        readme = (TOP / "README.md").read_text()
+        cmake, = re.findall(r"^```cmake\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+        source, = re.findall(r"^```cpp\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+        plugin = self.folder / "mycard"
+        plugin.mkdir()
+        (plugin / "mycard.cpp").write_text(source)
+        (plugin / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\nproject(mycard LANGUAGES CXX)\n"
+            f"find_package(espalier CONFIG REQUIRED)\n{cmake}")
+        self.run_ok("cmake", "-S", plugin, "-B", plugin / "build", "-G", "Ninja",
+                    f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={CXX}",
+                    "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror")
+        self.run_ok("cmake", "--build", plugin / "build")
+        (plugin / "build").chmod(0o755)
+        found = json.loads(self.run_ok(self.prefix / "bin/espalier", "probe", "--plugins",
+                                       plugin / "build", "--json"))
+        mycard, = (one for one in found["backends"] if one["name"] == "mycard")
+        self.assertEqual(mycard.get("rejected", ""), "")
+        self.assertEqual([device["name"] for device in mycard["devices"]], ["card0"])
 
     def test_pkg_config_builds_the_same_program(self):
         search = str(self.library_folder() / "pkgconfig")

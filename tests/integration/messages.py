@@ -36,6 +36,7 @@ keys = { file = "{site}.keys" }
 FROM_FILE = 'keys = { file = "{site}.keys" }'
 KEYS_AT = 'keys = { static = { spi = [%s], forward = { cipher_key = "%s", integrity_key = "%s" }, ' \
           'backward = { cipher_key = "%s", integrity_key = "%s" } } }'
+CHANGING = "bind,ioctl,sendmsg,sendto,mkdir,rename,renameat,renameat2,linkat,unlink,unlinkat,fsync"
 FOLDER = lab.FOLDER
 FILE = FOLDER / "site.toml"
 
@@ -84,6 +85,9 @@ class Messages(unittest.TestCase):
 
     def refuses(self, exit_code, *sentences, said=None):
         self.assertEqual(self.sentences(said), list(sentences))
+        for line in said.stderr.splitlines():
+            if own := re.match(r"espalier: (?:\w+: )?(.*)", line):
+                self.assertRegex(own[1], r"^['\"A-Z].*[.?:]$", "one style for all sentences")
         self.assertEqual(said.returncode, exit_code)
         self.assertEqual(said.stdout, "")
         self.assertEqual(self.state_of_the_system(), self.before, "it left something behind")
@@ -143,8 +147,8 @@ class Messages(unittest.TestCase):
     # The keys
 
     def test_no_key_file(self):
-        self.refuses(1, f"espalier: there is no key file {FOLDER}/left.keys: make it with 'espalier "
-                     "keygen', or say where it is with --keys FOLDER", said=self.run_it(keys=False))
+        self.refuses(1, f"espalier: There is no key file '{FOLDER}/left.keys': make it with 'espalier "
+                     "keygen', or say where it is with --keys FOLDER.", said=self.run_it(keys=False))
 
     def test_a_key_file_serves_one_run(self):
         gateway = subprocess.Popen(self.command(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -154,11 +158,11 @@ class Messages(unittest.TestCase):
         self.assertEqual(lab.stop(gateway), 0)
         why = ("one-time keys serve one run, because numbers used twice under one key lay the "
                "traffic open; make new ones with 'espalier keygen' and bring them to all ends")
-        self.refuses(1, f"espalier: the keys of {FOLDER}/left.keys were used on TIME (the file is now "
-                     f"{FOLDER}/left.keys.used): {why}", said=self.run_it(keys=False))
+        self.refuses(1, f"espalier: The keys of '{FOLDER}/left.keys' were used on TIME (the file is now "
+                     f"'{FOLDER}/left.keys.used'): {why}.", said=self.run_it(keys=False))
         (FOLDER / "copy").rename(FOLDER / "left.keys")
-        self.refuses(1, f"espalier: the keys of {FOLDER}/left.keys were claimed on TIME already "
-                     f"(recorded in {FOLDER}/state/claimed-ID): {why}", said=self.run_it(keys=False))
+        self.refuses(1, f"espalier: The keys of '{FOLDER}/left.keys' were claimed on TIME already "
+                     f"(recorded in '{FOLDER}/state/claimed-ID'): {why}.", said=self.run_it(keys=False))
 
     # The machine
 
@@ -172,14 +176,16 @@ class Messages(unittest.TestCase):
 
     def test_no_plugin_folder(self):
         result = self.run_it(CONFIG + '\n[plugins]\nfolders = ["/nonexistent"]\n')
-        self.refuses(1, "espalier: the plugin folder /nonexistent cannot be read: No such file or "
-                     "directory; create it, or take it out of the list of plugin folders", said=result)
+        self.refuses(1, "espalier: The plugin folder '/nonexistent' cannot be read: No such file or "
+                     "directory; create it, or take it out of the list of plugin folders.", said=result)
 
     def test_the_kernel_dataplane(self):
         result = self.run_it(CONFIG + '\n[gateway]\ndataplane = "kernel"\n')
-        self.refuses(1, f"espalier: {FILE} asks for the kernel dataplane, which this version of "
-                     "Espalier cannot run yet. 'espalier plan' shows where its SAs would go; to run "
-                     "it now, set 'dataplane = \"userspace\"'.", said=result)
+        self.refuses(1, f"espalier: '{FILE}' asks for the kernel dataplane, which this version of "
+                     f"Espalier cannot run yet. What works is to look: 'espalier plan {FILE}' shows "
+                     "where its SAs would go, on another machine with --inventory FILE. To run it in "
+                     "user space now, set dataplane = \"userspace\" in [gateway]; the backends that "
+                     "its [policy] names must work there, as aesni and openssl do.", said=result)
 
     def test_an_address_that_is_not_here(self):
         result = self.run_it(CONFIG.replace("192.0.2.1", "192.0.2.9"))
@@ -197,9 +203,9 @@ class Messages(unittest.TestCase):
     def test_too_little_lockable_memory(self):
         under = ["prlimit", "--memlock=4096:4096", "setpriv", "--bounding-set=-ipc_lock",
                  "--inh-caps=-ipc_lock"]
-        self.refuses(1, "espalier: cannot lock 65536 bytes of memory for keys: the limit "
+        self.refuses(1, "espalier: Cannot lock 65536 bytes of memory for keys: the limit "
                      "RLIMIT_MEMLOCK is 4096 bytes and used up; raise it with LimitMEMLOCK= in the "
-                     "service unit or 'ulimit -l', or give the program CAP_IPC_LOCK",
+                     "service unit or 'ulimit -l', or give the program CAP_IPC_LOCK.",
                      said=self.run_it(under=under))
 
     def test_no_permission_for_tun(self):
@@ -251,20 +257,38 @@ class Messages(unittest.TestCase):
         self.assertEqual(lab.stop(gateway.process), 0)
         self.assertEqual(self.state_of_the_system(), self.before)
 
+    def start_of(self, *trace):
+        """A start from fresh keys under strace, which sees nothing but the gateway's first thread."""
+        for file in FOLDER.glob("*.keys*"):
+            file.unlink()
+        shutil.rmtree(FOLDER / "state", ignore_errors=True)  # which the first start makes
+        return self.command(under=["strace", "-qq", "-o", FOLDER / "trace", *trace])
+
+    def steps_of_a_start(self):
+        """The system calls by which a start changes something, each as its name and number."""
+        with subprocess.Popen(self.start_of("-e", f"trace={CHANGING}"), stderr=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL) as strace:
+            lab.wait_until(lambda: self.espalier.call("status", "--socket", FOLDER / "left.sock",
+                                                      site="left").returncode == 0, 30, "no start")
+            names = re.findall(r"^(\w+)\(", (FOLDER / "trace").read_text(), re.MULTILINE)
+            self.espalier.call("stop", "--socket", FOLDER / "left.sock", site="left")
+            self.assertEqual(strace.wait(20), 0)
+        return [(name, names[:at + 1].count(name)) for at, name in enumerate(names)]
+
     def test_a_start_that_is_interrupted_leaves_nothing_behind(self):
-        self.command()
-        for step in range(40):
-            for file in FOLDER.glob("*.keys*"):
-                file.unlink()
-            process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                       text=True)
-            try:
-                process.wait(step * 0.01)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGTERM)
-            said = process.communicate(timeout=20)[1]
-            self.assertNotIn("Something that should not happen", said)
-            self.assertEqual(self.state_of_the_system(), self.before, f"after {step * 10} ms: {said}")
+        steps = self.steps_of_a_start()
+        self.assertGreater(len(steps), 12, steps)
+        ends = []
+        for name, number in steps[::max(1, len(steps) // 32)]:
+            said = subprocess.run(
+                self.start_of("-e", f"inject={name}:signal=SIGTERM:when={number}"), text=True,
+                capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=60)
+            where = f"at {name} number {number}: {said.stderr}"
+            self.assertNotIn("Something that should not happen", said.stderr)
+            self.assertEqual(self.state_of_the_system(), self.before, where)
+            self.assertIn(said.returncode, (0, 1, -signal.SIGTERM), where)
+            ends.append("Stopped before it had started." in said.stderr)
+        self.assertIn(True, ends, "no start was interrupted before it had keys")
 
 
 if __name__ == "__main__":

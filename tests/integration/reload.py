@@ -220,9 +220,9 @@ class Reload(unittest.TestCase):
         self.config.unlink()
         self.refused(left, str(self.config))
         self.write(SITES, OFFICE, BRANCH)
-        self.refused(left, "there is no key file", "left.branch.keys")
+        self.refused(left, "here is no key file", "left.branch.keys")
         self.write(SITES, tunnel("office", "left", "right", "aes128gcm16"))
-        self.refused(left, "left.office.keys were used on")
+        self.refused(left, "left.office.keys' were used on")
         self.write("[gateway]\nworkers = 2\n", SITES.replace("esp0", "esp1"), OFFICE)
         self.refused(left, "the name of the TUN device, the number of workers",
                      "restart to apply it")

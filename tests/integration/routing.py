@@ -55,6 +55,38 @@ encapsulation = "{encapsulation}"
 esn = false
 keys = {keys}
 """
+ROAMING = """
+[site.left]
+address = "192.0.2.1"
+networks = ["10.1.0.0/24"]
+
+[site.right]
+address = "192.0.2.2"
+networks = ["10.2.0.0/24", "198.51.100.0/24"]
+
+[[tunnel]]
+name = "roaming"
+sites = ["left", "right"]
+transform = "aes256gcm16"
+nat = { follow_peer = true }
+keys = { file = "{site}.keys" }
+"""
+# What right sends from its port 4500 comes from another address, and what goes there comes to it.
+NAT = """
+table ip nat
+delete table ip nat
+table ip nat {
+  chain out {
+    type filter hook postrouting priority 300;
+    udp sport 4500 ip saddr set %(address)s
+  }
+  chain in {
+    type filter hook prerouting priority -400;
+    ip daddr 192.0.2.2 udp dport 4500 drop
+    ip daddr %(address)s udp dport 4500 ip daddr set 192.0.2.2
+  }
+}
+"""
 BY_FILE, BY_SOCKET = '{ file = "{site}.keys" }', "{ socket = true }"
 OUTER4 = {"left": "192.0.2.1", "right": "192.0.2.2"}
 OUTER6 = {"left": "2001:db8::1", "right": "2001:db8::2"}
@@ -103,12 +135,41 @@ class Routing(FailClosed):
         rules = json.loads(self.network.run("left", "ip", "-j", "rule").stdout)
         return next(rule["fwmark"] for rule in rules if "fwmark" in rule)
 
-    def add(self, gateway, name, peer, ends, spi, direction="outbound", mode="tunnel"):
+    def add(self, gateway, name, peer, ends, spi, direction="outbound", mode="tunnel", local=None):
         ends = dict(zip(("source", "destination"), ends if direction == "outbound" else ends[::-1]))
         added = self.hand_over(gateway, {"name": name, "direction": direction, "spi": spi,
-                                         "local": OUTER4[gateway.site], "peer": peer, "mode": mode,
-                                         "selectors": [ends]})
+                                         "local": local or OUTER4[gateway.site], "peer": peer,
+                                         "mode": mode, "selectors": [ends]})
         self.assertEqual(added.returncode, 0, added.stderr)
+
+
+class TunDevice(Routing):
+    """What somebody does to the TUN device of a running gateway."""
+
+    def test_its_routes_and_addresses_come_back_when_it_was_set_down(self):
+        self.configure()
+        text = self.config.read_text()
+        for number, site in enumerate(lab.SITES, 1):
+            text = text.replace('tun = { name = "esp0" }',
+                                f'tun = {{ name = "esp0", addresses = ["10.{number}.0.9/32", '
+                                f'"fd00:{number}::9/128"] }}', 1)
+        self.write(text)
+        left, right = self.gateway("left"), self.gateway("right")
+        before = self.state()
+        self.network.run("left", "ip", "link", "set", "esp0", "down")
+        lab.wait_until(lambda: "has set the TUN device 'esp0' down" in left.log(), 20,
+                       "nothing was said of a TUN device that is down")
+        self.assertNotEqual(self.state(), before)
+        self.network.run("left", "ip", "link", "set", "esp0", "up")
+        lab.wait_until(lambda: "they are there again" in left.log(), 20, "nothing was put back")
+        after = self.state()
+        for table in before:
+            if "link" not in table:
+                self.assertEqual(sorted(after[table].splitlines()), sorted(before[table].splitlines()))
+        self.reaches("left", "10.2.0.9")
+        self.assertEqual(left.log().count("they are there again"), 1)
+        left.stop()
+        right.stop()
 
 
 class Everything(Routing):
@@ -286,6 +347,62 @@ class OverTheSocket(Routing):
         self.assertEqual(self.way("198.51.100.1"), "esp0")
         self.assertEqual(self.way("198.51.100.1", "mark", self.mark()), "wire")
         self.assertEqual(self.way("10.9.0.1"), "esp0")
+
+    def test_reach_a_peer_inside_of_a_network_that_is_protected(self):
+        """198.51.100.1 is right's end, and its network is behind right."""
+        self.configure(BY_SOCKET)
+        left = self.gateway("left")
+        self.config.write_text(self.config.read_text().replace('"192.0.2.2"', '"198.51.100.1"'))
+        right = self.gateway("right")
+        for gateway, ends, way in ((left, ("192.0.2.1", "198.51.100.1"), ("outbound", "inbound")),
+                                   (right, ("198.51.100.1", "192.0.2.1"), ("inbound", "outbound"))):
+            nets = [("10.1.0.0/24", net) for net in ("10.2.0.0/24", "198.51.100.0/24")]
+            for number, pair in enumerate(nets):
+                pair = pair if gateway is left else pair[::-1]
+                for back, direction in enumerate(way):
+                    self.add(gateway, f"{number}-{direction}", ends[1], pair,
+                             0x1000 + 2 * number + back, direction, local=ends[0])
+        with self.nothing_in_the_clear():
+            self.reaches("host", "10.2.0.5")
+            self.reaches("host", "198.51.100.1")
+            self.reaches("far", "10.1.0.5")
+        self.assertEqual({sa["name"]: sa["packets"] for sa in left.sas()},
+                         {"0-outbound": 6, "0-inbound": 6, "1-outbound": 3, "1-inbound": 3})
+
+
+class Roaming(Routing):
+    """A peer that moves into a network that is protected, and on."""
+
+    def move_right_to(self, address):
+        ip("-n", "right", "address", "replace", f"{address}/32", "dev", "lo")
+        rules = lab.FOLDER / "nat.nft"
+        rules.write_text(NAT % {"address": address})
+        self.network.run("right", "nft", "-f", rules)
+        self.ping("far", "10.1.0.5", 1, wait=5)  # so that left hears from there
+        lab.wait_until(lambda: {sa["peer"] for sa in self.left.sas()} == {f"{address}:4500"}, 10,
+                       "left did not follow")
+
+    def test_is_followed_past_the_tun_device(self):
+        before = self.state()
+        self.write(ROAMING)
+        self.left, _ = self.gateway("left"), self.gateway("right")
+        self.reaches("host", "10.2.0.5")
+        self.assertEqual(self.rule_count(), 5, "no route is apart")
+        self.network.run("left", "nft", "add table inet watch; add chain inet watch out { type filter "
+                         "hook output priority 0; }; add rule inet watch out oifname esp0 udp sport "
+                         "4500 counter")
+        for address in ("198.51.100.7", "10.2.0.9", "203.0.113.7", "198.51.100.8"):
+            with self.subTest(address=address), self.nothing_in_the_clear():
+                self.move_right_to(address)
+                for where, target in (("host", "10.2.0.5"), ("host", "198.51.100.1"),
+                                      ("far", "10.1.0.5")):
+                    self.reaches(where, target)
+        self.assertEqual(self.way("198.51.100.8"), "esp0")
+        self.assertEqual(self.way("198.51.100.8", "mark", self.mark()), "wire")
+        self.assertIn("packets 0 ", self.network.run("left", "nft", "list table inet watch").stdout,
+                      "packets of the tunnel itself were led into it")
+        self.left.stop()
+        self.assertEqual(self.state(), before)
 
 
 if __name__ == "__main__":

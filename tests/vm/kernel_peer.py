@@ -6,6 +6,7 @@ and what it refuses Espalier must refuse too."""
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -19,8 +20,7 @@ sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import frame_socket, udp_socket  # noqa: E402
-from tunnels import INSIDE_LEFT, LEFT, NETWORK_LEFT, address_lines, configuration  # noqa: E402
-from tunnels import outer_addresses  # noqa: E402
+from tunnels import LEFT, NETWORK_LEFT, PREFIX, address_lines, configuration, outer_addresses  # noqa: E402
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
@@ -70,7 +70,8 @@ class Pair:
 
     def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1,
                  offloads=True):
-        self.tunnels, self.outer, self.encapsulation = tunnels, outer, encapsulation
+        self.tunnels, self.backend = tunnels, backend
+        self.outer, self.encapsulation = outer, encapsulation
         self.espalier = espalier()
         self.network = lab.Lab(outer_addresses(outer))
         self.sockets = []
@@ -83,6 +84,7 @@ class Pair:
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
             self.load_modules()
             self.configure_kernel()
+            self.introduce_neighbours()
             self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
             self.open_sockets()
         except BaseException:
@@ -111,13 +113,16 @@ class Pair:
                        check=False)  # some are built in
 
     def configure_kernel(self):
-        lines = [f"route add {network} dev wire" for network in NETWORK_LEFT.values()]
-        lines += address_lines(self.tunnels, self.outer)
+        lines = address_lines(self.tunnels, self.outer)
+        if any(tunnel.mode == "tunnel" for tunnel in self.tunnels):
+            lines += [f"route add {network} dev wire" for network in NETWORK_LEFT.values()]
         for tunnel in self.tunnels:
-            lines += [f"address add {tunnel.inside(4)}/32 dev lo",
-                      f"address add {tunnel.inside(6)}/128 dev lo nodad"]
+            if tunnel.mode == "tunnel":
+                lines += [f"address add {tunnel.inside(4)}/32 dev lo",
+                          f"address add {tunnel.inside(6)}/128 dev lo nodad"]
             lines += [self.kernel_state(tunnel, direction) for direction in ("outbound", "inbound")]
             lines += self.kernel_policies(tunnel)
+        lines += self.kernel_passes()
         batch = lab.FOLDER / "right.batch"
         batch.write_text("\n".join(lines) + "\n")
         self.network.run("right", "ip", "-batch", batch, timeout=300)
@@ -139,43 +144,93 @@ class Pair:
         if direction == "inbound" and tunnel.kernel_sent:
             sent = (f"replay-oseq {tunnel.kernel_sent & 0xffffffff:#x} "
                     f"replay-oseq-hi {tunnel.kernel_sent >> 32:#x}")
+        flags = ["esn"] * tunnel.esn + ["af-unspec"] * (tunnel.mode == "tunnel")
         return (f"xfrm state add src {source} dst {destination} proto esp spi {keys['spi']:#x} "
                 f"reqid {tunnel.index} mode {tunnel.mode} {algorithms(tunnel.transform, keys)} "
-                f"flag {'esn ' if tunnel.esn else ''}af-unspec "
+                f"{'flag ' if flags else ''}{' '.join(flags)} "
                 f"replay-window {tunnel.window if tunnel.esn else min(tunnel.window, 32)} {sent} {encap}")
 
     def kernel_policies(self, tunnel):
-        for version in (4, 6):
-            for direction, ends, networks in (
-                    ("in", "outbound", (NETWORK_LEFT[version], tunnel.network(version))),
-                    ("out", "inbound", (tunnel.network(version), NETWORK_LEFT[version]))):
+        for version in tunnel.versions(self.outer):
+            here, there = tunnel.network_left(version), tunnel.network(version)
+            for direction, ends, networks in (("in", "outbound", (here, there)),
+                                              ("out", "inbound", (there, here))):
                 source, destination = self.ends(tunnel, ends)
                 yield (f"xfrm policy add src {networks[0]} dst {networks[1]} dir {direction} "
-                       f"tmpl src {source} dst {destination} proto esp reqid {tunnel.index} "
-                       f"mode {tunnel.mode}")
+                       f"priority 1000 tmpl src {source} dst {destination} proto esp "
+                       f"reqid {tunnel.index} mode {tunnel.mode}")
+
+    def kernel_passes(self):
+        """ESP in UDP, as the kernel sees it before its socket does, goes as it is: also where its ends
+        are those of the traffic."""
+        everybody = f"{LEFT[self.outer]}/{PREFIX[self.outer]}"
+        return [f"xfrm policy add src {everybody} dst {everybody} proto udp sport 4500 dport 4500 "
+                f"dir {direction} priority 1" for direction in ("in", "out")]
+
+    def introduce_neighbours(self):
+        """Once a neighbour is found, what waited for that may be overtaken by what did not; and
+        nothing but ESP shall be on the wire."""
+        theirs = {"left": [tunnel.outer(self.outer) for tunnel in self.tunnels],
+                  "right": [LEFT[self.outer]]}
+        for site, other in zip(lab.SITES, reversed(lab.SITES)):
+            link = json.loads(self.network.run(other, "ip", "-j", "link", "show", "wire").stdout)[0]
+            batch = lab.FOLDER / f"{site}.neighbours"
+            batch.write_text("".join(f"neigh add {address} lladdr {link['address']} dev wire nud permanent\n"
+                                     for address in theirs[site]))
+            self.network.run(site, "ip", "-batch", batch)
 
     def open_sockets(self):
-        self.left, self.right = {}, {}
-        for version in (4, 6):
-            self.left[version] = udp_socket("left", INSIDE_LEFT[version], PORT)
-            self.sockets.append(self.left[version])
-            for tunnel in self.tunnels:
-                end = udp_socket("right", tunnel.inside(version), PORT)
-                self.right[version, tunnel.name] = end
-                self.sockets.append(end)
+        self.left, self.right = {}, {}  # by version and tunnel
+        known = {}
+        for tunnel in self.tunnels:
+            for version in tunnel.versions(self.outer):
+                for ends, site, address in ((self.left, "left", tunnel.inside_left(version)),
+                                            (self.right, "right", tunnel.inside(version))):
+                    if address not in known:
+                        known[address] = udp_socket(site, address, PORT)
+                        self.sockets.append(known[address])
+                    ends[version, tunnel.name] = known[address]
         for opened in self.sockets:
             opened.settimeout(30)  # an emulated machine on a busy host
 
-    def exchange(self, sizes, tunnels=None):
-        """Datagrams of these sizes through every tunnel, both ways, IPv4 and IPv6 inside; each must
-        arrive, whole, in order, and from whom it was sent. Gives the number that went each way."""
+    def exchange(self, sizes):
+        """Datagrams of these sizes through every tunnel, both ways, in each version of IP that goes
+        inside; each must arrive, whole, in order, and from whom it was sent. Gives the number that
+        went through a tunnel each way."""
         contents = [os.urandom(size) for size in sizes]
-        for tunnel in tunnels or self.tunnels:
-            for version in (4, 6):
-                left, right = self.left[version], self.right[version, tunnel.name]
-                carry(tunnel, left, right, contents)
-                carry(tunnel, right, left, contents)
-        return 2 * len(contents)
+        for tunnel in self.tunnels:
+            for version in tunnel.versions(self.outer):
+                left, right = self.left[version, tunnel.name], self.right[version, tunnel.name]
+                self.carry(tunnel, left, right, contents)
+                self.carry(tunnel, right, left, contents)
+        return len(tunnel.versions(self.outer)) * len(contents)
+
+    def carry(self, tunnel, source, destination, contents):
+        """A burst of datagrams from one socket to the other."""
+        sender = source.getsockname()[:2]
+        for content in contents:
+            source.sendto(content, destination.getsockname()[:2])
+        arrived = []
+        with contextlib.suppress(TimeoutError):
+            for _ in contents:
+                content, address = destination.recvfrom(65536)
+                arrived.append((content, address[:2]))
+        if arrived != [(content, sender) for content in contents]:
+            what = [f"{len(content)} from {address[0]}{'' if content in contents else ', changed'}"
+                    for content, address in arrived]
+            raise AssertionError(
+                f"{tunnel.name}: {[len(content) for content in contents]} bytes from {sender[0]} arrived "
+                f"as {what}; dropped by us {self.our_drops()}, by the kernel {self.kernel_drops()}")
+
+    def tcp(self, tunnel, version, sender):
+        """A megabyte over TCP; whoever listens checks its checksums."""
+        server, client = ("right", "left") if sender == "left" else ("left", "right")
+        address = {"left": tunnel.inside_left(version), "right": tunnel.inside(version)}
+        self.network.start(server, "iperf3", "-s", "-1", "-B", address[server])
+        lab.wait_until(lambda: ":5201 " in self.network.run(server, "ss", "-Hltn").stdout, 10,
+                       "iperf3 did not listen")
+        self.network.run(client, "iperf3", "-c", address[server], "-B", address[client], "-n", "1M",
+                         timeout=300)
 
     @contextlib.contextmanager
     def hold(self, sender):
@@ -236,20 +291,6 @@ class Pair:
 
     def our_drops(self):
         return {name: count for name, count in self.gateway.status()["drops"].items() if count}
-
-
-def carry(tunnel, source, destination, contents):
-    """A burst of datagrams from one socket to the other."""
-    for content in contents:
-        source.sendto(content, destination.getsockname()[:2])
-    for content in contents:
-        way = f"{tunnel.name}: {len(content)} bytes from {source.getsockname()[0]}"
-        try:
-            got, sender = destination.recvfrom(65536)
-        except TimeoutError:
-            raise AssertionError(f"{way} did not arrive") from None
-        if got != content or sender[:2] != source.getsockname()[:2]:
-            raise AssertionError(f"{way} arrived as {len(got)} bytes from {sender[0]}")
 
 
 def espalier():

@@ -22,6 +22,10 @@ struct EngineOptions {
   std::uint32_t burst = 64;   // 1 to 64
   // By which a device that hangs is noticed.
   std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
+  // Before packets for a peer that has moved go to where it is `now`; an error leaves them going
+  // to where they went. Within take_events(). [control]
+  std::function<Result<void>(const Endpoint& made_for, const Endpoint& now)> before_follow =
+      [](const Endpoint&, const Endpoint&) { return Result<void>(); };
 };
 
 // The two sides of a worker: inner packets and ESP packets.

@@ -47,6 +47,7 @@ struct GatewayEvent {
     device_lost,
     path_mtu,
     tun_gone,  // nothing can be carried any more
+    refused,   // by a device that the policy prefers to the one that took it
   };
   Kind kind = Kind::device_lost;
   std::string sa{};  // "": it is not of one SA

@@ -4,6 +4,7 @@
 #include <espalier/address.hpp>
 #include <espalier/result.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,6 +38,15 @@ struct InterfacePlan {
   std::function<void(Family)> on_apart{};  // before the first of a family
 };
 
+// What became of an interface while nobody looked.
+struct InterfaceChange {
+  bool down = false;          // somebody has set it down since the last look
+  std::size_t addresses = 0;  // put back, that somebody had taken away
+  std::size_t routes = 0;
+
+  friend bool operator==(const InterfaceChange&, const InterfaceChange&) = default;
+};
+
 // An interface set up by us: MTU, addresses, up, routes. Undoes in reverse order what it did when
 // it is destroyed, and when apply() fails half-way. [control]
 class InterfaceSetup {
@@ -50,7 +60,11 @@ class InterfaceSetup {
   // gives way; an error leaves it.
   Result<void> add_route(const Route& route);
   void delete_route(const IpPrefix& network);  // one that is not the setup's own is left alone
-  bool has_route(const IpPrefix& network) const;
+
+  // Puts back addresses and routes that are gone, as the kernel takes them away with an interface
+  // that is set down; waits for it to be up again. Costs nothing where nothing has happened, so it
+  // may be called every second.
+  Result<InterfaceChange> restore();
 
  private:
   struct Impl;

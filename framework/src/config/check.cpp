@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "config/draft.hpp"
 
@@ -126,6 +127,39 @@ void check_key(const TunnelDraft& tunnel, const StaticKeyDraft& keys, const KeyS
                                2 * key->value.size(), transform, 2 * size.bytes, size.bytes));
 }
 
+// Static keys that are no secret by the look of them. Looks at them where they are: no byte of a
+// key is copied or shown.
+class KeyLook {
+ public:
+  explicit KeyLook(Findings& findings) : findings_(findings) {}
+
+  void look_at(std::string_view name, const std::optional<Located<SecretBytes>>& key) {
+    if (!key || key->value.size() < 2) return;
+    const Bytes bytes = key->value.view();
+    if (std::ranges::all_of(bytes, [&](std::uint8_t byte) { return byte == bytes.front(); })) {
+      findings_.warning(key->at, fmt::format("'{}' is one byte over and over, which anybody would "
+                                             "try first: expected a random key",
+                                             name));
+      return;
+    }
+    const auto [entry, fresh] = keys_.emplace(bytes, key->at);
+    if (!fresh)
+      findings_.warning(key->at,
+                        fmt::format("'{}' is the key at {} again: expected one of its own for each "
+                                    "SA, so for each direction of a tunnel",
+                                    name, findings_.place(entry->second)));
+  }
+
+ private:
+  using Bytes = std::span<const std::uint8_t>;
+  struct Before {
+    bool operator()(Bytes a, Bytes b) const { return std::ranges::lexicographical_compare(a, b); }
+  };
+
+  Findings& findings_;
+  std::map<Bytes, Position, Before> keys_;
+};
+
 // The SPI tells the SAs that one site receives apart; with raw ESP, which has no ports, those that
 // one address receives (RFC 4301 4.1).
 class Spis {
@@ -232,9 +266,14 @@ void check_unused(const ConfigDraft& draft, Findings& findings) {
 void check_static_keys(const ConfigDraft& draft, Findings& findings) {
   const SiteIndex sites = index_of(draft);
   Spis spis(sites, findings);
+  KeyLook all_keys(findings);
   for (const TunnelDraft& tunnel : draft.tunnels) {
     if (!tunnel.keys.fixed) continue;
     spis.add(tunnel);
+    for (const StaticKeyDraft* keys : {&tunnel.keys.fixed->forward, &tunnel.keys.fixed->backward}) {
+      all_keys.look_at("cipher_key", keys->cipher);
+      all_keys.look_at("integrity_key", keys->integrity);
+    }
     if (!tunnel.transform) continue;
     const Position at = tunnel.keys.fixed->at;
     if (is_counter_mode(tunnel.transform->transform.cipher)) {

@@ -41,10 +41,10 @@ std::unexpected<Error> absent(const Descriptor& folder, const std::filesystem::p
   const std::filesystem::path used = used_name(file);
   if (::fstatat(folder.get(), used.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
     return fail(ErrorCode::conflict,
-                fmt::format("the keys of {} were used on {} (the file is now {}): {}",
+                fmt::format("the keys of '{}' were used on {} (the file is now '{}'): {}",
                             file.string(), utc(status.st_ctim.tv_sec), used.string(), advice));
   return fail(ErrorCode::not_found,
-              fmt::format("there is no key file {}: make it with 'espalier keygen', or say where "
+              fmt::format("there is no key file '{}': make it with 'espalier keygen', or say where "
                           "it is with --keys FOLDER",
                           file.string()));
 }
@@ -56,9 +56,10 @@ Result<Descriptor> open_locked(const Descriptor& folder, const std::filesystem::
   if (!opened && opened.error().code == ErrorCode::not_found) return absent(folder, file);
   if (!opened) return opened;
   if (::flock(opened->get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(ErrorCode::conflict, fmt::format("another process is claiming the keys of {} right "
-                                                 "now: {}",
-                                                 file.string(), kAgain));
+    return fail(ErrorCode::conflict,
+                fmt::format("another process is claiming the keys of '{}' right "
+                            "now: {}",
+                            file.string(), kAgain));
   // Renamed by another claim before the lock: what has the name now is another file.
   struct stat mine{}, named{};
   if (::fstat(opened->get(), &mine) != 0) return system_failure("read", file, errno);
@@ -73,14 +74,15 @@ Result<KeyFile> read_keys(const Descriptor& opened, const std::filesystem::path&
   auto text = read_all(opened, file);
   if (!text) return std::unexpected(std::move(text.error()));
   if (text->view().starts_with("# one-time keys ") && text->view().ends_with(kTakenOut))
-    return fail(ErrorCode::conflict, fmt::format("{} was used: {}", file.string(), kToRead));
+    return fail(ErrorCode::conflict, fmt::format("'{}' was used: {}", file.string(), kToRead));
   auto keys = read_key_file(*text, file, secrets);
   if (keys && !site.empty() && keys->site != site)
-    return fail(ErrorCode::invalid,
-                fmt::format("{} has the keys of site '{}', but this is site '{}': each site has a "
-                            "file of its own, and both ends with one file would use the same keys "
-                            "for different traffic",
-                            file.string(), keys->site, site));
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("'{}' has the keys of site '{}', but this is site '{}': each site has a "
+                    "file of its own, and both ends with one file would use the same keys "
+                    "for different traffic",
+                    file.string(), keys->site, site));
   return keys;
 }
 
@@ -94,7 +96,7 @@ Result<Descriptor> open_state(const std::filesystem::path& state_directory) {
   if (status.st_uid != ::geteuid() || (status.st_mode & 022) != 0)
     return fail(
         ErrorCode::permission,
-        fmt::format("others can write to the state directory {} (owner {}, mode {:04o}): "
+        fmt::format("others can write to the state directory '{}' (owner {}, mode {:04o}): "
                     "chown it to user {} and chmod 700",
                     state_directory.string(), status.st_uid, status.st_mode & 07777, ::geteuid()));
   return state;
@@ -113,7 +115,7 @@ Result<Descriptor> record(const Descriptor& state, const std::filesystem::path& 
       ::fstatat(state.get(), record_file.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
   return fail(
       ErrorCode::conflict,
-      fmt::format("the keys of {} were claimed{} already (recorded in {}): {}", file.string(),
+      fmt::format("the keys of '{}' were claimed{} already (recorded in '{}'): {}", file.string(),
                   known ? " on " + utc(status.st_mtim.tv_sec) : "", record_file.string(), kAgain));
 }
 

@@ -97,8 +97,8 @@ nlohmann::json to_json(const Item& item, const Node& node) {
     for (const Entry& entry : *table) result[entry.key] = to_json(item, entry.node);
     return result;
   }
-  const auto* number = node.as<double>();
-  if (number && std::isfinite(*number)) return *number;
+  const auto* number = node.as<Float>();
+  if (number && std::isfinite(number->value)) return number->value;
   item.context.findings.error(node.at,
                               fmt::format("'options' goes to the backend as JSON, which has no {}",
                                           number ? "such number" : "dates: write a string"));

@@ -27,7 +27,9 @@ std::string shown(const Node& node) {
                ? fmt::format("a text of {} characters", text->size())
                : fmt::format("\"{}\"", *text);
   if (const auto* number = node.as<std::int64_t>()) return fmt::format("{}", *number);
-  if (const auto* number = node.as<double>()) return fmt::format("{}", *number);
+  if (const auto* number = node.as<Float>())
+    return number->written.size() > kLongestShown ? std::string(kind_of(node))
+                                                  : fmt::format("the float {}", number->written);
   if (const auto* truth = node.as<bool>()) return *truth ? "true" : "false";
   if (const auto* list = node.as<Array>())
     return list->empty() ? "an empty list" : fmt::format("a list of {}", list->size());
@@ -84,7 +86,7 @@ std::optional<bool> as_bool(const Item& item) {
 std::optional<std::int64_t> as_integer(const Item& item, std::int64_t low, std::int64_t high) {
   if (const auto* number = item.node.as<std::int64_t>())
     if (*number >= low && *number <= high) return *number;
-  item.reject();
+  item.reject(item.node.as<Float>() ? "; write it as an integer" : "");
   return std::nullopt;
 }
 

@@ -29,9 +29,14 @@ using Table = std::vector<Entry>;  // in the order of the file
 
 struct DateTime {};  // the project has no use for dates: only that it is one
 
+struct Float {
+  double value = 0;
+  std::string written;  // 1.0 and 1e0 are one number, but not to who reads a sentence about it
+};
+
 struct Node {
   Position at;
-  std::variant<std::string, std::int64_t, double, bool, DateTime, Array, Table> value;
+  std::variant<std::string, std::int64_t, Float, bool, DateTime, Array, Table> value;
 
   template <class T>
   const T* as() const noexcept {

@@ -90,7 +90,7 @@ Result<void> Engine::move(std::string_view sa, Session session) {
   impl_->reap();
   const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
-    return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to move", sa));
+    return fail(ErrorCode::not_found, fmt::format("there is no SA named '{}' to move", sa));
   }
   SaState& state = **found;
   auto binding = impl_->bind(state.spec.transform, std::move(session), state.worker);
@@ -105,7 +105,7 @@ Result<void> Engine::remove(std::string_view sa) {
   impl_->reap();
   const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
-    return fail(ErrorCode::not_found, fmt::format("there is no SA named {} to delete", sa));
+    return fail(ErrorCode::not_found, fmt::format("there is no SA named '{}' to delete", sa));
   }
   SaState* state = found->get();
   const bool outbound = state->direction == Direction::outbound;

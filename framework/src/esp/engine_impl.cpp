@@ -231,11 +231,11 @@ Result<std::unique_ptr<Binding>> Engine::Impl::bind(const Transform& transform, 
 
 Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) const {
   if (auto valid = validate(sa); !valid) return valid;
-  if (!session) return fail(ErrorCode::invalid, fmt::format("SA {} has no session", sa.name));
+  if (!session) return fail(ErrorCode::invalid, fmt::format("SA '{}' has no session", sa.name));
   if (sas.contains(sa.name)) {
     return fail(
         ErrorCode::conflict,
-        fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
+        fmt::format("there is an SA named '{}' already; delete it first, or rekey it", sa.name));
   }
   if (const auto taken = on_wire.find(&sa); taken != on_wire.end()) {
     return std::unexpected(spi_taken(sa, **taken, (*taken)->name));
@@ -246,7 +246,7 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
 Result<SaState*> Engine::Impl::outbound(std::string_view sa) const {
   const auto found = sas.find(sa);
   if (found == sas.end() || (*found)->direction != Direction::outbound) {
-    return fail(ErrorCode::not_found, fmt::format("there is no outbound SA named {}", sa));
+    return fail(ErrorCode::not_found, fmt::format("there is no outbound SA named '{}'", sa));
   }
   return found->get();
 }

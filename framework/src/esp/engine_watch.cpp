@@ -92,6 +92,11 @@ void Engine::Impl::watch_lifetimes() {
 // The SAs that were made for the same peer go where it is now.
 void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
   inbound.moving->told = peer;
+  std::string words = fmt::format("its peer sends from {} now", to_string(peer));
+  const auto ready = options.before_follow(inbound.spec.peer, peer);
+  if (!ready) words += fmt::format(", but is not followed there: {}", ready.error().message);
+  events.push_back({EngineEvent::Kind::peer_moved, "", "", inbound.spec.name, std::move(words)});
+  if (!ready) return;
   const auto [first, last] = followers.equal_range(inbound.spec.peer);
   for (auto follower = first; follower != last; ++follower) {
     OutboundSa& sa = *follower->second;
@@ -99,8 +104,6 @@ void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
     sa.moving->told = peer;
     send(sa.worker, {.kind = Command::Kind::set_peer, .sa = &sa, .peer = peer});
   }
-  events.push_back({EngineEvent::Kind::peer_moved, "", "", inbound.spec.name,
-                    fmt::format("its peer sends from {} now", to_string(peer))});
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {

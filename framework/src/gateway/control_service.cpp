@@ -5,6 +5,7 @@
 #include "gateway/control_sa.hpp"
 #include "gateway/site_view.hpp"
 #include "model/nearest_name.hpp"
+#include "model/sentence.hpp"
 #include "observe/render.hpp"
 
 #include <unistd.h>
@@ -43,7 +44,8 @@ constexpr std::array kVerbs = {
 };
 
 ordered_json error_json(const Error& error) {
-  return {{"ok", false}, {"error", {{"code", to_string(error.code)}, {"message", error.message}}}};
+  return {{"ok", false},
+          {"error", {{"code", to_string(error.code)}, {"message", as_sentence(error.message)}}}};
 }
 
 std::string line_of(const ordered_json& value) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <utility>
@@ -77,7 +78,7 @@ Result<void> in_public_words(Result<void> answer, std::string_view engine_name) 
 GatewayEvent told(const EngineEvent& event) {
   const std::string sa(public_name(event.sa));
   const auto stops = [&] {
-    return fmt::format("SA {} carries nothing more: {}; rekey it", sa, event.words);
+    return fmt::format("SA '{}' carries nothing more: {}; rekey it.", sa, event.words);
   };
   switch (event.kind) {
     case EngineEvent::Kind::sequence_ended:
@@ -85,14 +86,47 @@ GatewayEvent told(const EngineEvent& event) {
     case EngineEvent::Kind::hard_lifetime:
       return {Kind::hard_lifetime, sa, stops()};
     case EngineEvent::Kind::soft_lifetime:
-      return {Kind::soft_lifetime, sa, fmt::format("SA {} is to be rekeyed: {}", sa, event.words)};
+      return {Kind::soft_lifetime, sa,
+              fmt::format("SA '{}' is to be rekeyed: {}.", sa, event.words)};
     case EngineEvent::Kind::peer_moved:
-      return {Kind::peer_moved, sa, fmt::format("SA {}: {}", sa, event.words)};
+      return {Kind::peer_moved, sa, fmt::format("SA '{}': {}.", sa, event.words)};
     case EngineEvent::Kind::port_gone:
       return {Kind::tun_gone, "", event.words};
     default:
       return {Kind::path_mtu, "", event.words};
   }
+}
+
+// A preferred device that had no room for the SA, or did not want it.
+bool was_refused(const Candidate& candidate) {
+  switch (candidate.reason) {
+    case Reason::capacity_sas:
+    case Reason::capacity_queue:
+    case Reason::capacity_throughput:
+    case Reason::refused_by_device:
+    case Reason::refused_permission:
+    case Reason::refused_transient:
+    case Reason::refused_invalid:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Which devices that come before the one that took the SA have refused it, and in which words.
+std::optional<GatewayEvent> told_of_refusals(std::string_view sa, const Decision& decision) {
+  std::string words;
+  for (std::uint32_t i = 0; i < *decision.chosen; ++i) {
+    const Candidate& candidate = decision.candidates[i];
+    if (was_refused(candidate))
+      words += fmt::format("{}{} {}: {}", words.empty() ? "" : "; ", candidate.backend,
+                           candidate.device, candidate.sentence);
+  }
+  if (words.empty()) return std::nullopt;
+  const Home home = home_of(decision);
+  return GatewayEvent{Kind::refused, std::string(sa),
+                      fmt::format("SA '{}' went to {} {}, because others did not take it: {}.", sa,
+                                  home.backend, home.device, words)};
 }
 
 // Whether an error of the engine is the answer of a device, so that another may do better.
@@ -104,9 +138,10 @@ bool is_a_devices(const Error& error) {
 }  // namespace
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
-  constexpr std::string_view names[] = {
-      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved", "sa.homeless",
-      "sa.peer_moved",    "sa.replaced",      "device.lost",       "path.mtu", "tun.gone"};
+  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
+                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
+                                        "sa.replaced",      "device.lost",      "path.mtu",
+                                        "tun.gone",         "sa.refused"};
   return names[std::size_t(kind)];
 }
 
@@ -124,6 +159,7 @@ struct Gateway::Impl {
   bool any_homeless = false;
   std::uint64_t tried_in = 0;  // epoch of the placer in which all homeless SAs were tried
   SaSurroundings surroundings{[](const SaSpec&) { return Result<void>(); }, [](const SaSpec&) {}};
+  std::vector<GatewayEvent> noticed{};  // since the last tending
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
@@ -156,7 +192,11 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
     auto placement = placer.place(sa, keys, home);
     if (!placement) return placement;
     auto brought = bring(std::move(placement->session));
-    if (brought) return placement;
+    if (brought) {
+      if (auto refused = told_of_refusals(sa.name, *placement->decision))
+        noticed.push_back(std::move(*refused));
+      return placement;
+    }
     const Home by{placement->backend, placement->device};
     if (!is_a_devices(brought.error()) || tries == kMostDevices) {
       placer.release(sa, by);
@@ -173,7 +213,7 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
   if (once && used_keys.contains(fingerprint)) {
     return fail(
         ErrorCode::conflict,
-        fmt::format("the keys of SA {} have served an SA of this gateway before; with {} no "
+        fmt::format("the keys of SA '{}' have served an SA of this gateway before; with {} no "
                     "number may be used twice under one key, so give it fresh ones",
                     sa.name, to_string(sa.transform)));
   }
@@ -207,7 +247,7 @@ Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& 
   if (impl_->sas.contains(sa.name)) {
     return fail(
         ErrorCode::conflict,
-        fmt::format("there is an SA named {} already; delete it first, or rekey it", sa.name));
+        fmt::format("there is an SA named '{}' already; delete it first, or rekey it", sa.name));
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
@@ -219,8 +259,9 @@ Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& 
 Result<void> Gateway::remove(std::string_view sa) {
   const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) {
-    return fail(ErrorCode::not_found,
-                fmt::format("there is no SA named {}; `espalier sa list` shows what there is", sa));
+    return fail(
+        ErrorCode::not_found,
+        fmt::format("there is no SA named '{}'; 'espalier sa list' shows what there is", sa));
   }
   const auto left = impl_->sas.extract(found);
   return impl_->leave(*left.key(), left.mapped().home());
@@ -231,23 +272,24 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
                                                        std::chrono::milliseconds grace) {
   const auto found = impl_->sas.find(old_name);
   if (found == impl_->sas.end()) {
-    return fail(ErrorCode::not_found,
-                fmt::format("there is no SA named {} to rekey; `espalier sa list` shows what there "
-                            "is",
-                            old_name));
+    return fail(
+        ErrorCode::not_found,
+        fmt::format("there is no SA named '{}' to rekey; 'espalier sa list' shows what there "
+                    "is",
+                    old_name));
   }
   const SaSpec& old = *found->first;
   if (sa.direction != old.direction) {
-    return fail(ErrorCode::invalid, fmt::format("SA {} is {}; its successor must be, too", old_name,
-                                                to_string(old.direction)));
+    return fail(ErrorCode::invalid, fmt::format("SA '{}' is {}; its successor must be, too",
+                                                old_name, to_string(old.direction)));
   }
   if (sa.spi == old.spi) {
     return fail(ErrorCode::conflict,
-                fmt::format("the new SPI {:#x} is that of SA {} itself; a rekey needs a new SPI",
+                fmt::format("the new SPI {:#x} is that of SA '{}' itself; a rekey needs a new SPI",
                             sa.spi, old_name));
   }
   if (sa.name != old_name && impl_->sas.contains(sa.name)) {
-    return fail(ErrorCode::conflict, fmt::format("there is an SA named {} already", sa.name));
+    return fail(ErrorCode::conflict, fmt::format("there is an SA named '{}' already", sa.name));
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
@@ -299,13 +341,13 @@ std::vector<SaTraffic> Gateway::traffic() const {
 
 Result<void> Gateway::send_dummy(std::string_view sa, std::uint32_t bytes) {
   const auto found = impl_->sas.find(sa);
-  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA {}", sa));
+  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA '{}'", sa));
   return impl_->engine.send_dummy(found->first->name, bytes);
 }
 
 Result<void> Gateway::send_keepalive(std::string_view sa) {
   const auto found = impl_->sas.find(sa);
-  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA {}", sa));
+  if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA '{}'", sa));
   return impl_->engine.send_keepalive(found->first->name);
 }
 
@@ -315,12 +357,13 @@ Inventory Gateway::inventory() const { return impl_->placer.inventory(); }
 // ---- tending ------------------------------------------------------------------------------------
 
 std::vector<GatewayEvent> Gateway::tend() {
-  std::vector<GatewayEvent> done;
+  std::vector<GatewayEvent> done = std::exchange(impl_->noticed, {});
   impl_->take_engine_events(done);
   impl_->placer.refresh();
   for (const LostDevice& lost : impl_->placer.take_lost()) impl_->note_lost(lost, done);
   impl_->move_homeless(done);
   impl_->end_graces(done);
+  std::ranges::move(std::exchange(impl_->noticed, {}), std::back_inserter(done));
   for (const GatewayEvent& event : done) impl_->log(2, event.text);
   return done;
 }
@@ -346,7 +389,7 @@ void Gateway::Impl::note_lost(const LostDevice& lost, std::vector<GatewayEvent>&
   engine.give_up(lost.backend, lost.device);
   done.push_back(
       {Kind::device_lost, "",
-       fmt::format("device {} of backend {} is lost: {}", lost.device, lost.backend, lost.why)});
+       fmt::format("Device {} of backend {} is lost: {}.", lost.device, lost.backend, lost.why)});
   const auto look_at = [&](Entry& entry) {
     const Home home = entry.home();
     if (home.backend == lost.backend && home.device == lost.device)
@@ -383,16 +426,17 @@ std::optional<GatewayEvent> Gateway::Impl::move(const SaSpec& sa, Entry& entry) 
   });
   if (!placement) {
     if (known) return std::nullopt;
-    return GatewayEvent{Kind::homeless, name,
-                        fmt::format("SA {} lost its device and no other takes it; its packets are "
-                                    "dropped until one does: {}",
-                                    name, placement.error().message)};
+    return GatewayEvent{
+        Kind::homeless, name,
+        fmt::format("SA '{}' lost its device and no other takes it; its packets are "
+                    "dropped until one does: {}",
+                    name, placement.error().message)};
   }
   placer.moved(sa, home);
   // Said first: `home` looks into the decision that the entry is about to give up.
   GatewayEvent moved{
       Kind::moved, name,
-      fmt::format("SA {} moved from {} to {}", name, home.backend, placement->backend)};
+      fmt::format("SA '{}' moved from {} to {}.", name, home.backend, placement->backend)};
   entry.homeless = entry.told = false;
   entry.decision = decisions.share(*placement->decision);
   return moved;
@@ -403,8 +447,8 @@ void Gateway::Impl::end_graces(std::vector<GatewayEvent>& done) {
   std::erase_if(retiring, [&](const Retiring& old) {
     if (now < old.until) return false;
     const std::string name(public_name(old.spec->name));
-    done.push_back(
-        {Kind::replaced, name, fmt::format("the replaced SA behind {} has ended its grace", name)});
+    done.push_back({Kind::replaced, name,
+                    fmt::format("The replaced SA behind '{}' has ended its grace.", name)});
     static_cast<void>(leave(*old.spec, old.entry.home()));
     return true;
   });

@@ -58,6 +58,22 @@ Result<void> Reach::open() {
 Result<void> Reach::add(const SaSpec& sa) { return bring(reach_of(sa)); }
 void Reach::remove(const SaSpec& sa) { take(reach_of(sa)); }
 
+Result<void> Reach::follow(const Endpoint& made_for, const IpAddress& now) {
+  const auto known = moved_.find(made_for);
+  if (known != moved_.end() && known->second == now) return {};
+  ++peers_[now];
+  std::set<IpAddress> gone;
+  auto done = route_around({now});
+  if (!done)
+    discount(now, gone);
+  else if (known != moved_.end())
+    discount(std::exchange(known->second, now), gone);
+  else
+    moved_.emplace(made_for, now);
+  unroute_hosts(gone);
+  return done;
+}
+
 Result<void> Reach::widen(const SiteReach& wanted) {
   const SiteReach added = without(wanted, configured_);
   const SiteReach before = configured_;
@@ -87,13 +103,23 @@ Reach::Change Reach::count(const SiteReach& reach) {
 
 Reach::Change Reach::discount(const SiteReach& reach) {
   Change change;
-  for (const IpAddress& peer : reach.peers)
-    if (const auto found = peers_.find(peer); found != peers_.end() && --found->second == 0)
-      peers_.erase(found);
+  for (const IpAddress& peer : reach.peers) discount(peer, change.gone);
   for (const IpPrefix& network : reach.networks.local) append(change.local, local_.remove(network));
   for (const IpPrefix& network : reach.networks.remote)
     append(change.remote, remote_.remove(network));
   return change;
+}
+
+// With a peer that nobody names any more goes what is known of where its SAs have moved.
+void Reach::discount(const IpAddress& peer, std::set<IpAddress>& gone) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end() || --found->second > 0) return;
+  peers_.erase(found);
+  gone.insert(peer);
+  for (auto moved = moved_.lower_bound({.address = peer});
+       moved != moved_.end() && moved->first.address == peer;
+       moved = moved_.lower_bound({.address = peer}))
+    discount(moved_.extract(moved).mapped(), gone);
 }
 
 // Closed before it is reached.
@@ -107,6 +133,7 @@ Result<void> Reach::bring(const SiteReach& reach) {
   } else {
     const Change back = discount(reach);
     unroute(reach.networks.remote);
+    unroute_hosts(back.gone);
     static_cast<void>(protect(back));
   }
   return done;
@@ -119,6 +146,7 @@ void Reach::take(const SiteReach& reach) {
   static_cast<void>(route(change.remote.added));
   unroute(change.remote.removed);
   unroute(reach.networks.remote);
+  unroute_hosts(change.gone);
   static_cast<void>(protect(change));
 }
 
@@ -150,11 +178,12 @@ Result<void> Reach::route(const auto& networks) {
   return {};
 }
 
-// Routes that are there and hold one of these peers; there are no more than lengths of a prefix.
+// Routes that hold one of these peers; there are no more than lengths of a prefix. Once apart they
+// stay so when the peer goes: a worker may still be sending to it.
 Result<void> Reach::route_around(const std::set<IpAddress>& peers) {
   for (const IpAddress& peer : peers)
     for (IpPrefix network = host(peer);; network = wider(network)) {
-      if (interface_.has_route(network))
+      if (is_routed(network))
         if (auto moved = interface_.add_route(route_to(network)); !moved) return moved;
       if (network.length == 0) break;
     }
@@ -164,6 +193,10 @@ Result<void> Reach::route_around(const std::set<IpAddress>& peers) {
 void Reach::unroute(const auto& networks) {
   for (const IpPrefix& network : networks)
     if (!is_routed(network)) interface_.delete_route(network);
+}
+
+void Reach::unroute_hosts(const std::set<IpAddress>& peers) {
+  for (const IpAddress& peer : peers) unroute(std::set{host(peer)});
 }
 
 Result<void> Reach::protect(const Change& change) {

@@ -29,6 +29,10 @@ class Reach {
   Result<void> add(const SaSpec& sa);
   void remove(const SaSpec& sa);  // one that was added, after its last packet
 
+  // Before packets that were meant for `made_for` go to where that peer is `now`, for as long as an
+  // SA or the configuration names it. An error has changed nothing.
+  Result<void> follow(const Endpoint& made_for, const IpAddress& now);
+
   // What a changed configuration adds; an error has changed nothing.
   Result<void> widen(const SiteReach& wanted);
   // What it takes away.
@@ -37,17 +41,20 @@ class Reach {
  private:
   struct Change {
     CoverChange local, remote;
+    std::set<IpAddress> gone;  // peers
   };
 
   Result<void> bring(const SiteReach& reach);
   void take(const SiteReach& reach);
   Change count(const SiteReach& reach);
   Change discount(const SiteReach& reach);
+  void discount(const IpAddress& peer, std::set<IpAddress>& gone);
   Route route_to(const IpPrefix& network) const;
   bool is_routed(const IpPrefix& network) const;
   Result<void> route(const auto& networks);  // those that are to be routed
   Result<void> route_around(const std::set<IpAddress>& peers);
   void unroute(const auto& networks);  // those that nothing needs any more
+  void unroute_hosts(const std::set<IpAddress>& peers);
   Result<void> protect(const Change& change);
 
   InterfaceSetup& interface_;
@@ -55,7 +62,9 @@ class Reach {
   IpAddress outer_;
   SiteReach configured_;
   PrefixCover local_, remote_;
-  std::map<IpAddress, std::uint32_t> peers_;  // and how many SAs and configurations have them
+  // And how many SAs and configurations have them, or have moved there.
+  std::map<IpAddress, std::uint32_t> peers_;
+  std::map<Endpoint, IpAddress> moved_;  // by the end that they were made for
 };
 
 }  // namespace espalier

@@ -14,13 +14,15 @@ namespace espalier::io {
 
 // Why a frame of a capture is none for the engine.
 enum class NoPacket : std::uint8_t {
-  truncated,  // the capture holds only its beginning
-  not_ip,     // neither IPv4 nor IPv6, or shorter than it says
-  not_esp,    // IP, but no ESP
-  fragment,   // of an outer packet: captures are not put together again
-  too_long,   // IPv6 with more than 65535 bytes in all
+  truncated,        // the capture holds only its beginning
+  not_ip,           // neither IPv4 nor IPv6, or shorter than it says
+  not_esp,          // IP, but no ESP
+  fragment,         // of an outer packet: captures are not put together again
+  too_long,         // IPv6 with more than 65535 bytes in all
+  other_direction,  // a packet of the tunnels, on its way back
+  of_others,        // ESP that is not from or to this end
 };
-inline constexpr std::size_t kNoPacketKinds = std::size_t(NoPacket::too_long) + 1;
+inline constexpr std::size_t kNoPacketKinds = std::size_t(NoPacket::of_others) + 1;
 
 // Whether frames of this link type (DLT_…) can be read: Ethernet, Linux cooked, raw IP.
 bool is_known_link(int link_type) noexcept;

@@ -49,12 +49,16 @@ class Sink final : public PacketPort {
 
 }  // namespace
 
-std::expected<OuterPacket, NoPacket> CapturePass::packet_in(
-    const Frame& frame, const std::uint16_t* udp_port) const noexcept {
+std::expected<OuterPacket, NoPacket> CapturePass::packet_in(const Frame& frame,
+                                                            const std::uint16_t* udp_port) const {
   const auto ip = ip_packet_in(reader_.link_type(), frame.bytes, frame.length);
   if (!ip) return std::unexpected(ip.error());
   if (ip->size() > kMaxPacket) return std::unexpected(NoPacket::too_long);
-  return udp_port == nullptr ? OuterPacket{*ip, {}} : esp_packet_in(*ip, *udp_port);
+  using Found = std::expected<OuterPacket, NoPacket>;
+  Found packet = udp_port == nullptr ? Found(OuterPacket{*ip, {}}) : esp_packet_in(*ip, *udp_port);
+  if (!packet) return packet;
+  if (const auto why = judge_(*packet)) return std::unexpected(*why);
+  return packet;
 }
 
 bool CapturePass::read(Packet& packet, const std::uint16_t* udp_port) noexcept {

@@ -9,8 +9,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace espalier::io {
 
@@ -32,19 +35,24 @@ class CapturePass {
   const Result<void>& reading() const noexcept { return reading_; }  // how that went
   Result<void> finish() { return writer_.finish(); }
 
+  // Of the packets that are read from now on, those that it gives a reason for are skipped.
+  using Judge = std::function<std::optional<NoPacket>(const OuterPacket&)>;
+  void skip(Judge judge) { judge_ = std::move(judge); }
+
   // Fills `packet` with the next IP packet, or, with a `udp_port`, with the next ESP packet.
   bool read(Packet& packet, const std::uint16_t* udp_port) noexcept;
   void write(Packet& packet) noexcept;
 
  private:
   std::expected<OuterPacket, NoPacket> packet_in(const Frame& frame,
-                                                 const std::uint16_t* udp_port) const noexcept;
+                                                 const std::uint16_t* udp_port) const;
 
   CaptureReader reader_;
   CaptureWriter writer_;
   Counts counts_;
   bool exhausted_ = false;
   Result<void> reading_;
+  Judge judge_ = [](const OuterPacket&) { return std::nullopt; };
   // By buffer, which stays with its packet from one port to the other.
   std::unordered_map<const std::uint8_t*, CaptureTime> times_;
 };

@@ -3,6 +3,7 @@
 
 #include "io/descriptor.hpp"
 #include "io/detour.hpp"
+#include "io/interface_watch.hpp"
 #include "io/netlink.hpp"
 #include "io/os_error.hpp"
 
@@ -14,6 +15,7 @@
 #include <cerrno>
 #include <functional>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace espalier {
@@ -29,7 +31,11 @@ struct InterfaceSetup::Impl {
   RouteNetlink netlink;
   int index = 0;
   std::vector<std::function<void()>> undo;
+  std::vector<IpPrefix> addresses;
   std::map<IpPrefix, Route> routes;
+  std::optional<io::InterfaceWatch> watch;
+  bool is_up = true;
+  bool touched = false;  // by somebody else, and not yet looked at
   io::Detour detour;
   std::vector<Descriptor> outer_sockets;
   std::function<void(Family)> on_apart;
@@ -50,10 +56,12 @@ struct InterfaceSetup::Impl {
   Result<void> add_route(const Route& route);
   Result<void> make(const Route& route);
   void drop(const IpPrefix& network);
+  void retract(const Route& route);  // from the kernel
   RouteEntry entry(const Route& route) const;
   Result<void> stand_apart(const IpPrefix& network);
   void no_longer_apart(const IpPrefix& network);
   Result<void> mark_sockets(std::uint32_t mark);
+  Result<InterfaceChange> restore();
 };
 
 InterfaceSetup::InterfaceSetup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -71,9 +79,7 @@ Result<InterfaceSetup> InterfaceSetup::apply(const InterfacePlan& plan) {
 
 Result<void> InterfaceSetup::add_route(const Route& route) { return impl_->add_route(route); }
 void InterfaceSetup::delete_route(const IpPrefix& network) { impl_->drop(network); }
-bool InterfaceSetup::has_route(const IpPrefix& network) const {
-  return impl_->routes.contains(network);
-}
+Result<InterfaceChange> InterfaceSetup::restore() { return impl_->restore(); }
 
 Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
   const auto before = netlink.link(name);
@@ -82,7 +88,8 @@ Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
   netlink.no_automatic_ipv6(*before);
   if (auto set = netlink.set_link(name, {index, plan.mtu, before->up}); !set) return set;
   undo.push_back([this, old = *before] { (void)netlink.set_link(name, old); });
-  for (const IpPrefix& address : plan.addresses) {
+  addresses = plan.addresses;
+  for (const IpPrefix& address : addresses) {
     if (auto added = netlink.add_address(name, index, address); !added) return added;
     undo.push_back([this, address] { (void)netlink.delete_address(index, address); });
   }
@@ -90,6 +97,9 @@ Result<void> InterfaceSetup::Impl::set_up(const InterfacePlan& plan) {
   if (auto prepared = prepare_detour(plan); !prepared) return prepared;
   for (const IpPrefix& network : plan.routes)
     if (auto added = add_route({network}); !added) return added;
+  auto watching = io::InterfaceWatch::open(index);  // from here on changes are somebody else's
+  if (!watching) return std::unexpected(watching.error());
+  watch.emplace(std::move(*watching));
   return {};
 }
 
@@ -109,6 +119,29 @@ Result<void> InterfaceSetup::Impl::prepare_detour(const InterfacePlan& plan) {
   return {};
 }
 
+// An error is told once: it is tried again when something happens again.
+Result<InterfaceChange> InterfaceSetup::Impl::restore() {
+  touched |= watch->changed(netlink.port());
+  if (!touched) return InterfaceChange{};
+  const auto link = netlink.link(name);
+  if (!link) return InterfaceChange{};  // it is gone, which its TUN port tells
+  if (!link->up) return InterfaceChange{.down = std::exchange(is_up, false)};
+  is_up = true;
+  touched = false;
+  InterfaceChange change;
+  const auto back = [](const Result<void>& added, std::size_t& count) {
+    count += added ? 1 : 0;
+    return added || added.error().code == ErrorCode::conflict;  // it is there
+  };
+  for (const IpPrefix& address : addresses)
+    if (auto added = netlink.add_address(name, index, address); !back(added, change.addresses))
+      return std::unexpected(added.error());
+  for (const auto& [network, route] : routes)
+    if (auto added = netlink.add_route(name, index, entry(route)); !back(added, change.routes))
+      return std::unexpected(added.error());
+  return change;
+}
+
 // ---- routes -------------------------------------------------------------------------------------
 
 Result<void> InterfaceSetup::Impl::add_route(const Route& route) {
@@ -116,9 +149,14 @@ Result<void> InterfaceSetup::Impl::add_route(const Route& route) {
   if (found == routes.end()) return make(route);
   const Route before = found->second;
   if (before == route) return {};
-  drop(route.network);
+  // In another table it can stand beside the one before: there is no moment without a route.
+  const bool beside = before.apart != route.apart;
+  routes.erase(found);
+  if (!beside) retract(before);
   auto made = make(route);
-  if (!made) (void)make(before);
+  if (made && beside) retract(before);
+  if (!made && beside) routes.emplace(before.network, before);
+  if (!made && !beside) (void)make(before);
   return made;
 }
 
@@ -134,9 +172,10 @@ Result<void> InterfaceSetup::Impl::make(const Route& route) {
 }
 
 void InterfaceSetup::Impl::drop(const IpPrefix& network) {
-  const auto gone = routes.extract(network);
-  if (gone.empty()) return;
-  const Route& route = gone.mapped();
+  if (const auto gone = routes.extract(network); !gone.empty()) retract(gone.mapped());
+}
+
+void InterfaceSetup::Impl::retract(const Route& route) {
   (void)netlink.delete_route(index, entry(route));
   if (route.apart) no_longer_apart(route.network);
 }

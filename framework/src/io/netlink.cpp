@@ -146,6 +146,10 @@ Result<RouteNetlink> RouteNetlink::connect() {
   return made;
 }
 
+std::uint32_t RouteNetlink::port() const noexcept {
+  return nl_socket_get_local_port(socket_.get());
+}
+
 Result<LinkState> RouteNetlink::link(const std::string& name) {
   rtnl_link* found = nullptr;
   const int error = rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &found);

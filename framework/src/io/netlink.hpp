@@ -51,6 +51,8 @@ class RouteNetlink {
  public:
   static Result<RouteNetlink> connect();
 
+  std::uint32_t port() const noexcept;  // by which the kernel knows its requests
+
   Result<LinkState> link(const std::string& name);
   Result<void> set_link(const std::string& name, const LinkState& state);
   // So that the kernel does not send router solicitations from an address of its own making into a

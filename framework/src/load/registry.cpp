@@ -21,9 +21,10 @@ constexpr const char* kDisabled = "it is disabled in the configuration";
 Error no_folder(const fs::path& folder, const std::error_code& error) {
   const auto code =
       error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io;
-  return {code, fmt::format("the plugin folder {} cannot be read: {}; create it, or take it out of "
-                            "the list of plugin folders",
-                            folder.string(), error.message())};
+  return {code,
+          fmt::format("the plugin folder '{}' cannot be read: {}; create it, or take it out of "
+                      "the list of plugin folders",
+                      folder.string(), error.message())};
 }
 
 // The *.so of a folder by name. Nothing is decided here: each is judged when it is opened.

@@ -11,17 +11,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error cannot_open(int folder, const fs::path& name, const fs::path& whole) {
+// The file itself is named by whoever asks for it.
+std::string subject(const fs::path& whole, PathRole role) {
+  return role == PathRole::file ? "it" : whole.string();
+}
+
+Error cannot_open(int folder, const fs::path& name, const std::string& subject) {
   const int reason = errno;
   struct stat found{};
   if (fstatat(folder, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(found.st_mode))
-    return {ErrorCode::permission,
-            fmt::format("{} is a symbolic link, which is not followed: give the real path",
-                        whole.string())};
+    return {
+        ErrorCode::permission,
+        fmt::format("{} is a symbolic link, which is not followed: give the real path", subject)};
   const auto code = reason == ENOENT   ? ErrorCode::not_found
                     : reason == EACCES ? ErrorCode::permission
                                        : ErrorCode::io;
-  return {code, fmt::format("cannot open {}: {}", whole.string(), std::strerror(reason))};
+  return {code, fmt::format("{} cannot be opened: {}", subject, std::strerror(reason))};
 }
 
 Result<Descriptor> open_step(int folder, const fs::path& name, const fs::path& whole,
@@ -29,13 +34,13 @@ Result<Descriptor> open_step(int folder, const fs::path& name, const fs::path& w
   // O_NONBLOCK: a FIFO must not make us wait.
   const int how = role == PathRole::file ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
   Descriptor step(openat(folder, name.c_str(), how | O_NOFOLLOW | O_CLOEXEC));
-  if (!step) return std::unexpected(cannot_open(folder, name, whole));
+  if (!step) return std::unexpected(cannot_open(folder, name, subject(whole, role)));
   struct stat found{};
   if (fstat(step.get(), &found) != 0)
-    return fail(ErrorCode::io,
-                fmt::format("cannot look at {}: {}", whole.string(), std::strerror(errno)));
+    return fail(ErrorCode::io, fmt::format("{} cannot be looked at: {}", subject(whole, role),
+                                           std::strerror(errno)));
   if (const std::string why = distrust(found, role, geteuid()); !why.empty())
-    return fail(ErrorCode::permission, fmt::format("{} {}", whole.string(), why));
+    return fail(ErrorCode::permission, fmt::format("{} {}", subject(whole, role), why));
   return step;
 }
 

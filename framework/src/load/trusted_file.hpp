@@ -27,6 +27,7 @@ std::string distrust(const struct stat& found, PathRole role, uid_t user);
 // Opens a file for reading that nobody but root and the effective user can have made or changed.
 // Walks down from / one descriptor at a time, follows no link, and judges each step on the very
 // descriptor that the next one is opened from, so that nothing can be swapped in between.
+// In errors the file itself is "it", a folder above it has its path.
 Result<Descriptor> open_trusted(const std::filesystem::path& path);
 
 }  // namespace espalier::load

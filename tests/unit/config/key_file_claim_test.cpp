@@ -46,9 +46,9 @@ TEST_F(Claim, ASecondOneIsRefusedWithWhenWhyAndWhatToDo) {
   ASSERT_TRUE(claim(left_));
   EXPECT_THAT(
       refusal(left_),
-      MatchesRegex("the keys of keys/left.keys were used on "
+      MatchesRegex("the keys of 'keys/left.keys' were used on "
                    "[0-9]+-[0-9]+-[0-9]+ [0-9]+:[0-9]+:[0-9]+ UTC .the file is now "
-                   "keys/left.keys.used.: one-time keys serve one run, because numbers used "
+                   "'keys/left.keys.used'.: one-time keys serve one run, because numbers used "
                    "twice under one key lay the traffic open; make new ones with 'espalier "
                    "keygen' and bring them to all ends"));
 }
@@ -59,8 +59,8 @@ TEST_F(Claim, ACopyIsRefusedWhateverItsName) {
   ASSERT_TRUE(claim(left_));
   EXPECT_THAT(
       refusal(folder_ / "copy.keys"),
-      AllOf(StartsWith("the keys of copy.keys were claimed on "),
-            HasSubstr("already (recorded in state/claimed-"), HasSubstr("'espalier keygen'")));
+      AllOf(StartsWith("the keys of 'copy.keys' were claimed on "),
+            HasSubstr("already (recorded in 'state/claimed-"), HasSubstr("'espalier keygen'")));
   std::filesystem::copy(folder_ / "copy.keys", left_);
   EXPECT_THAT(refusal(left_), HasSubstr("were claimed on"));
   EXPECT_TRUE(std::filesystem::exists(left_)) << "a refused file stays where it is";
@@ -98,7 +98,7 @@ TEST_F(Claim, AFileThatIsNotThereIsNamed) {
   std::filesystem::create_directory(keys_);
   EXPECT_EQ(
       refusal(left_),
-      "there is no key file keys/left.keys: make it with 'espalier keygen', or say where it is "
+      "there is no key file 'keys/left.keys': make it with 'espalier keygen', or say where it is "
       "with --keys FOLDER");
 }
 
@@ -108,10 +108,11 @@ TEST_F(Claim, AFolderThatIsNotThereIsNamed) {
 
 TEST_F(Claim, TheFileOfTheOtherSiteIsRefusedAndNotUsedUp) {
   generate();
-  EXPECT_EQ(refusal(left_, "right"),
-            "keys/left.keys has the keys of site 'left', but this is site 'right': each site has a "
-            "file of its own, and both ends with one file would use the same keys for different "
-            "traffic");
+  EXPECT_EQ(
+      refusal(left_, "right"),
+      "'keys/left.keys' has the keys of site 'left', but this is site 'right': each site has a "
+      "file of its own, and both ends with one file would use the same keys for different "
+      "traffic");
   EXPECT_TRUE(claim(left_, "left"));
 }
 
@@ -157,7 +158,7 @@ TEST_F(Claim, AStateDirectoryThatOthersCanWriteIsRefused) {
   generate();
   std::filesystem::create_directory(state_);
   ::chmod(state_.c_str(), 0777);
-  EXPECT_THAT(refusal(left_), HasSubstr("others can write to the state directory state"));
+  EXPECT_THAT(refusal(left_), HasSubstr("others can write to the state directory 'state'"));
   ::chmod(state_.c_str(), 0700);
   EXPECT_TRUE(claim(left_)) << "nothing was used up";
 }

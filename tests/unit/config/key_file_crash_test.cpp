@@ -237,7 +237,7 @@ TEST_F(ClaimCrash, ALockedFileIsRefusedAndSaysWhy) {
   });
   EXPECT_TRUE(keys);
   EXPECT_THAT(sentence,
-              HasSubstr("another process is claiming the keys of keys/left.keys right now"));
+              HasSubstr("another process is claiming the keys of 'keys/left.keys' right now"));
 }
 
 }  // namespace

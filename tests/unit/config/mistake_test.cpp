@@ -169,7 +169,7 @@ include = "peers/*.toml"
      {R"~(1:11: error: 'gateway' is 1: expected a table [gateway])~",
       R"~(2:11: error: 'plugins' is "x": expected a table [plugins])~",
       R"~(3:11: error: 'backend' is true: expected tables [backend.NAME])~",
-      R"~(4:10: error: 'policy' is 1.5: expected a table [policy])~",
+      R"~(4:10: error: 'policy' is the float 1.5: expected a table [policy])~",
       R"~(5:8: error: 'rule' is a date or time: expected tables [[rule]])~",
       R"~(6:8: error: 'site' is an empty list: expected tables [site.NAME])~",
       R"~(7:10: error: 'tunnel' is a table: expected tables [[tunnel]])~",

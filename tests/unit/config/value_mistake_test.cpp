@@ -19,6 +19,14 @@ max_sas = -1
       R"~(8:15: error: 'mtu' is 100: expected a number from 576 to 65535)~",
       R"~(14:17: error: 'replay_window' is 31: expected a number from 32 to 4096)~",
       R"~(19:11: error: 'max_sas' is -1: expected a number from 1 up)~"}},
+    {"FloatsForIntegers",
+     changed(base(), {{"\"left\"\n", "\"left\"\nworkers = 1.0\n"},
+                      {"[site.right]",
+                       "port = 4.5e3\ntun = { name = \"ü\", mtu = 1_400.0 }\n[site.right]"}}),
+     {R"~(3:11: error: 'workers' is the float 1.0: expected a number from 1 to 256; write it as an integer)~",
+      R"~(7:8: error: 'port' is the float 4.5e3: expected a number from 1 to 65535; write it as an integer)~",
+      R"~(8:16: error: 'name' is "ü": expected a name for the TUN device, such as "esp0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-')~",
+      R"~(8:27: error: 'mtu' is the float 1_400.0: expected a number from 576 to 65535; write it as an integer)~"}},
     {"TunnelOptions",
      changed(base(), {{R"(name = "t")", R"(name = "t"
 mode = "transprot"

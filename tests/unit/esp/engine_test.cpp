@@ -213,7 +213,7 @@ TEST_F(EngineTest, ARefusedSaSaysWhy) {
   const SaSpec sa = tunnel_sa("a", Direction::inbound, "aes256gcm16");
   ASSERT_TRUE(right.engine->add(sa, bench.session("openssl", sa)));
   EXPECT_THAT(right.engine->add(sa, bench.session("openssl", sa)).error().message,
-              testing::HasSubstr("an SA named a already"));
+              testing::HasSubstr("an SA named 'a' already"));
   SaSpec same_spi = sa;
   same_spi.name = "b";
   EXPECT_THAT(right.engine->add(same_spi, bench.session("openssl", sa)).error().message,

@@ -59,7 +59,13 @@ class LifeTest : public testing::Test {
     clear_ = std::move(clear_end);
     std::vector<WorkerPorts> ports;
     ports.push_back({std::move(inner), std::move(wire)});
-    engine_ = Engine::create({.clock = [now = now_] { return *now; }}, std::move(ports)).value();
+    engine_ = Engine::create({.clock = [now = now_] { return *now; },
+                              .before_follow =
+                                  [this](const Endpoint& made_for, const Endpoint& now) {
+                                    return before_follow_(made_for, now);
+                                  }},
+                             std::move(ports))
+                  .value();
   }
   SaSpec add(Direction direction, const std::function<void(SaSpec&)>& change = {}) {
     const bool out = direction == Direction::outbound;
@@ -106,6 +112,8 @@ class LifeTest : public testing::Test {
 
   std::shared_ptr<std::chrono::steady_clock::time_point> now_ =
       std::make_shared<std::chrono::steady_clock::time_point>(std::chrono::hours(1));
+  std::function<Result<void>(const Endpoint&, const Endpoint&)> before_follow_ =
+      EngineOptions().before_follow;
   Bench bench_;
   std::unique_ptr<Gate> peer_;
   ScriptedWire* wire_ = nullptr;
@@ -184,6 +192,45 @@ TEST_F(LifeTest, PacketsFollowAPeerThatItsNatHasMoved) {
       EXPECT_EQ(status.peer, moved);
     }
   }
+}
+
+TEST_F(LifeTest, APeerIsFollowedOnceTheWayToItIsReady) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  const SaSpec out = add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Endpoint moved = endpoint("198.51.100.7", 31337);
+  std::vector<std::pair<Endpoint, Endpoint>> asked;
+  before_follow_ = [&](const Endpoint& made_for, const Endpoint& now) {
+    EXPECT_EQ(carried(1), 1u);
+    EXPECT_EQ(wire_->sent.back().second.peer, out.peer) << "not before";
+    asked.emplace_back(made_for, now);
+    return Result<void>();
+  };
+  wire_->arriving.emplace_back(from_peer(1), moved);
+  engine_->turn(0);
+  EXPECT_THAT(kinds(), testing::ElementsAre(Kind::peer_moved));
+  EXPECT_THAT(asked, testing::ElementsAre(std::pair(out.peer, moved)));
+  ASSERT_EQ(carried(1), 1u);
+  EXPECT_EQ(wire_->sent.back().second.peer, moved);
+}
+
+TEST_F(LifeTest, APeerToWhichThereIsNoWayIsNotFollowedAndItIsSaid) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  const SaSpec out = add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  before_follow_ = [](const Endpoint&, const Endpoint&) -> Result<void> {
+    return fail(ErrorCode::permission, "No route can be made.");
+  };
+  wire_->arriving.emplace_back(from_peer(1), endpoint("198.51.100.7", 31337));
+  engine_->turn(0);
+  const auto events = engine_->take_events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(
+      events[0].words,
+      "its peer sends from 198.51.100.7:31337 now, but is not followed there: No route can be "
+      "made.");
+  ASSERT_EQ(carried(1), 1u);
+  EXPECT_EQ(wire_->sent.back().second.peer, out.peer);
 }
 
 TEST_F(LifeTest, NeitherAForgedNorAnOldPacketMovesAPeer) {

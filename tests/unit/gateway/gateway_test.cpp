@@ -105,6 +105,35 @@ TEST_F(GatewayTest, AKeyThatNoDeviceTookMayBeTriedAgain) {
   EXPECT_TRUE(gateway.add(sa, keys(1)));
 }
 
+TEST_F(GatewayTest, ARefusalOfABetterDeviceIsToldOnceAPlacement) {
+  Gateway& gateway = with({"first", "second"});
+  const auto told = [&] {
+    gate_.turn();
+    std::vector<std::string> texts;
+    for (const GatewayEvent& event : gateway.tend())
+      if (event.kind == GatewayEvent::Kind::refused) texts.push_back(event.sa + ": " + event.text);
+    return texts;
+  };
+  first_.control().refuse(mock::Call::session_open, ESPALIER_CAPACITY, "no room");
+  ASSERT_TRUE(gateway.add(tunnel_sa("a", Direction::outbound, "aes256gcm16", 0x1001), keys(1)));
+  const std::string device = gateway.find("a")->status.device;
+  EXPECT_THAT(told(), testing::ElementsAre(testing::AllOf(
+                          testing::StartsWith("a: SA 'a' went to second " + device + ", because"),
+                          testing::HasSubstr("first " + device), testing::HasSubstr("no room"))));
+  tend();
+  EXPECT_THAT(told(), testing::IsEmpty()) << "it stays where it is";
+  ASSERT_TRUE(gateway.rekey("a", tunnel_sa("a", Direction::outbound, "aes256gcm16", 0x1002),
+                            keys(2), std::chrono::seconds(0)));
+  EXPECT_EQ(told().size(), 1u) << "another placement";
+  ASSERT_TRUE(gateway.remove("a"));
+}
+
+TEST_F(GatewayTest, ADeviceThatTookAnSaIsNoNews) {
+  Gateway& gateway = with({"first", "second"});
+  ASSERT_TRUE(gateway.add(tunnel_sa("a", Direction::outbound, "aes256gcm16"), keys(1)));
+  EXPECT_THAT(gateway.tend(), testing::IsEmpty());
+}
+
 TEST_F(GatewayTest, AnSaThatNobodyTakesIsTriedAgainOnlyOnceSomethingHasChanged) {
   Gateway& gateway = with({"first", "second"});
   ASSERT_TRUE(gateway.add(tunnel_sa("a", Direction::outbound, "aes256gcm16"), keys(1)));
@@ -144,9 +173,10 @@ TEST_F(GatewayTest, TwoOutboundSasToOnePeerNeedTwoSpis) {
   const auto refused = gateway.add(sa, keys(2));
   ASSERT_FALSE(refused) << "the peer could not tell them apart";
   EXPECT_EQ(refused.error().code, ErrorCode::conflict);
-  EXPECT_EQ(refused.error().message,
-            "SPI 0x1001 of SA b is that of outbound SA a to the same peer 192.0.2.2:4500 already, "
-            "which could not tell them apart; give each the SPI that the peer chose");
+  EXPECT_EQ(
+      refused.error().message,
+      "SPI 0x1001 of SA 'b' is that of outbound SA 'a' to the same peer 192.0.2.2:4500 already, "
+      "which could not tell them apart; give each the SPI that the peer chose");
   sa.peer.address = IpAddress::parse("192.0.2.3").value();
   EXPECT_TRUE(gateway.add(sa, keys(3))) << "another peer chooses its own";
   sa = tunnel_sa("c", Direction::outbound, "aes256gcm16", 0x1001);
@@ -184,7 +214,7 @@ TEST_F(GatewayTest, NoSentenceOfTheEngineNamesWhatOnlyItKnows) {
   EXPECT_EQ(gateway.add(tunnel_sa("c", Direction::inbound, "aes256gcm16", 0x1001), keys(3))
                 .error()
                 .message,
-            "SPI 0x1001 of SA c is that of inbound SA b already; choose another");
+            "SPI 0x1001 of SA 'c' is that of inbound SA 'b' already; choose another");
 }
 
 TEST_F(GatewayTest, GivesItsSasInPartsByName) {

@@ -271,6 +271,37 @@ TEST(InterfaceSetup, TakesRoutesAndGivesThemUpLater) {
   });
 }
 
+TEST(InterfaceSetup, PutsBackWhatGoesWithAnInterfaceThatIsSetDown) {
+  with_tun([] {
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    auto setup = InterfaceSetup::apply(kPlan);
+    ASSERT_TRUE(setup) << setup.error().message;
+    const IpPrefix later = ipv4({10, 3, 0, 0}, 16);
+    const IpPrefix gone = ipv4({10, 4, 0, 0}, 16);
+    ASSERT_TRUE(setup->add_route({later}));
+    ASSERT_TRUE(setup->add_route({gone}));
+    setup->delete_route(gone);
+    const std::string before = network_state();
+    EXPECT_EQ(setup->restore().value(), InterfaceChange{}) << "what it did itself is no news";
+
+    output_of("ip link set esp0 down");
+    EXPECT_EQ(setup->restore().value(), InterfaceChange{.down = true});
+    EXPECT_EQ(setup->restore().value(), InterfaceChange{}) << "told once";
+    EXPECT_EQ(output_of("ip route").find("esp0"), std::string::npos) << "it stays down";
+    output_of("ip link set esp0 up");
+    const auto back = setup->restore();
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->routes, kPlan.routes.size() + 1);
+    EXPECT_EQ(network_state(), before);
+    EXPECT_EQ(setup->restore().value(), InterfaceChange{});
+
+    output_of("ip route delete 10.3.0.0/16; ip address flush dev esp0");
+    EXPECT_EQ(setup->restore().value().addresses, kPlan.addresses.size());
+    EXPECT_EQ(network_state(), before);
+  });
+}
+
 // What a site's routes and rules are, where they stand.
 std::string routing_state() {
   return output_of("ip rule; ip -6 rule; ip route show table all; ip -6 route show table all");

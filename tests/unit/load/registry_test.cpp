@@ -108,7 +108,7 @@ TEST(Registry, SaysWhichFolderIsMissing) {
   const auto loaded = Registry::load({.folders = {"/nonexistent/plugins"}}, *secrets);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::not_found);
-  EXPECT_THAT(loaded.error().message, HasSubstr("the plugin folder /nonexistent/plugins"));
+  EXPECT_THAT(loaded.error().message, HasSubstr("the plugin folder '/nonexistent/plugins'"));
 }
 
 TEST(Registry, TakesAnEmptyFolder) {

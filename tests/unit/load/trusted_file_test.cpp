@@ -75,7 +75,7 @@ TEST(TrustedFile, IsNotOpenedWhereThereIsNone) {
   const auto file = open_trusted(folder.path() / "x");
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().code, ErrorCode::not_found);
-  EXPECT_THAT(file.error().message, HasSubstr((folder.path() / "x").string()));
+  EXPECT_THAT(file.error().message, HasSubstr("it cannot be opened: No such file"));
   EXPECT_FALSE(open_trusted(""));
   EXPECT_FALSE(open_trusted("/"));
   EXPECT_FALSE(open_trusted("/etc/passwd/x"));

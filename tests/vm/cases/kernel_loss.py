@@ -11,27 +11,27 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
 from kernel_peer import lab  # noqa: E402
-from tunnels import INSIDE_LEFT, LEFT, Tunnel, every_transform  # noqa: E402
+from tunnels import Tunnel, every_transform  # noqa: E402
 
 SENT, LOT = 1500, 50  # datagrams, and how many are on their way at once: no buffer runs over
 WAYS = {"left": "outbound", "right": "inbound"}  # who sends, and how Espalier calls it
 
 
 class KernelLoss(unittest.TestCase):
+    mode, encapsulation = "tunnel", "udp"
+
     def start(self, wire, window=1024):
         known = every_transform(kernel_peer.espalier())
-        tunnel = Tunnel(1, known["aes256gcm16"], window=window)
+        tunnel = Tunnel(1, known["aes256gcm16"], window=window, mode=self.mode)
         # Each packet for itself: a wire under load would lose whole runs of them.
-        self.pair = kernel_peer.Pair([tunnel], "openssl", offloads=False)
+        self.pair = kernel_peer.Pair([tunnel], "openssl", encapsulation=self.encapsulation,
+                                     offloads=False)
         self.addCleanup(self.pair.close)
-        self.pair.exchange([1])  # the neighbours have found each other
-        for site, other in (("left", tunnel.outer(4)), ("right", LEFT[4])):
-            # From now on nothing but ESP is on the wire, or lost by it.
-            self.pair.network.run(site, "ip", "neigh", "change", other, "dev", "wire", "nud",
-                                  "permanent")
+        self.before = self.pair.exchange([1])
+        for site in lab.SITES:
             self.pair.network.run(site, "tc", "qdisc", "add", "dev", "wire", "root", "netem",
                                   "limit", "100000", *wire.split())
-        left, right = self.pair.left[4], self.pair.right[4, tunnel.name]
+        left, right = self.pair.left[4, tunnel.name], self.pair.right[4, tunnel.name]
         self.ends = {"left": (left, right), "right": (right, left)}
 
     def carry(self, patience):
@@ -69,7 +69,7 @@ class KernelLoss(unittest.TestCase):
         """By the counters of both ends, without those of exchange()."""
         kernel, ours = self.pair.kernel_states(), self.pair.our_states()
         name = self.pair.tunnels[0].name, WAYS[sender]
-        numbers = ours[name]["packets"] - 2, kernel[name].packets - 2
+        numbers = ours[name]["packets"] - self.before, kernel[name].packets - self.before
         return numbers if sender == "left" else numbers[::-1]
 
     def no_packet_was_forged(self):
@@ -107,13 +107,7 @@ class KernelLoss(unittest.TestCase):
     def test_tcp_gets_through_a_bad_wire(self):
         self.start("delay 2ms 1ms loss 2%")
         for sender in WAYS:
-            server, client = ("right", "left") if sender == "left" else ("left", "right")
-            address = {"right": self.pair.tunnels[0].inside(4), "left": INSIDE_LEFT[4]}
-            self.pair.network.start(server, "iperf3", "-s", "-1", "-B", address[server])
-            lab.wait_until(lambda: ":5201 " in self.pair.network.run(server, "ss", "-Hltn").stdout,
-                           10, "iperf3 did not listen")
-            self.pair.network.run(client, "iperf3", "-c", address[server], "-B", address[client],
-                                  "-n", "1M", timeout=300)
+            self.pair.tcp(self.pair.tunnels[0], self.pair.outer, sender)
             self.assertGreater(self.lost(sender), 0)
         self.no_packet_was_forged()
 

@@ -28,7 +28,7 @@ class Exchange(unittest.TestCase):
                 for index, (name, long) in enumerate(wanted, start=1)]
 
     def ends(self, tunnel, sender):
-        left, right = self.pair.left[4], self.pair.right[4, tunnel.name]
+        left, right = self.pair.left[4, tunnel.name], self.pair.right[4, tunnel.name]
         return (left, right) if sender == "left" else (right, left)
 
     def send(self, tunnel, sender, count):
@@ -58,9 +58,12 @@ class Exchange(unittest.TestCase):
 
 
 class KernelReplay(Exchange):
+    mode = "tunnel"
+
     @classmethod
     def setUpClass(cls):
-        cls.pair = kernel_peer.Pair(cls.tunnels((True, False), window=WINDOW), "openssl")
+        tunnels = cls.tunnels((True, False), window=WINDOW, mode=cls.mode)
+        cls.pair = kernel_peer.Pair(tunnels, "openssl")
         cls.addClassCleanup(cls.pair.close)
 
     def count(self, tunnel, sender):
