@@ -142,7 +142,7 @@ void open_device(Run& run) {
   for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
     if (!bench.device.does(*sa.info, direction, sa.esn)) continue;
     run.at("opening a session");
-    const auto session = bench.device.open(sa, direction, Req::opens);
+    const auto session = bench.device.open(sa, direction, Req::opens, Req::opens);
     run.at("giving it one packet");
     const Spot spot = bench.memory.take(sa.length(64));
     std::memset(spot.data, 0, spot.size);

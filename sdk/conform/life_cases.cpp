@@ -3,7 +3,10 @@
 #include <conform/cases.hpp>
 #include <conform/heap.hpp>
 
+#include <chrono>
 #include <cstring>
+#include <deque>
+#include <span>
 
 namespace espalier::conform {
 namespace {
@@ -77,10 +80,83 @@ void attach(Run& run) {
   use(run, device);
 }
 
-// Nothing in abi.h takes a device away on request; whoever has one in hand can.
+// Packets until the device says that it is gone, or nothing of that is seen for long.
+class LastPackets {
+ public:
+  LastPackets(Run& run, Backend& backend, OpenedDevice& device)
+      : run_(run), backend_(backend), device_(device), lane_(device), memory_(device) {}
+
+  void run() {
+    const auto sas = device_.sas(run_.random(), "");
+    const Sa& sa = sas.at(0);
+    const auto direction =
+        device_.does(*sa.info, ESPALIER_OUTBOUND, sa.esn) ? ESPALIER_OUTBOUND : ESPALIER_INBOUND;
+    const auto session = device_.open(sa, direction);
+    run_.at("sending packets until the device is gone");
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!gone() && std::chrono::steady_clock::now() < until) send(sa, session);
+    if (!gone()) return run_.stop(Req::lost, "with lost_options, its health does not become GONE");
+    run_.at("asking a device that is gone for a session");
+    if (device_.try_open(sa, direction).status == ESPALIER_OK)
+      run_.fail(Req::lost, "a device that is gone opens a session");
+    quiesce();
+    run_.at("closing what a device that is gone had open");
+    device_.close(session);
+  }
+
+ private:
+  bool gone() const {
+    espalier_health health{};
+    health.struct_size = sizeof health;
+    const auto& t = backend_.table();
+    const auto status = t.health(t.self, device_.info().id, &health);
+    return status == ESPALIER_LOST || (status == ESPALIER_OK && health.state == ESPALIER_GONE);
+  }
+
+  void send(const Sa& sa, std::uint64_t session) {
+    if (memory_.free_bytes() < (1U << 20)) return;  // the device may hold what was sent
+    const Spot spot = memory_.take(sa.length(64));
+    std::memset(spot.data, 0x55, spot.size);
+    ops_.push_back(make_op(session, sa, spot));
+    espalier_op* const one = &ops_.back();
+    const auto& t = device_.table();
+    if (!lane_.asynchronous()) {
+      const auto status = t.process(lane_.handle(), &one, 1);
+      if (status != ESPALIER_OK && status != ESPALIER_LOST)
+        run_.fail(Req::lost, "a device that goes away answers " + status_name(status));
+      return;
+    }
+    if (lane_.submit(std::span(&one, 1)) == 0) ops_.pop_back();
+    lane_.poll(64);
+  }
+
+  void quiesce() {
+    if (!lane_.asynchronous()) return;
+    run_.at("quiescing a queue of a device that is gone");
+    const auto& host = *backend_.host().table();
+    const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
+    const auto status = device_.table().queue_quiesce(lane_.handle(), deadline);
+    if (status != ESPALIER_OK)
+      run_.stop(Req::lost, "its queue cannot be quiesced once it is gone: " + status_name(status));
+    lane_.forget();
+  }
+
+  Run& run_;
+  Backend& backend_;
+  OpenedDevice& device_;
+  std::deque<espalier_op> ops_;  // never moves; the lane goes first
+  Lane lane_;
+  PacketMemory memory_;
+};
+
 void lost(Run& run) {
-  run.not_applicable(Req::lost,
-                     "no device can be told to go away: pull it while 'two-queues' runs");
+  if (run.job().lost_options.empty())
+    return run.not_applicable(Req::lost,
+                              "no profile says how its device is made to go away "
+                              "(lost_options)");
+  Backend backend(run, run.entry(), run.job().lost_options);
+  OpenedDevice device(run, backend, backend.device(run.job().device));
+  LastPackets(run, backend, device).run();
 }
 
 }  // namespace

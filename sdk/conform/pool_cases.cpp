@@ -93,10 +93,12 @@ class PoolCheck {
   bool opens() {
     const auto answer = sessions_.open_one();
     if (answer.status == ESPALIER_OK) return true;
-    run_.fail(Req::slots, fmt::format("pool '{}' says that it has room for {} sessions; number {} "
-                                      "is refused: {} ({})",
-                                      pool_.name, room_, sessions_.count() + 1, answer.words,
-                                      status_name(answer.status)));
+    const bool of_room = answer.status == ESPALIER_CAPACITY || answer.status == ESPALIER_TRANSIENT;
+    run_.fail(of_room ? Req::slots : Req::declared,
+              fmt::format("pool '{}' says that it has room for {} sessions; number {} "
+                          "is refused: {} ({})",
+                          pool_.name, room_, sessions_.count() + 1, answer.words,
+                          status_name(answer.status)));
     return false;
   }
 

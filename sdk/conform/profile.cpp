@@ -99,13 +99,18 @@ Result<BackendInfo> backend_of(const std::string& name, const Json& devices,
   return std::move(read->backends.front());
 }
 
+constexpr std::string_view kLostOptions = "lost_options";
 constexpr std::string_view kLimits[] = {"packets", "sessions", "reopens", "case_seconds"};
 
 std::string wrong_limits(const Json& limits) {
   for (const auto& [key, value] : limits.items()) {
+    if (key == kLostOptions) {
+      if (value.is_string() && Json::accept(value.get<std::string>())) continue;
+      return "[conform] lost_options: expected a text that is JSON";
+    }
     if (std::ranges::find(kLimits, key) == std::end(kLimits))
       return fmt::format(
-          "[conform] has no key '{}', only packets, sessions, reopens and "
+          "[conform] has no key '{}', only packets, sessions, reopens, "
           "case_seconds",
           key);
     if (!value.is_number_integer() || value < 1 || value > 100'000'000)
@@ -152,6 +157,8 @@ Result<Profile> Profile::parse(std::string_view text, const std::string& path) {
   const auto sound = backend_of(profile.backend, devices, {});
   if (!sound) return wrong(sound.error().message);
   profile.devices = devices.dump();
+  profile.lost_options = limits.value(kLostOptions, "");
+  limits.erase(std::string(kLostOptions));
   for (const auto& [key, value] : limits.items()) profile.limits[key] = value;
   return profile;
 }

@@ -14,7 +14,7 @@ namespace {
 // A session of the first SA that can seal, and packets of it. [queue]
 class Traffic {
  public:
-  Traffic(Run& run, Bench& bench) : run_(run), bench_(bench) {
+  Traffic(Run& run, Bench& bench) : bench_(bench) {
     for (Sa& sa : bench.device.sas(run.random(), "")) {
       if (!bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn)) continue;
       sa_ = std::move(sa);
@@ -45,7 +45,6 @@ class Traffic {
   }
 
  private:
-  Run& run_;
   Bench& bench_;
   Sa sa_;
   std::uint64_t session_ = 0;

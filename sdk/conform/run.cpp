@@ -31,7 +31,7 @@ std::optional<Req> requirement_of(std::string_view number) {
 }  // namespace
 
 Budget quick_budget() {
-  return {.packets = 1500, .sessions = 1000, .reopens = 20, .case_seconds = 30};
+  return {.packets = 1500, .sessions = 1000, .reopens = 20, .case_seconds = 60};
 }
 
 std::string to_json(const Job& job) {
@@ -44,7 +44,8 @@ std::string to_json(const Job& job) {
                  {"sessions", job.budget.sessions},
                  {"reopens", job.budget.reopens},
                  {"case_seconds", job.budget.case_seconds},
-                 {"options", job.options}});
+                 {"options", job.options},
+                 {"lost_options", job.lost_options}});
 }
 
 Result<Job> job_from_json(std::string_view text) {
@@ -59,7 +60,8 @@ Result<Job> job_from_json(std::string_view text) {
                           .sessions = json.at("sessions"),
                           .reopens = json.at("reopens"),
                           .case_seconds = json.at("case_seconds")},
-               .options = json.at("options")};
+               .options = json.at("options"),
+               .lost_options = json.at("lost_options")};
   } catch (const Json::exception& e) {
     return fail(ErrorCode::invalid, std::string("a case cannot read its job: ") + e.what());
   }

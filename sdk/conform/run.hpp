@@ -23,7 +23,7 @@ struct Budget {
   std::uint32_t packets = 100'000;  // compared with the reference, a capability
   std::uint32_t sessions = 10'000;  // opened and closed
   std::uint32_t reopens = 100;
-  std::uint32_t case_seconds = 150;
+  std::uint32_t case_seconds = 300;
 };
 Budget quick_budget();
 
@@ -36,6 +36,7 @@ struct Job {
   std::uint64_t seed = 1;
   Budget budget{};
   std::string options = "{}";  // the backend's own
+  std::string lost_options{};  // those with which its device goes away under load, or ""
 };
 std::string to_json(const Job& job);
 Result<Job> job_from_json(std::string_view text);

@@ -135,6 +135,7 @@ class Runner {
     job.seed = options_.seed;
     job.budget = options_.budget;
     job.options = options_.backend_options;
+    if (options_.profile) job.lost_options = options_.profile->lost_options;
     return {&test, std::move(job)};
   }
 

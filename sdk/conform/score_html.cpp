@@ -28,8 +28,8 @@ h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.4rem 0 .8
 .bar { display: flex; height: 6px; border-radius: 3px; overflow: hidden; background: var(--line); margin: .45rem 0 .3rem; }
 .bar i { display: block; } .bar .ok { background: var(--ok); } .bar .bad { background: var(--bad); }
 .broken { border: 1px solid #f0c9c6; border-left: 5px solid var(--bad); border-radius: 8px; padding: .9rem 1.2rem; margin: 0 0 1rem; page-break-inside: avoid; }
-.broken h3 { margin: 0 0 .5rem; font-size: 1rem; } .broken p { margin: .25rem 0; }
-.broken em { font-style: normal; color: var(--mute); display: inline-block; min-width: 5.5rem; }
+.broken h3 { margin: 0 0 .5rem; font-size: 1rem; } .broken p { margin: .25rem 0; padding-left: 5.5rem; }
+.broken em { font-style: normal; color: var(--mute); display: inline-block; width: 5.5rem; margin-left: -5.5rem; }
 code, .id { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; }
 .id { color: var(--mute); margin-right: .5rem; white-space: nowrap; }
 code { background: var(--soft); border-radius: 4px; padding: .1rem .35rem; overflow-wrap: anywhere; }

@@ -114,11 +114,10 @@ OpenedDevice::Answer OpenedDevice::try_open(const espalier_session_params& param
   return answer;
 }
 
-std::uint64_t OpenedDevice::open(const Sa& sa, std::uint32_t direction, Req broken) {
+std::uint64_t OpenedDevice::open(const Sa& sa, std::uint32_t direction, Req broken, Req full) {
   const Answer answer = try_open(sa, direction);
   if (answer.status == ESPALIER_OK) return answer.session;
-  const bool full = answer.status == ESPALIER_CAPACITY && broken == Req::declared;
-  run_.stop(full ? Req::slots : broken,
+  run_.stop(answer.status == ESPALIER_CAPACITY ? full : broken,
             fmt::format("an {} session of {} is refused: {} ({})",
                         direction == ESPALIER_OUTBOUND ? "outbound" : "inbound", sa.name(),
                         answer.words, status_name(answer.status)));

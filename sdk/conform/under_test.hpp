@@ -70,8 +70,9 @@ class OpenedDevice {
   };
   Answer try_open(const Sa& sa, std::uint32_t direction);
   Answer try_open(const espalier_session_params& params);
-  // The case ends where it is refused: at `slots` for want of room, else at `broken`.
-  std::uint64_t open(const Sa& sa, std::uint32_t direction, Req broken = Req::declared);
+  // The case ends where it is refused: at `full` for want of room, else at `broken`.
+  std::uint64_t open(const Sa& sa, std::uint32_t direction, Req broken = Req::declared,
+                     Req full = Req::slots);
   void close(std::uint64_t session);
 
   Run& run() noexcept { return run_; }

@@ -69,7 +69,7 @@ void vectors(Run& run) {
           known.sa.integrity_key.size() != transform.integrity_key_bytes)
         continue;
       if (answer.status != ESPALIER_OK)
-        run.stop(Req::vectors, fmt::format("{} is refused: {}", known.sa.name(), answer.words));
+        run.stop(Req::declared, fmt::format("{} is refused: {}", known.sa.name(), answer.words));
       expect(run, bench, known, direction, answer.session);
       bench.device.close(answer.session);
       ++tried;

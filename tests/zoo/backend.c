@@ -88,7 +88,8 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
   zoo_backend *b = self;
   if (SINS(disturbed_by_control) && atomic_load(&b->busy_queue) != 0)
     atomic_fetch_add(&b->asked, 1);
-  said->state = device != kDevice     ? ESPALIER_GONE
+  const bool gone = device != kDevice || (zoo_gone(b) && !SINS(never_gone));
+  said->state = gone                  ? ESPALIER_GONE
                 : SINS(feels_down)    ? ESPALIER_DOWN
                                       : ESPALIER_UP;
   return ESPALIER_OK;
@@ -191,12 +192,12 @@ static void close_backend(void *self) { free(self); }
 static espalier_status negotiate(const espalier_host *host, const char *options,
                                  const espalier_backend **backend, espalier_message *message) {
   static unsigned started;
-  (void)options;
   if (started++ > 0 && SINS(starts_once))
     return zoo_say(message, ESPALIER_TRANSIENT, "it was started once, which is enough");
   zoo_backend *b = calloc(1, sizeof *b);
   if (b == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory");
   b->host = host;
+  atomic_store(&b->packets_left, strstr(options, "unplug") != NULL ? 100 : -1);
   b->table.struct_size = SINS(small_table) ? 8 : sizeof b->table;
   b->table.self = b;
   b->table.close = close_backend;

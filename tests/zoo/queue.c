@@ -15,6 +15,16 @@ static void complete(zoo_queue *q, espalier_op *op, uint32_t index) {
   op->status = SINS(invents_a_status) ? 77 : status;
 }
 
+/* True once the device is gone. */
+static bool one_packet_less(zoo_backend *b) {
+  if (zoo_gone(b)) {
+    if (SINS(dies_when_gone)) abort();
+    return true;
+  }
+  if (atomic_load(&b->packets_left) > 0) atomic_fetch_sub(&b->packets_left, 1);
+  return false;
+}
+
 espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   zoo_queue *q = queue;
   uintptr_t nobody = 0;
@@ -22,6 +32,7 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   const bool mine = atomic_compare_exchange_strong(&q->backend->busy_queue, &nobody, (uintptr_t)q) ||
                     nobody == (uintptr_t)q;
   for (uint32_t i = 0; i < n; ++i) {
+    if (one_packet_less(q->backend)) return ESPALIER_LOST;
     const uint64_t own = ops[i]->session;
     if (SINS(mixes_sessions) && i == 41) ops[i]->session = ops[0]->session;
     if ((SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
@@ -41,13 +52,15 @@ static void work_on_one(zoo_queue *q) {
   ++q->working;
   pthread_mutex_unlock(&q->lock);
   if (SINS(quiesces_in_words)) usleep(500);
-  complete(q, op, 0);
+  const bool lost = one_packet_less(q->backend);
+  if (!lost) complete(q, op, 0);
   pthread_mutex_lock(&q->lock);
   --q->working;
+  pthread_cond_broadcast(&q->wake);
+  if (lost) return;
   q->done[q->done_count++] = op;
   if (SINS(completes_twice) && q->done_count == 7) q->done[q->done_count++] = op;
   if (SINS(completes_foreign) && q->done_count == 7) q->done[q->done_count++] = &ghost;
-  pthread_cond_broadcast(&q->wake);
 }
 
 static bool may_work(const zoo_queue *q) {
@@ -72,7 +85,7 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   uint32_t taken = 0;
   pthread_mutex_lock(&q->lock);
   q->used = q->used || n > 0;
-  while (taken < n && q->todo_count + q->working + q->done_count < kDepth - 2 &&
+  while (taken < n && !zoo_gone(q->backend) && q->todo_count + q->working + q->done_count < kDepth - 2 &&
          !(SINS(stuck_when_full) && q->was_full))
     q->todo[q->todo_count++] = ops[taken++];
   if (taken < n) {

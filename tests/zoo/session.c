@@ -50,6 +50,7 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   const unsigned room = SINS(pool_is_smaller) ? kSessions / 2 : kSessions;
   if (SINS(crashes)) abort();
   if (SINS(throws)) zoo_throw();
+  if (zoo_gone(b)) return zoo_say(m, ESPALIER_LOST, "the device is gone");
   if (!declared(p)) return zoo_say(m, ESPALIER_UNSUPPORTED, "only AES-GCM with an ICV of 16 bytes");
   if (!well_formed(p)) return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
   if (SINS(refuses_long_keys) && p->cipher_key.size == 32)

@@ -40,7 +40,7 @@ enum zoo_sin {
   claims_more, touches_the_rest, stuck_when_full, completes_twice, completes_foreign,
   loses_when_full, waits_for_company, one_queue_at_a_time, disturbed_by_control,
   /* life and memory */
-  quiesces_in_words, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
+  quiesces_in_words, never_gone, dies_when_gone, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
   attaches_once,
   /* recipes */
   random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread
@@ -73,6 +73,7 @@ typedef struct zoo_backend {
   atomic_uint sessions, stuck, queues, opened, attached;
   atomic_uint asked;  /* calls of health() since the last packet */
   atomic_uintptr_t busy_queue;
+  atomic_int packets_left; /* until the device goes away */
   unsigned mood;
 } zoo_backend;
 
@@ -85,6 +86,10 @@ typedef struct zoo_queue {
   unsigned todo_count, done_count, working;
   bool stop, was_full, used;
 } zoo_queue;
+
+static inline bool zoo_gone(zoo_backend *backend) {
+  return atomic_load(&backend->packets_left) == 0;
+}
 
 void zoo_throw(void);
 uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op);
