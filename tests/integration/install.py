@@ -42,7 +42,8 @@ class Install(unittest.TestCase):
     def test_every_part_is_in_its_place(self):
         for pattern in ("include/espalier/decision.hpp", "include/espalier/abi.h",
                         "lib/**/libespalier.so.0", "lib/**/espalier/plugins/openssl.so",
-                        "lib/**/espalier/plugins/aesni.so", "libexec/espalier/espalier-probe",
+                        "lib/**/espalier/plugins/aesni.so", "lib/**/espalier/plugins/fault.so",
+                        "libexec/espalier/espalier-probe",
                         "bin/espalier", "share/espalier/appliances/site-to-site.toml",
                         "share/espalier/sdk/mock/mock_backend.hpp",
                         "share/espalier/sdk/example/backend.cpp",
@@ -50,7 +51,7 @@ class Install(unittest.TestCase):
             self.find(pattern)
 
     def build_example(self, folder, name, *settings):
-        """Copies an example out of the prefix, as its README has it, and builds the copy."""
+        """Copies an example out of the prefix and builds the copy against the prefix alone."""
         source = self.folder / name
         shutil.copytree(self.prefix / "share/espalier/sdk/example" / folder, source)
         build = source / "build"
