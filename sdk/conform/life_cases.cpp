@@ -80,6 +80,8 @@ void attach(Run& run) {
   use(run, device);
 }
 
+constexpr std::size_t kFewInFlight = 16;
+
 // Packets until the device says that it is gone, or nothing of that is seen for long.
 class LastPackets {
  public:
@@ -114,7 +116,9 @@ class LastPackets {
   }
 
   void send(const Sa& sa, std::uint64_t session) {
-    if (memory_.free_bytes() < (1U << 20)) return;  // the device may hold what was sent
+    if (lane_.asynchronous()) lane_.poll(64);
+    const bool busy = lane_.in_flight() >= kFewInFlight;  // a full queue is another case's
+    if (busy || memory_.free_bytes() < (1U << 20)) return;
     const Spot spot = memory_.take(sa.length(64));
     std::memset(spot.data, 0x55, spot.size);
     ops_.push_back(make_op(session, sa, spot));
@@ -127,7 +131,6 @@ class LastPackets {
       return;
     }
     if (lane_.submit(std::span(&one, 1)) == 0) ops_.pop_back();
-    lane_.poll(64);
   }
 
   void quiesce() {
