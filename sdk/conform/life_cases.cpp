@@ -98,6 +98,8 @@ class LastPackets {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!gone() && std::chrono::steady_clock::now() < until) send(sa, session);
     if (!gone()) return run_.stop(Req::lost, "with lost_options, its health does not become GONE");
+    run_.at("sending packets to a device that is gone");
+    for (int i = 0; i < 3; ++i) send(sa, session);
     run_.at("asking a device that is gone for a session");
     if (device_.try_open(sa, direction).status == ESPALIER_OK)
       run_.fail(Req::lost, "a device that is gone opens a session");
