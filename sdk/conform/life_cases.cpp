@@ -118,7 +118,7 @@ class LastPackets {
   }
 
   void send(const Sa& sa, std::uint64_t session) {
-    if (lane_.asynchronous()) lane_.poll(64);
+    if (lane_.in_flight() != 0) lane_.poll(64);
     const bool busy = lane_.in_flight() >= kFewInFlight;  // a full queue is another case's
     if (busy || memory_.free_bytes() < (1U << 20)) return;
     const Spot spot = memory_.take(sa.length(64));
