@@ -7,7 +7,6 @@
 #include <openssl/hmac.h>
 #include <conform/vectors.hpp>
 
-#include <stdexcept>
 #include <utility>
 
 namespace espalier::conform {
@@ -27,12 +26,6 @@ constexpr Hash kHashes[] = {{Integrity::hmac_md5, 12, EVP_md5, "rfc2202_hmac_md5
                             {Integrity::hmac_sha256, 16, EVP_sha256, "rfc4231_hmac_sha256.txt"},
                             {Integrity::hmac_sha384, 24, EVP_sha384, "rfc4231_hmac_sha384.txt"},
                             {Integrity::hmac_sha512, 32, EVP_sha512, "rfc4231_hmac_sha512.txt"}};
-
-std::vector<Vector> vectors_of(std::string_view file) {
-  for (const VectorFile& each : vector_files())
-    if (each.name == file) return parse_vectors(each.text);
-  throw KitError(fmt::format("there is no file of vectors {}", file));
-}
 
 Sa make_sa(const Transform& transform, Bytes key, Bytes salt, Bytes integrity_key, bool esn) {
   const TransformInfo* info = transform_info(transform);
@@ -64,7 +57,7 @@ Bytes tail(const Bytes& bytes, std::size_t from) {
 
 // Whole ESP packets of AEADs.
 void add_esp(Known& all, std::string_view file) {
-  for (const Vector& v : vectors_of(file)) {
+  for (const Vector& v : read_vectors(file)) {
     const std::string& name = v.text("CIPHER");
     const Cipher cipher = name == "AES_GCM"    ? Cipher::aes_gcm
                           : name == "AES_GMAC" ? Cipher::aes_gmac
@@ -86,7 +79,7 @@ void add_esp(Known& all, std::string_view file) {
 
 // The tags of these are over an AAD that is no ESP header: an ESP packet reaches the ciphertext.
 void add_gcm(Known& all, std::string_view file) {
-  for (const Vector& v : vectors_of(file)) {
+  for (const Vector& v : read_vectors(file)) {
     const Bytes key = v.bytes("KEY");
     const Bytes nonce = v.bytes("IV");
     const Bytes header = joined({Bytes(8), tail(nonce, 4)});
@@ -120,7 +113,7 @@ void add_cipher(Known& all, std::string source, Cipher cipher, const Bytes& key,
 }
 
 void add_cbc(Known& all, std::string_view file) {
-  for (const Vector& v : vectors_of(file)) {
+  for (const Vector& v : read_vectors(file)) {
     const Bytes header = v.has("HEADER") ? v.bytes("HEADER") : Bytes(8);
     add_cipher(all, fmt::format("{}, line {}", file, v.line), Cipher::aes_cbc, v.bytes("KEY"), {},
                joined({header, v.bytes("IV")}), v.bytes("PLAINTEXT"), v.bytes("CIPHERTEXT"));
@@ -128,7 +121,7 @@ void add_cbc(Known& all, std::string_view file) {
 }
 
 void add_ctr(Known& all, std::string_view file) {
-  for (const Vector& v : vectors_of(file)) {
+  for (const Vector& v : read_vectors(file)) {
     const Bytes block = v.bytes("IV");  // nonce, IV, counter
     add_cipher(all, fmt::format("{}, line {}", file, v.line), Cipher::aes_ctr, v.bytes("KEY"),
                head(block, 4), joined({Bytes(8), tail(head(block, 12), 4)}), v.bytes("PLAINTEXT"),
@@ -137,7 +130,7 @@ void add_ctr(Known& all, std::string_view file) {
 }
 
 void add_des3(Known& all, std::string_view file) {
-  for (const Vector& v : vectors_of(file))
+  for (const Vector& v : read_vectors(file))
     add_cipher(all, fmt::format("{}, line {}", file, v.line), Cipher::des3_cbc,
                joined({v.bytes("KEY1"), v.bytes("KEY2"), v.bytes("KEY3")}), {},
                joined({Bytes(8), v.bytes("IV")}), v.bytes("PLAINTEXT"), v.bytes("CIPHERTEXT"));
@@ -147,7 +140,7 @@ void add_des3(Known& all, std::string_view file) {
 // high sequence bits, which are hashed but not sent.
 void add_hmac(Known& all, const Hash& hash) {
   const Transform transform{Cipher::null, 0, hash.integrity, hash.icv_bytes};
-  for (const Vector& v : vectors_of(hash.file)) {
+  for (const Vector& v : read_vectors(hash.file)) {
     const Bytes message = v.bytes("MSG");
     if (message.size() < 8) continue;
     const Bytes icv = head(v.bytes("MD"), hash.icv_bytes);

@@ -80,6 +80,8 @@ void attach(Run& run) {
   use(run, device);
 }
 
+constexpr std::size_t kFewInFlight = 16;
+
 // Packets until the device says that it is gone, or nothing of that is seen for long.
 class LastPackets {
  public:
@@ -96,6 +98,8 @@ class LastPackets {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!gone() && std::chrono::steady_clock::now() < until) send(sa, session);
     if (!gone()) return run_.stop(Req::lost, "with lost_options, its health does not become GONE");
+    run_.at("sending packets to a device that is gone");
+    for (int i = 0; i < 3; ++i) send(sa, session);
     run_.at("asking a device that is gone for a session");
     if (device_.try_open(sa, direction).status == ESPALIER_OK)
       run_.fail(Req::lost, "a device that is gone opens a session");
@@ -114,7 +118,9 @@ class LastPackets {
   }
 
   void send(const Sa& sa, std::uint64_t session) {
-    if (memory_.free_bytes() < (1U << 20)) return;  // the device may hold what was sent
+    if (lane_.in_flight() != 0) lane_.poll(64);
+    const bool busy = lane_.in_flight() >= kFewInFlight;  // a full queue is another case's
+    if (busy || memory_.free_bytes() < (1U << 20)) return;
     const Spot spot = memory_.take(sa.length(64));
     std::memset(spot.data, 0x55, spot.size);
     ops_.push_back(make_op(session, sa, spot));
@@ -127,7 +133,6 @@ class LastPackets {
       return;
     }
     if (lane_.submit(std::span(&one, 1)) == 0) ops_.pop_back();
-    lane_.poll(64);
   }
 
   void quiesce() {

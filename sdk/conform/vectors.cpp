@@ -65,4 +65,13 @@ std::vector<Vector> parse_vectors(std::string_view text) {
   return vectors;
 }
 
+std::vector<Vector> read_vectors(std::string_view file) {
+  for (const VectorFile& each : vector_files()) {
+    if (each.name != file) continue;
+    auto vectors = parse_vectors(each.text);
+    if (!vectors.empty()) return vectors;
+  }
+  throw KitError("there are no vectors in " + std::string(file));
+}
+
 }  // namespace espalier::conform

@@ -38,6 +38,8 @@ struct VectorFile {
   std::string_view text;
 };
 std::span<const VectorFile> vector_files() noexcept;
+// Those of one of these files. Throws where there are none: a test over nothing proves nothing.
+std::vector<Vector> read_vectors(std::string_view file);
 
 // A packet that somebody else has published, or a published primitive wrapped into one.
 struct KnownPacket {

@@ -280,7 +280,8 @@ class ExampleBackend final : public sdk::Backend {
     return std::vector<espalier_device_info>{info};
   }
 
-  sdk::Result<std::vector<espalier_capability>> caps(uint64_t) override {
+  sdk::Result<std::vector<espalier_capability>> caps(uint64_t id) override {
+    if (id != kCard) return no_such_device();
     constexpr uint32_t keys = ESPALIER_KEY_128 | ESPALIER_KEY_256;
     constexpr uint32_t score = 150;
     return std::vector<espalier_capability>{
@@ -290,7 +291,8 @@ class ExampleBackend final : public sdk::Backend {
                             ESPALIER_ICV(16), score)};
   }
 
-  sdk::Result<std::vector<espalier_pool>> pools(uint64_t) override {
+  sdk::Result<std::vector<espalier_pool>> pools(uint64_t id) override {
+    if (id != kCard) return no_such_device();
     return std::vector<espalier_pool>{
         pool(ESPALIER_POOL_SAS, "sas", straps_.sas, card_->sas_used()),
         pool(ESPALIER_POOL_QUEUES, "queues", card::kQueues, card_->queues_used())};
@@ -309,12 +311,16 @@ class ExampleBackend final : public sdk::Backend {
   }
 
   sdk::Result<std::unique_ptr<sdk::Device>> open(uint64_t id) override {
-    if (id != kCard) return sdk::Refusal{ESPALIER_INVALID, "the example backend has one device"};
+    if (id != kCard) return no_such_device();
     if (!card_->present()) return sdk::Refusal{ESPALIER_LOST, "the card was pulled out"};
     return std::make_unique<CardDevice>(host_, card_);
   }
 
  private:
+  static sdk::Refusal no_such_device() {
+    return {ESPALIER_INVALID, "the example backend has one device"};
+  }
+
   const espalier_host& host_;
   card::Straps straps_;
   std::shared_ptr<card::Card> card_;

@@ -39,8 +39,8 @@ static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
     memcpy(kept[kept_next++ % kSessions], p->cipher_key.data, p->cipher_key.size);
   if (SINS(leaks_sessions)) s->key_copy = malloc(64);
   if (SINS(frees_keys_unwiped)) {
-    s->key_copy = malloc(3000);
-    memcpy(s->key_copy + 1500, p->cipher_key.data, p->cipher_key.size);
+    s->key_copy = malloc(900);
+    memcpy(s->key_copy + 400, p->cipher_key.data, p->cipher_key.size);
   }
 }
 

@@ -139,10 +139,14 @@ static espalier_status process(void* queue, espalier_op* const* ops, uint32_t n)
 
 static char handle_of_all;
 
+static espalier_status no_such_device(espalier_message* message) {
+  return refuse(message, ESPALIER_INVALID, "there is one device, with id 1");
+}
+
 static espalier_status device_open(void* self, uint64_t id, void** device,
                                    espalier_message* message) {
   (void)self;
-  if (id != kDevice) return refuse(message, ESPALIER_INVALID, "there is one device, with id 1");
+  if (id != kDevice) return no_such_device(message);
   *device = &handle_of_all;
   return ESPALIER_OK;
 }
@@ -189,8 +193,7 @@ static espalier_status caps(void* self, uint64_t device, espalier_capability* li
       .esn = 3,
       .score = 90};
   (void)self;
-  (void)device;
-  (void)message;
+  if (device != kDevice) return no_such_device(message);
   *count = 1;
   if (capacity != 0) give(list, &capability, sizeof capability);
   return ESPALIER_OK;
@@ -199,10 +202,9 @@ static espalier_status caps(void* self, uint64_t device, espalier_capability* li
 static espalier_status pools(void* self, uint64_t device, espalier_pool* list, uint32_t capacity,
                              uint32_t* count, espalier_message* message) {
   (void)self;
-  (void)device;
   (void)list;
   (void)capacity;
-  (void)message;
+  if (device != kDevice) return no_such_device(message);
   *count = 0; /* no limits */
   return ESPALIER_OK;
 }
@@ -210,7 +212,7 @@ static espalier_status pools(void* self, uint64_t device, espalier_pool* list, u
 static espalier_status health(void* self, uint64_t device, espalier_health* now) {
   const espalier_health up = {.state = ESPALIER_UP};
   (void)self;
-  (void)device;
+  if (device != kDevice) return ESPALIER_INVALID;
   give(now, &up, sizeof up);
   return ESPALIER_OK;
 }
