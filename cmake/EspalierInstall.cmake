@@ -46,6 +46,7 @@ install(DIRECTORY sdk/cmake/ DESTINATION ${package_folder})
 
 # The mock kit, for the tests of those who use the library or write a backend, and the examples.
 install(DIRECTORY sdk/mock sdk/example DESTINATION ${data_folder}/sdk)
+install(FILES sdk/PORTING.md STYLE.md DESTINATION ${data_folder}/sdk)
 if(EXISTS ${PROJECT_SOURCE_DIR}/configs)
   install(DIRECTORY configs/ DESTINATION ${data_folder})
 endif()

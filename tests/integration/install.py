@@ -47,7 +47,8 @@ class Install(unittest.TestCase):
                         "bin/espalier", "share/espalier/appliances/site-to-site.toml",
                         "share/espalier/sdk/mock/mock_backend.hpp",
                         "share/espalier/sdk/example/backend.cpp",
-                        "share/espalier/sdk/example/c/backend.c"):
+                        "share/espalier/sdk/example/c/backend.c",
+                        "share/espalier/sdk/PORTING.md"):
             self.find(pattern)
 
     def build_example(self, folder, name, *settings):

@@ -19,7 +19,8 @@ BUILD = pathlib.Path(os.environ["ESPALIER_BUILD"])
 GUIDE = TOP / "sdk/PORTING.md"
 UPDATE = os.environ.get("ESPALIER_UPDATE_GOLDEN")
 
-FILE = re.compile(r"`(?P<path>[\w/.]+)`[^`\n]*:\n\n```(?:cmake|text|cpp)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"`(?P<path>[\w/.]+)`[^`\n]*:\n\n```(?:cmake|text|cpp)\n(?P<text>.*?)^```$",
+                  re.DOTALL | re.MULTILINE)
 CONSOLE = re.compile(r"^```console\n(?P<console>.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 REQUIREMENTS = re.compile(r"(?<=comes from\.\n\n).*\Z", re.DOTALL)
