@@ -42,12 +42,10 @@ install(TARGETS libespalier espalier_sdk EXPORT espalier-targets)
 install(EXPORT espalier-targets NAMESPACE espalier:: DESTINATION ${package_folder})
 install(DIRECTORY framework/include/ sdk/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
-install(FILES sdk/cmake/EspalierPlugin.cmake sdk/cmake/plugin.map DESTINATION ${package_folder})
+install(DIRECTORY sdk/cmake/ DESTINATION ${package_folder})
 
-# The mock kit, for the tests of those who use the library.
-if(EXISTS ${PROJECT_SOURCE_DIR}/sdk/mock)
-  install(DIRECTORY sdk/mock DESTINATION ${data_folder}/sdk FILES_MATCHING PATTERN "*.hpp")
-endif()
+# The mock kit, for the tests of those who use the library or write a backend, and the examples.
+install(DIRECTORY sdk/mock sdk/example DESTINATION ${data_folder}/sdk)
 if(EXISTS ${PROJECT_SOURCE_DIR}/configs)
   install(DIRECTORY configs/ DESTINATION ${data_folder})
 endif()

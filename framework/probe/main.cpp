@@ -12,12 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -66,17 +69,19 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-int probe() {
+int probe(std::vector<std::string> others) {
   keep_from_children(Child::kImageFd);
   keep_from_children(Child::kReportFd);
   const std::string options = read_all(STDIN_FILENO);
-  const auto found = espalier::load::try_plugin(Descriptor(Child::kImageFd), options);
+  const auto found = espalier::load::try_plugin(Descriptor(Child::kImageFd), options,
+                                                espalier::load::find_in_files(std::move(others)));
   return write_all(Child::kReportFd, espalier::load::to_report(found)) ? 0 : 1;
 }
 
 }  // namespace
 
-int main() {
+// espalier-probe BACKEND [NAME=PATH of other plugins]...
+int main(int argc, char** argv) {
   if (!started_by_espalier()) {
     std::fputs("espalier-probe is run by espalier to try a plugin; run 'espalier probe' instead.\n",
                stderr);
@@ -89,7 +94,7 @@ int main() {
   if (!parent_listens()) return 1;
   int status = 1;
   try {
-    status = probe();
+    status = probe({argv + std::min(argc, 2), argv + argc});
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a fake device can be told to do wrong.
+// What a fake device, and the plugin `fault`, can be told to do wrong.
 #pragma once
 
 namespace espalier::mock {
@@ -15,6 +15,8 @@ enum class Fault {
   bad_icv,            // status BAD_ICV, no work done
   leave_pending,      // handed back without a status
   done_without_work,  // status DONE, no work done
+  corrupt,            // status DONE, with a bit of what was written flipped
+  drop,               // never handed back; by synchronous devices without a status
   twice,              // handed back by two polls; asynchronous only
   foreign,            // beside it an op that nobody submitted; asynchronous only
 };

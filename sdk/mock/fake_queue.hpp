@@ -155,7 +155,7 @@ class FakeQueue final : public sdk::Queue {
     std::vector<Flight> taken;
     const std::uint64_t clock = now();
     const auto ready = [&](const Flight& f) {
-      return polls_ - f.polls > control_.poll_delay_ &&
+      return f.fault != Fault::drop && polls_ - f.polls > control_.poll_delay_ &&
              clock >= f.at_ns + static_cast<std::uint64_t>(control_.latency_.count());
     };
     std::vector<Flight> candidates;
@@ -198,6 +198,12 @@ class FakeQueue final : public sdk::Queue {
         op.status = ESPALIER_OP_DONE;
         break;
       case Fault::leave_pending:
+      case Fault::drop:
+        break;
+      case Fault::corrupt:
+        op.status = transform(op);
+        if (op.status == ESPALIER_OP_DONE)
+          (op.dst == nullptr ? op.esp : op.dst)[op.icv_offset - 1] ^= 1;
         break;
       case Fault::none:
       case Fault::twice:

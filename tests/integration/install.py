@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 BUILD = pathlib.Path(os.environ["ESPALIER_BUILD"])
 CXX = os.environ.get("CXX", "c++")
+CXX_COMPILERS = [name for name in ("g++", "clang++-19") if shutil.which(name)]
 STANDARD_HEADER = re.compile(r"<[a-z_]+>|<(std\w+|time|signal|sys/\w+|netinet/\w+)\.h>")
 
 
@@ -43,8 +44,63 @@ class Install(unittest.TestCase):
                         "lib/**/libespalier.so.0", "lib/**/espalier/plugins/openssl.so",
                         "lib/**/espalier/plugins/aesni.so", "libexec/espalier/espalier-probe",
                         "bin/espalier", "share/espalier/appliances/site-to-site.toml",
-                        "share/espalier/sdk/mock/mock_backend.hpp"):
+                        "share/espalier/sdk/mock/mock_backend.hpp",
+                        "share/espalier/sdk/example/backend.cpp",
+                        "share/espalier/sdk/example/c/backend.c"):
             self.find(pattern)
+
+    def build_example(self, folder, name, *settings):
+        """Copies an example out of the prefix, as its README has it, and builds the copy."""
+        source = self.folder / name
+        shutil.copytree(self.prefix / "share/espalier/sdk/example" / folder, source)
+        build = source / "build"
+        self.run_ok("cmake", "-S", source, "-B", build, "-G", "Ninja",
+                    f"-DCMAKE_PREFIX_PATH={self.prefix}", *settings)
+        self.run_ok("cmake", "--build", build)
+        return build
+
+    def probed(self, plugins):
+        found = json.loads(self.run_ok(self.prefix / "bin/espalier", "probe", "--json", "--plugins",
+                                       plugins))
+        return {backend["name"]: backend for backend in found["backends"]}
+
+    def test_the_example_needs_nothing_but_what_is_installed(self):
+        for compiler in CXX_COMPILERS:
+            with self.subTest(compiler):
+                build = self.build_example(
+                    "", compiler, f"-DCMAKE_CXX_COMPILER={compiler}",
+                    "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror")
+                example = self.probed(build)["example"]
+                self.assertFalse(example.get("rejected"), example)
+                self.assertEqual(example["devices"][0]["name"], "card0")
+
+    def test_a_plugin_in_c_needs_no_cxx_compiler(self):
+        for compiler in ("gcc", "clang-19"):
+            if not shutil.which(compiler):
+                continue
+            with self.subTest(compiler):
+                build = self.build_example(
+                    "c", compiler, f"-DCMAKE_C_COMPILER={compiler}",
+                    "-DCMAKE_CXX_COMPILER=/nonexistent",
+                    "-DCMAKE_C_FLAGS=-pedantic -Wall -Wextra -Wconversion -Wshadow -Werror")
+                commands = (build / "build.ninja").read_text()
+                self.assertIn("-std=c11", commands)
+                example = self.probed(build)["example-c"]
+                self.assertFalse(example.get("rejected"), example)
+                self.assertEqual(example["devices"][0]["name"], "cpu")
+
+    def test_a_manifest_with_a_slip_is_refused_by_cmake(self):
+        source = self.folder / "slip"
+        shutil.copytree(self.prefix / "share/espalier/sdk/example/c", source)
+        for manifest, words in (("name=A\nvendor=v\nversion=1\n", "name=A"),
+                                ("vendor=v\nversion=1\n", "name="),
+                                ("name=a\nvendor v\nversion=1\n", "vendor v")):
+            (source / "manifest").write_text(manifest)
+            result = subprocess.run(["cmake", "-S", source, "-B", source / "build",
+                                     f"-DCMAKE_PREFIX_PATH={self.prefix}"], text=True,
+                                    capture_output=True, check=False)
+            self.assertNotEqual(result.returncode, 0, manifest)
+            self.assertIn(words, result.stderr)
 
     def test_find_package_builds_a_program_and_a_plugin_that_work_together(self):
         build = self.folder / "build"

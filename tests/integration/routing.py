@@ -303,6 +303,29 @@ class BetweenHosts(Routing):
     def test_carries_ping_and_tcp_in_raw_esp_over_ipv6(self):
         self.check(OUTER6, "none")
 
+    def check_fragments(self, outer, encapsulation):
+        """On right's way back packets of more than 600 bytes are cut, below its gateway."""
+        self.configure_hosts(outer, encapsulation)
+        self.gateway("left"), self.gateway("right")
+        length = 128 if ":" in outer["left"] else 32
+        self.network.run("right", "ip", "route", "add", f"{outer['left']}/{length}", "dev", "wire", "mtu",
+                         "lock", "600" if length == 32 else "1280")
+        later = "ip[6:2] & 0x1fff != 0" if length == 32 else "ip6[6] = 44 and ip6[42:2] & 0xfff8 != 0"
+        capture = self.network.capture("left", lab.FOLDER / "cut.pcapng", later)
+        size = "1220"  # in IPv6 no more than what any path carries
+        self.ping("left", outer["right"], 1, source=("-s", size))  # the answer may find out the MTU
+        self.assertEqual(self.ping("left", outer["right"], source=("-M", "dont", "-s", size), wait=20), 3)
+        self.assertGreaterEqual(self.network.captured(capture), 3, "nothing was cut")
+
+    def test_takes_fragments_of_udp_over_ipv4(self):
+        self.check_fragments(OUTER4, "udp")
+
+    def test_takes_fragments_of_udp_over_ipv6(self):
+        self.check_fragments(OUTER6, "udp")
+
+    def test_takes_fragments_of_raw_esp_over_ipv4(self):
+        self.check_fragments(OUTER4, "none")
+
     def test_finds_its_neighbour_again(self):
         self.configure_hosts(OUTER6)
         self.gateway("left"), self.gateway("right")

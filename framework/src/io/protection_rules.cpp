@@ -91,14 +91,25 @@ struct Way {
 constexpr Way kIn{"iifname", "daddr", "dport", "saddr"};
 constexpr Way kOut{"oifname", "saddr", "sport", "daddr"};
 
+// "ip daddr 192.0.2.1": the end of the tunnels that is here.
+std::string this_end(const IpAddress& outer, const Way& way) {
+  const bool v4 = outer.family == Family::ipv4;
+  if (outer == IpAddress{.family = outer.family})
+    return fmt::format("meta nfproto {}", v4 ? "ipv4" : "ipv6");
+  return fmt::format("{} {} {}", v4 ? "ip" : "ip6", way.here, to_string(outer));
+}
+
+// Only the first fragment of a datagram says its ports; without it the others are nothing. What
+// leaves is cut after these rules.
+std::string later_fragments(const IpAddress& outer) {
+  return fmt::format("{} meta l4proto udp {} != 0 accept comment \"fragments of that\"",
+                     this_end(outer, kIn),
+                     outer.family == Family::ipv4 ? "ip frag-off & 0x1fff" : "frag frag-off");
+}
+
 // What may come or go on any device.
 std::vector<std::string> pass_rules(const ProtectionRules& rules, const Way& way) {
-  const IpAddress& outer = rules.outer.address;
-  const bool v4 = outer.family == Family::ipv4;
-  const std::string end =
-      outer == IpAddress{.family = outer.family}
-          ? fmt::format("meta nfproto {}", v4 ? "ipv4" : "ipv6")
-          : fmt::format("{} {} {}", v4 ? "ip" : "ip6", way.here, to_string(outer));
+  const std::string end = this_end(rules.outer.address, way);
   std::set<std::uint16_t> ports{500, 4500};
   if (rules.outer.port != 0) ports.insert(rules.outer.port);
   return {
@@ -146,6 +157,7 @@ std::string rules_text(const ProtectionRules& rules) {
       table, rules.site, rules.interface);
   text += sets_text(table, rules.networks) + chains_text(table);
   text += chain_text(table, "arriving", pass_rules(rules, kIn));
+  text += chain_text(table, "arriving", {later_fragments(rules.outer.address)});
   text += chain_text(table, "arriving",
                      drop_rules("{0} saddr @remote{1} {0} daddr @local{1}", "came in the clear"));
   text += chain_text(table, "pass", pass_rules(rules, kOut));

@@ -6,8 +6,9 @@
 //   sending   what this machine itself sends to a remote network on anything but the TUN device,
 //             from whatever address: once the device is gone it takes any
 //   leaving   what passes from a local network to a remote one on anything but the TUN device
-// and lets through the tunnels' own packets and IKE's, whatever stays on the link (neighbour
-// discovery, multicast), loopback, and local networks that lie inside of a remote one.
+// and lets through the tunnels' own packets and IKE's, also in fragments, whatever stays on the
+// link (neighbour discovery, multicast), loopback, and local networks that lie inside of a remote
+// one.
 #pragma once
 
 #include <espalier/address.hpp>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 namespace espalier::load {
@@ -32,11 +33,12 @@ std::uint64_t monotonic_ns() noexcept {
 }
 
 HostServices::HostServices(std::string backend, Log log, SecretPool* secrets,
-                           std::shared_ptr<Mailbox> mailbox)
+                           std::shared_ptr<Mailbox> mailbox, FindEntry find)
     : backend_(std::move(backend)),
       log_(std::move(log)),
       secrets_(secrets),
-      mailbox_(std::move(mailbox)) {
+      mailbox_(std::move(mailbox)),
+      find_(std::move(find)) {
   table_.struct_size = sizeof(table_);
   table_.abi_minor = ESPALIER_ABI_MINOR;
   table_.context = this;
@@ -55,7 +57,16 @@ HostServices::HostServices(std::string backend, Log log, SecretPool* secrets,
   table_.event = [](void* context, int32_t event, uint64_t device) {
     self(context).event(event, device);
   };
-  table_.extension = [](void*, const char*) -> const void* { return nullptr; };
+  table_.extension = [](void* context, const char* id) -> const void* {
+    const bool known = self(context).find_ && std::strcmp(id, ESPALIER_HOST_PLUGINS) == 0;
+    return known ? &self(context).plugins_ : nullptr;
+  };
+  plugins_.struct_size = sizeof(plugins_);
+  plugins_.context = this;
+  plugins_.find = [](void* context, const char* name, const espalier_plugin_entry** entry,
+                     espalier_message* message) {
+    return self(context).find(name, entry, message);
+  };
 }
 
 // Called from C, so nothing may leave them.
@@ -77,6 +88,22 @@ void HostServices::event(int event, std::uint64_t device) noexcept {
   } catch (...) {
     log(ESPALIER_LOG_ERROR, "an event was lost for want of memory");
   }
+}
+
+espalier_status HostServices::find(const char* backend, const espalier_plugin_entry** entry,
+                                   espalier_message* message) noexcept {
+  try {
+    const auto found = find_(backend);
+    if (found) {
+      *entry = *found;
+      return ESPALIER_OK;
+    }
+    if (message != nullptr && message->capacity != 0)
+      *fmt::format_to_n(message->text, message->capacity - 1, "{}", found.error().message).out =
+          '\0';
+  } catch (...) {  // want of memory
+  }
+  return ESPALIER_UNSUPPORTED;
 }
 
 }  // namespace espalier::load

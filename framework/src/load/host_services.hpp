@@ -2,6 +2,7 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <espalier/extensions.h>
 #include <espalier/registry.hpp>
 #include <load/mailbox.hpp>
 
@@ -15,11 +16,16 @@ namespace espalier::load {
 
 using Log = std::function<void(int level, std::string_view text)>;
 
+// Another backend's entry by its name, checked and loaded.
+using FindEntry = std::function<Result<const espalier_plugin_entry*>(std::string_view backend)>;
+
 // What the host gives to one backend: the C table whose context is this object. Must stay where it
-// is and outlive the backend. `secrets` may be null: then there is no memory for secrets.
+// is and outlive the backend. `secrets` may be null: then there is no memory for secrets. `find`
+// may be empty: then there is no extension ESPALIER_HOST_PLUGINS.
 class HostServices {
  public:
-  HostServices(std::string backend, Log log, SecretPool* secrets, std::shared_ptr<Mailbox> mailbox);
+  HostServices(std::string backend, Log log, SecretPool* secrets, std::shared_ptr<Mailbox> mailbox,
+               FindEntry find = {});
   HostServices(const HostServices&) = delete;
   HostServices& operator=(const HostServices&) = delete;
 
@@ -28,12 +34,16 @@ class HostServices {
 
  private:
   void event(int event, std::uint64_t device) noexcept;
+  espalier_status find(const char* backend, const espalier_plugin_entry** entry,
+                       espalier_message* message) noexcept;
 
   std::string backend_;
   Log log_;
   SecretPool* secrets_;
   std::shared_ptr<Mailbox> mailbox_;
+  FindEntry find_;
   espalier_host table_{};
+  espalier_host_plugins plugins_{};
 };
 
 // The clock that deadlines of the ABI are told by.

@@ -74,7 +74,7 @@ Result<RunningBackend*> PluginSlot::running(const SlotServices& services) {
   if (!backend_) {
     auto started = start(services);
     if (!started) {
-      reject(started.error().message);
+      if (info_.rejected.empty()) reject(started.error().message);
       return fail(started.error().code, info_.rejected);
     }
     backend_ = std::move(*started);
@@ -82,16 +82,26 @@ Result<RunningBackend*> PluginSlot::running(const SlotServices& services) {
   return backend_.get();
 }
 
-Result<std::shared_ptr<RunningBackend>> PluginSlot::start(const SlotServices& services) {
+Result<const espalier_plugin_entry*> PluginSlot::entry() {
+  if (!info_.rejected.empty()) return fail(ErrorCode::unsupported, info_.rejected);
   if (entry_ == nullptr) {
-    const auto entry = load_library(std::move(checked_->image), checked_->manifest);
-    if (!entry) return std::unexpected(entry.error());
-    entry_ = *entry;
+    const auto loaded = load_library(std::move(checked_->image), checked_->manifest);
+    if (!loaded) {
+      reject(loaded.error().message);
+      return fail(loaded.error().code, info_.rejected);
+    }
+    entry_ = *loaded;
     checked_.reset();
   }
-  auto host =
-      std::make_unique<HostServices>(info_.name, services.log, services.secrets, services.mailbox);
-  return RunningBackend::start(info_.name, *entry_, std::move(host), options_);
+  return entry_;
+}
+
+Result<std::shared_ptr<RunningBackend>> PluginSlot::start(const SlotServices& services) {
+  const auto loaded = entry();
+  if (!loaded) return std::unexpected(loaded.error());
+  auto host = std::make_unique<HostServices>(info_.name, services.log, services.secrets,
+                                             services.mailbox, services.find);
+  return RunningBackend::start(info_.name, **loaded, std::move(host), options_);
 }
 
 }  // namespace espalier::load

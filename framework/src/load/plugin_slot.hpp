@@ -18,6 +18,7 @@ struct SlotServices {
   Log log;
   SecretPool* secrets = nullptr;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+  FindEntry find;  // among these slots
 };
 
 // One plugin, or one backend that is linked in, from its check to its open devices. Loaded into
@@ -40,6 +41,8 @@ class PluginSlot {
   // Gives it another name, for a rejected one whose own is another's.
   void rename(std::string name) { info_.name = std::move(name); }
 
+  // Its entry, loaded when it is first needed.
+  Result<const espalier_plugin_entry*> entry();
   // What it says now.
   BackendInfo describe(const SlotServices& services);
   Result<std::shared_ptr<OpenDevice>> open(std::string_view device, const SlotServices& services);

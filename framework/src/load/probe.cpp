@@ -111,8 +111,10 @@ std::vector<ProbeAnswer> probe_all(const fs::path& helper, std::span<const Probe
   std::size_t next = 0;
   const auto start_next = [&] {
     const ProbeRequest& request = requests[next];
+    std::vector<std::string> arguments = request.others;
+    arguments.insert(arguments.begin(), request.manifest->name);
     auto child = Child::start({.path = helper,
-                               .arguments = {request.manifest->name},
+                               .arguments = std::move(arguments),
                                .image = request.image,
                                .input = request.options,
                                .limit = limit});

@@ -18,6 +18,7 @@ struct ProbeRequest {
   const Manifest* manifest = nullptr;
   int image = -1;  // sealed
   std::string options;
+  std::vector<std::string> others{};  // "NAME=PATH" of other plugins, for one that decorates them
 };
 
 struct ProbeAnswer {

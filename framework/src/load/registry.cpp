@@ -58,6 +58,13 @@ struct Registry::Impl {
     return found == slots.end() ? nullptr : &*found;
   }
 
+  Result<const espalier_plugin_entry*> find_entry(std::string_view name) {
+    PluginSlot* const slot = usable(name);
+    if (slot != nullptr) return slot->entry();
+    return fail(ErrorCode::not_found,
+                fmt::format("there is no backend '{}' that may be used", name));
+  }
+
   void add_file(const fs::path& file, const load::CpuFeatures& cpu,
                 const std::map<std::string, std::string>& backend_options);
   void reject_doubles();
@@ -96,6 +103,9 @@ void Registry::Impl::probe(const RegistryOptions& options) {
       requests.push_back({&slot.checked()->manifest, slot.checked()->image.get(), slot.options()});
     }
   if (tried.empty()) return;
+  std::vector<std::string> files;
+  for (const PluginSlot* slot : tried) files.push_back(slot->name() + "=" + slot->path());
+  for (auto& request : requests) request.others = files;
   const auto helper = load::find_helper(options.probe_helper);
   if (!helper) {
     for (PluginSlot* slot : tried) slot->reject(helper.error().message);
@@ -121,7 +131,11 @@ void Registry::Impl::name_apart() {
     if (!slot.rejected().empty() && !taken.insert(slot.name()).second) slot.rename(slot.path());
 }
 
-Registry::Registry() : impl_(std::make_unique<Impl>()) {}
+Registry::Registry() : impl_(std::make_unique<Impl>()) {
+  impl_->services.find = [impl = impl_.get()](std::string_view name) {
+    return impl->find_entry(name);
+  };
+}
 Registry::~Registry() = default;
 
 Result<std::unique_ptr<Registry>> Registry::load(const RegistryOptions& options,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <load/library.hpp>
+#include <load/preflight.hpp>
 #include <load/running_backend.hpp>
 #include <load/sealed_image.hpp>
 #include <load/try_plugin.hpp>
@@ -16,12 +18,13 @@ Result<Manifest> manifest_of(int image) {
 }
 
 Result<std::vector<Device>> ask(const Manifest& manifest, Descriptor image,
-                                const std::string& options) {
+                                const std::string& options, FindEntry find) {
   const auto entry = load_library(std::move(image), manifest);
   if (!entry) return std::unexpected(entry.error());
   const auto secrets = SecretPool::create();
-  auto host = std::make_unique<HostServices>(
-      manifest.name, Log{}, secrets ? secrets->get() : nullptr, std::make_shared<Mailbox>());
+  auto host =
+      std::make_unique<HostServices>(manifest.name, Log{}, secrets ? secrets->get() : nullptr,
+                                     std::make_shared<Mailbox>(), std::move(find));
   const auto backend = RunningBackend::start(manifest.name, **entry, std::move(host), options);
   if (!backend) return std::unexpected(backend.error());
   return (*backend)->devices();
@@ -29,7 +32,7 @@ Result<std::vector<Device>> ask(const Manifest& manifest, Descriptor image,
 
 }  // namespace
 
-BackendInfo try_plugin(Descriptor image, const std::string& options) {
+BackendInfo try_plugin(Descriptor image, const std::string& options, FindEntry find) {
   BackendInfo found;
   const auto manifest = manifest_of(image.get());
   if (!manifest) {
@@ -39,12 +42,30 @@ BackendInfo try_plugin(Descriptor image, const std::string& options) {
   found.name = manifest->name;
   found.vendor = manifest->vendor;
   found.version = manifest->version;
-  auto devices = ask(*manifest, std::move(image), options);
+  auto devices = ask(*manifest, std::move(image), options, std::move(find));
   if (devices)
     found.devices = std::move(*devices);
   else
     found.rejected = devices.error().message;
   return found;
+}
+
+FindEntry find_in_files(std::vector<std::string> files) {
+  return
+      [files = std::move(files)](std::string_view backend) -> Result<const espalier_plugin_entry*> {
+        for (const std::string& file : files) {
+          if (std::string_view(file).substr(0, file.find('=')) != backend) continue;
+          auto checked = preflight(file.substr(file.find('=') + 1));
+          if (!checked) return std::unexpected(checked.error());
+          if (auto here = check_needs(checked->manifest, this_cpu()); !here)
+            return std::unexpected(here.error());
+          return load_library(std::move(checked->image), checked->manifest);
+        }
+        return fail(ErrorCode::not_found,
+                    fmt::format("there is no plugin file of backend '{}' that may "
+                                "be used",
+                                backend));
+      };
 }
 
 std::string to_report(const BackendInfo& backend) {

@@ -8,9 +8,10 @@
 // userspace devices an open(), with kernel devices a recipe(). The manifest is read before any code
 // of the plugin runs: `name` is what policies call it (a to z, 0 to 9, _ and -), `cpu` the features
 // without which it must not be loaded, as /proc/cpuinfo names them ("aes pclmulqdq"); `vendor` and
-// `version` are free. Every exception stops at the layer and becomes a status with a sentence.
-// C++17, header-only. Thread rules are those of abi.h: Backend and Device [control], Queue [queue],
-// health() [any].
+// `version` are free. Where they are in a file that espalier_add_plugin(... MANIFEST file) was
+// given, write ESPALIER_PLUGIN_ENTRY(MyBackend) instead. Every exception stops at the layer and
+// becomes a status with a sentence. C++17, header-only. Thread rules are those of abi.h: Backend
+// and Device [control], Queue [queue], health() [any].
 #pragma once
 
 #include <espalier/abi.h>

@@ -208,8 +208,8 @@ const espalier_backend* expose(std::unique_ptr<B> backend) {
   instance->userspace = userspace_table();
   instance->kernel = kernel_table();
   instance->table = backend_table(*instance);
-  if (!Opens<B>::value) instance->table.userspace = nullptr;
-  if (!GivesRecipes<B>::value) instance->table.kernel = nullptr;
+  if (!Opens<B, Backend>::value) instance->table.userspace = nullptr;
+  if (!GivesRecipes<B, Backend>::value) instance->table.kernel = nullptr;
   return &instance.release()->table;
 }
 
@@ -235,13 +235,16 @@ espalier_status negotiate(const espalier_host* host, const char* options,
 #define ESPALIER_PLUGIN_NAME espalier_plugin
 #endif
 
+#define ESPALIER_PLUGIN_ENTRY(Type)                                                           \
+  extern "C" __attribute__((visibility("default"), used))                                     \
+  const espalier_plugin_entry ESPALIER_PLUGIN_NAME = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR, \
+                                                      ESPALIER_ABI_MINOR,                     \
+                                                      &::espalier::sdk::table::negotiate<Type>};
+
 static_assert(ESPALIER_ABI_MAJOR == 1 && ESPALIER_ABI_MINOR == 0,
               "the manifest below says abi=1.0");
 
-#define ESPALIER_PLUGIN(Type, manifest)                                                          \
-  extern "C" __attribute__((visibility("default"), used))                                        \
-  const espalier_plugin_entry ESPALIER_PLUGIN_NAME = {ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR,    \
-                                                      ESPALIER_ABI_MINOR,                        \
-                                                      &::espalier::sdk::table::negotiate<Type>}; \
-  __attribute__((section(".espalier.manifest"),                                                  \
+#define ESPALIER_PLUGIN(Type, manifest)         \
+  ESPALIER_PLUGIN_ENTRY(Type)                   \
+  __attribute__((section(".espalier.manifest"), \
                  used)) static const char espalier_plugin_manifest[] = "abi=1.0\n" manifest;

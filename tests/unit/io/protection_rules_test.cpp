@@ -107,6 +107,20 @@ TEST(ProtectionRules, LetTheTunnelsAndIkePassAtThisEndAlone) {
   EXPECT_THAT(rules_text(rules), HasSubstr("pass meta nfproto ipv6 meta l4proto esp accept"));
 }
 
+TEST(ProtectionRules, LetLaterFragmentsOfTheTunnelsPacketsArriveAtThisEndAlone) {
+  ProtectionRules rules = left();
+  constexpr const char* kRule =
+      "ip daddr 192.0.2.1 meta l4proto udp ip frag-off & 0x1fff != 0 accept comment \"fragments of "
+      "that\"";
+  EXPECT_THAT(chain(rules_text(rules), "arriving"), testing::Contains(kRule));
+  EXPECT_THAT(rules_text(rules),
+              testing::Not(HasSubstr("pass ip saddr 192.0.2.1 meta l4proto udp")));
+  rules.outer = {*IpAddress::parse("2001:db8::1"), 4500};
+  EXPECT_THAT(
+      rules_text(rules),
+      HasSubstr("arriving ip6 daddr 2001:db8::1 meta l4proto udp frag frag-off != 0 accept"));
+}
+
 // Where a peer is the way to everywhere, this gateway's own networks are inside of that.
 TEST(ProtectionRules, LeaveLocalNetworksInsideOfARemoteOneAlone) {
   const std::string text = rules_text(left({prefixes({"10.1.0.0/24"}), prefixes({"0.0.0.0/0"})}));

@@ -313,6 +313,28 @@ TEST_F(FakeBackendTest, HandsAnOpBackTwiceOrAForeignOne) {
   EXPECT_THAT(poll(), IsEmpty());
 }
 
+TEST_F(FakeBackendTest, CorruptsOneOpAndNeverHandsTheNextOneBack) {
+  auto fake = FakeBackendBuilder{}.asynchronous().build();
+  start(fake);
+  fake.control().misbehave(Fault::corrupt);
+  fake.control().misbehave(Fault::drop);
+  auto three = packets(session(), 3);
+  submit(three);
+  EXPECT_THAT(poll(), ElementsAre(1, 3));
+  EXPECT_THAT(poll(), IsEmpty());
+  EXPECT_EQ(three[0].op.status, ESPALIER_OP_DONE) << "it says so";
+  EXPECT_EQ(table().queue_quiesce(queue, 0), ESPALIER_OK);
+  const auto inbound = session(ESPALIER_INBOUND);
+  for (auto& p : three) {
+    p.op.session = inbound;
+    p.op.status = ESPALIER_OP_PENDING;
+  }
+  submit(three);
+  EXPECT_THAT(poll(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(three[0].op.status, ESPALIER_OP_BAD_ICV);
+  EXPECT_EQ(three[2].op.status, ESPALIER_OP_DONE);
+}
+
 TEST_F(FakeBackendTest, DiesInTheMiddleOfASynchronousBurst) {
   auto fake = FakeBackendBuilder{}.build();
   start(fake);

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <espalier/extensions.h>
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <ostream>
 #include <random>
 #include <span>
@@ -18,6 +20,9 @@
 extern "C" {
 extern const espalier_plugin_entry espalier_plugin_openssl;
 extern const espalier_plugin_entry espalier_plugin_aesni;
+extern const espalier_plugin_entry espalier_plugin_example;
+extern const espalier_plugin_entry espalier_plugin_example_c;
+extern const espalier_plugin_entry espalier_plugin_fault;
 }
 
 namespace espalier::test {
@@ -48,6 +53,7 @@ struct Transform {
 };
 
 std::vector<Transform> all_transforms();
+Transform transform_of(const Sa& sa);
 
 using Random = std::mt19937_64;
 Bytes random_bytes(Random& random, std::size_t size);
@@ -58,7 +64,9 @@ std::uint64_t test_seed();
 // How many of n repetitions to do: ESPALIER_TEST_SCALE percent of them, all by default.
 std::uint32_t scaled(std::uint32_t n);
 
-// An open device of a backend, with one queue. Owns both; sessions are closed by hand.
+// An open device of a backend, with one queue from the first process(). Owns both; sessions are
+// closed by hand. process() completes all ops, whether the device is synchronous or not, and
+// attaches just their packets where it needs that. Control calls may come from any thread.
 class OpenBackend {
  public:
   // The reason why it cannot be opened, if it cannot (a code path that this CPU does not have).
@@ -72,7 +80,8 @@ class OpenBackend {
                               std::string& words);
   std::uint64_t session(const Sa& sa, std::uint32_t direction);  // throws when refused
   void close(std::uint64_t session);
-  void process(std::span<espalier_op* const> ops);  // throws when not OK
+  // Throws when not OK; so does an asynchronous device that breaks a rule of submit and poll.
+  void process(std::span<espalier_op* const> ops);
   std::uint16_t process(espalier_op& op);
 
   void* new_queue();  // for another thread
@@ -80,15 +89,25 @@ class OpenBackend {
   espalier_status process_on(void* queue, std::span<espalier_op* const> ops);
 
   const espalier_device_info& info() const { return info_; }
+  const espalier_backend& backend() const { return *backend_; }
+  const espalier_userspace& table() const { return *table_; }
+  void* device() const { return device_; }
   std::vector<espalier_capability> caps();
-  std::size_t secrets_held() const;  // allocations of secret memory not yet given back
+  std::vector<espalier_pool> pools();
+  espalier_health health();
+  std::vector<std::int32_t> events() const;  // ESPALIER_EVENT_*, in order
+  std::size_t secrets_held() const;          // allocations of secret memory not yet given back
   std::size_t secrets_returned_unwiped() const;
   void exhaust_secrets();  // from here on there is no locked memory left
 
  private:
   OpenBackend();
   struct Host;
+  struct Attached;
+  espalier_status submit_and_poll(void* queue, std::span<espalier_op* const> ops);
+
   std::unique_ptr<Host> host_;
+  std::mutex control_;  // abi.h: [control] calls come one at a time
   const espalier_backend* backend_ = nullptr;
   const espalier_userspace* table_ = nullptr;
   espalier_device_info info_{};
@@ -96,14 +115,17 @@ class OpenBackend {
   void* queue_ = nullptr;
 };
 
-// The backends under test: openssl, aesni, and aesni on the other code paths that this CPU has.
+// The backends under test: openssl, openssl under the decorator of faults (which has none planned,
+// and is asynchronous), aesni, aesni on the other code paths that this CPU has, and the SDK's
+// example, which is asynchronous and needs DMA.
 struct Candidate {
-  std::string name;  // "openssl", "aesni", "aesni_sse", ...
+  std::string name;  // "openssl", "fault", "aesni", "aesni_sse", "example", ...
   const espalier_plugin_entry* entry;
   std::string options;
-  enum class Reach : std::uint8_t { all, avx512, avx2, sse } reach = Reach::all;
+  enum class Reach : std::uint8_t { all, avx512, avx2, sse, card } reach = Reach::all;
 
-  bool is_openssl() const { return name == "openssl"; }
+  bool is_openssl() const { return name == "openssl" || name == "fault"; }
+  bool is_example() const { return reach == Reach::card; }
   bool does(const Transform& transform) const;  // must, or else must refuse
   std::vector<Transform> transforms() const;    // that it does
 

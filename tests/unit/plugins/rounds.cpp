@@ -40,12 +40,10 @@ void Rounds::Packet::place(Random& random) {
 }
 
 std::string Rounds::Packet::where() const {
-  const Transform transform{member->sa.cipher, member->sa.integrity,
-                            static_cast<std::uint32_t>(member->sa.key.size()),
-                            member->sa.icv_bytes};
-  return std::string(inbound ? " when opening " : " when sealing ") + transform.name() +
-         (member->sa.esn ? " with ESN, " : ", ") + (destination ? "out of place, " : "in place, ") +
-         (spoilt ? "spoilt, " : "") + "length " + std::to_string(length());
+  return std::string(inbound ? " when opening " : " when sealing ") +
+         transform_of(member->sa).name() + (member->sa.esn ? " with ESN, " : ", ") +
+         (destination ? "out of place, " : "in place, ") + (spoilt ? "spoilt, " : "") + "length " +
+         std::to_string(length());
 }
 
 std::string Rounds::Packet::check(const Bytes& sealed) {

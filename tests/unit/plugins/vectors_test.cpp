@@ -24,8 +24,10 @@ class Vectors : public testing::TestWithParam<Candidate> {
     ASSERT_TRUE(backend_) << reason;
   }
 
-  // Seals `clear` and opens `sealed` (both whole packets; clear without its ICV).
+  // Seals `clear` and opens `sealed` (both whole packets; clear without its ICV). What the backend
+  // does not do it must refuse: Contract.WhatIsLeftToOpensslIsRefusedInWords.
   void expect_packet(const Sa& sa, std::uint32_t seq_hi, const Bytes& clear, const Bytes& sealed) {
+    if (!GetParam().does(transform_of(sa))) return;
     const auto length = static_cast<std::uint32_t>(sealed.size());
     const auto outbound = backend_->session(sa, ESPALIER_OUTBOUND);
     Bytes packet = clear;
@@ -43,15 +45,16 @@ class Vectors : public testing::TestWithParam<Candidate> {
     backend_->close(inbound);
   }
 
-  // A raw cipher vector as the payload of an ESP packet; HMAC-SHA1 of OpenSSL's one-shot function.
+  // A raw cipher vector as the payload of an ESP packet; HMAC-SHA256 of OpenSSL's one-shot
+  // function.
   void expect_cipher(std::uint16_t cipher, const Bytes& key, const Bytes& salt, const Bytes& iv,
                      const Bytes& header, const Bytes& plaintext, const Bytes& ciphertext) {
     Sa sa{.cipher = cipher,
-          .integrity = ESPALIER_INTEGRITY_HMAC_SHA1,
+          .integrity = ESPALIER_INTEGRITY_HMAC_SHA256,
           .key = key,
           .salt = salt,
-          .integrity_key = Bytes(20, 0x0b),
-          .icv_bytes = 12};
+          .integrity_key = Bytes(32, 0x0b),
+          .icv_bytes = 16};
     Bytes clear = header;
     clear.insert(clear.end(), iv.begin(), iv.end());
     Bytes sealed = clear;
@@ -59,7 +62,7 @@ class Vectors : public testing::TestWithParam<Candidate> {
     sealed.insert(sealed.end(), ciphertext.begin(), ciphertext.end());
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
-    HMAC(EVP_sha1(), sa.integrity_key.data(), 20, sealed.data(), sealed.size(), digest, &size);
+    HMAC(EVP_sha256(), sa.integrity_key.data(), 32, sealed.data(), sealed.size(), digest, &size);
     sealed.insert(sealed.end(), digest, digest + sa.icv_bytes);
     expect_packet(sa, 0, clear, sealed);
   }
@@ -145,6 +148,7 @@ TEST_P(Vectors, GcmCiphertextOfNistAndTheSpecification) {
                   .key = v.bytes("KEY"),
                   .salt = Bytes(nonce.begin(), nonce.begin() + 4),
                   .integrity_key = {}};
+      if (!GetParam().does(transform_of(sa))) continue;
       Bytes packet(8);
       packet.insert(packet.end(), nonce.begin() + 4, nonce.end());
       packet.insert(packet.end(), plaintext.begin(), plaintext.end());
@@ -183,8 +187,6 @@ TEST_P(Vectors, AesCtrOfRfc3686) {
 }
 
 TEST_P(Vectors, TripleDesOfNist) {
-  const Transform any{ESPALIER_CIPHER_3DES_CBC, ESPALIER_INTEGRITY_HMAC_SHA1, 24, 12};
-  if (!GetParam().does(any)) return;  // refused: Contract.WhatIsLeftToOpensslIsRefusedInWords
   for (const auto& v : read_vectors("nist_3des_cbc.txt")) {
     SCOPED_TRACE("nist_3des_cbc.txt, line " + std::to_string(v.line));
     Bytes key = v.bytes("KEY1");
@@ -209,7 +211,6 @@ TEST_P(Vectors, HmacOfRfc2202AndRfc4231) {
                         {"rfc4231_hmac_sha384.txt", ESPALIER_INTEGRITY_HMAC_SHA384, 24},
                         {"rfc4231_hmac_sha512.txt", ESPALIER_INTEGRITY_HMAC_SHA512, 32}};
   for (const auto& file : files) {
-    if (!GetParam().does({ESPALIER_CIPHER_NULL, file.integrity, 0, file.icv_bytes})) continue;
     for (const auto& v : read_vectors(file.name)) {
       const bool left_to_openssl = file.integrity == ESPALIER_INTEGRITY_HMAC_MD5 &&
                                    v.bytes("KEY").size() > 64 && !GetParam().is_openssl();

@@ -5,7 +5,7 @@
  * that a later minor appends. Compiled as C11 and as C++.
  */
 #include <assert.h>
-#include <espalier/abi.h>
+#include <espalier/extensions.h>
 #include <stddef.h>
 
 #define AT(type, member, offset) \
@@ -32,7 +32,12 @@ AT(espalier_plugin_entry, abi_minor, 6);
 AT(espalier_plugin_entry, negotiate, 8);
 
 SIZE(espalier_message, 16);
+AT(espalier_message, text, 0);
+AT(espalier_message, capacity, 8);
+
 SIZE(espalier_bytes, 16);
+AT(espalier_bytes, data, 0);
+AT(espalier_bytes, size, 8);
 
 SIZE(espalier_host, 64);
 AT(espalier_host, abi_minor, 4);
@@ -134,6 +139,10 @@ AT(espalier_backend, health, 48);
 AT(espalier_backend, userspace, 56);
 AT(espalier_backend, kernel, 64);
 AT(espalier_backend, extension, 72);
+
+SIZE(espalier_host_plugins, 24);
+AT(espalier_host_plugins, context, 8);
+AT(espalier_host_plugins, find, 16);
 
 static_assert(ESPALIER_ABI_MAGIC == 0x4c505345u, "the magic has changed");
 static_assert(ESPALIER_ICV(8) == 4 && ESPALIER_ICV(32) == 256, "ICV bits have moved");

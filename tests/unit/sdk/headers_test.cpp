@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,6 +59,18 @@ TEST(AbiHeader, IsShortEnoughToBeRead) {
 
 TEST(PluginHeader, CompilesAsCxx17) {
   expect_compiling(kCxx, "c++17", "'" ESPALIER_SOURCE_DIR "/tests/plugins/good.cpp'");
+}
+
+// What vendors include, each header by itself. The mocks are for the tests of vendors as well.
+TEST(SdkHeaders, EachStandsAloneAsCxx17) {
+  namespace fs = std::filesystem;
+  for (const char* folder : {"/sdk/include/espalier", "/sdk/mock"}) {
+    for (const auto& entry : fs::directory_iterator(ESPALIER_SOURCE_DIR + std::string(folder))) {
+      expect_compiling(kCxx, "c++17",
+                       "-I'" ESPALIER_SOURCE_DIR "/sdk/mock' -include '" + entry.path().string() +
+                           "' -x c++ /dev/null");
+    }
+  }
 }
 
 // What `nm` says that a plugin defines for others.
