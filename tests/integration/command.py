@@ -238,8 +238,8 @@ class Command(unittest.TestCase):
         """As its header says: for another card with that card's interface."""
         appliance = (TOP / "configs/appliances/kernel-gateway.toml").read_text()
         for card, interface, device in (("mlx5-connectx7", "ens1f0np0", "ens1f0np0"),
-                                        ("ixgbe-82599", "enp4s0f0", "kernel"),  # transport mode alone
-                                        ("netdevsim", "eni0np1", "eni0np1")):
+                                        ("ixgbe-82599", "enp4s0f0", "kernel"),  # has no tunnel mode
+                                        ("netdevsim", "eni0np1", "kernel")):    # has no ESN
             file = self.write("kernel.toml", appliance.replace('interface = "ens1f0np0"',
                                                                f'interface = "{interface}"'))
             decisions = self.ask("plan", file, "--inventory",

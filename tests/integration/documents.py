@@ -226,9 +226,10 @@ class Readme(unittest.TestCase):
 
     def shown(self, command):
         """What the README shows below a command, without its indentation."""
-        match = re.search(rf"^    \$ {re.escape(command)}\n((?:    .*\n)+)", README, re.MULTILINE)
+        match = re.search(rf"^    \$ {re.escape(command)}\n((?:(?:    .*)?\n)+?)(?=\S)", README, re.MULTILINE)
         self.assertIsNotNone(match, f"README.md no longer shows: {command}")
-        return re.sub(r"^    ", "", match[1], flags=re.MULTILINE)
+        shown = re.sub(r"^    ", "", match[1], flags=re.MULTILINE)
+        return shown.split("\n$ ")[0].rstrip("\n") + "\n"
 
     def test_what_check_says_of_two_slips(self):
         text = (APPLIANCES / "site-to-site.toml").read_text()
@@ -246,6 +247,18 @@ class Readme(unittest.TestCase):
         if "aesni " not in said.stdout:
             self.skipTest("the README's machine has AES-NI")
         self.assertEqual(said.stderr + said.stdout, self.shown("espalier " + " ".join(words)))
+
+    def test_what_explain_and_the_demo_say_of_each_backend(self):
+        words = ("plan", APPLIANCES / "site-to-site.toml", "--site", "left")
+        explained = self.espalier.call(*words, "--verbose").stdout
+        if "aesni cpu (" not in explained:
+            self.skipTest("the README's machine has AES-NI")
+        self.assertTrue(explained.startswith(self.shown("espalier explain left-right/out")), explained)
+        decision = self.espalier.ask(*words)["decisions"][0]
+        others = [f"{one['backend']}: {one['reason']}: {one['sentence']}"
+                  for at, one in enumerate(decision["candidates"]) if at != decision["chosen"]]
+        self.assertEqual(re.findall(r"^ +not (.*)$", self.shown("./bootstrap.sh demo"), re.MULTILINE),
+                         4 * others)
 
 
 if __name__ == "__main__":
