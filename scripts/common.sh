@@ -51,11 +51,23 @@ install_packages() {
   apt_get install --no-install-recommends "${missing[@]}"
 }
 
+# Dies unless this user can build in the folder, which may not be there yet.
+require_writable() {
+  local place=$1
+  while [[ ! -e $place ]]; do place=$(dirname "$place"); done
+  local log=$1/.ninja_log
+  [[ -w $place ]] && { [[ ! -e $log ]] || [[ -w $log ]]; } && return
+  die "$(id -un 2>/dev/null || id -u) cannot build in $PWD, since $place belongs to" \
+    "$(stat -c %U "$place"): be that user, or make a clone of your own." \
+    "A demo that is built already needs no more than scripts/demo --build $1"
+}
+
 # build PRESET [TARGET...]: configures and builds a preset (see CMakePresets.json), all of it if no
 # target is named; what is up to date is left alone.
 build() {
   local preset=$1
   shift
+  require_writable "build/$preset"
   [[ -f build/$preset/build.ninja ]] || cmake --preset "$preset"
   cmake --build --preset "$preset" ${1:+--target "$@"}
 }

@@ -322,7 +322,10 @@ void add_run(CLI::App& app, const Console& console, int& exit_code) {
   add_config_options(*verb, options->config);
   auto& overrides = options->config.overrides;
   verb->add_option("--keys", overrides.key_folder, "Folder of the one-time key files");
-  verb->add_option("--state", overrides.state_directory, "Folder of the claims of used key files");
+  verb->add_option(
+      "--state", overrides.state_directory,
+      "Folder of the claims of used key files: keep it with the keys, since under another "
+      "one a copy of a used key file would be taken for fresh");
   verb->add_option("--socket", overrides.control_socket, "Path of the control socket");
   verb->add_flag("--json", options->json, "The closing table as JSON");
   verb->footer(

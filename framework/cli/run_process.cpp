@@ -41,8 +41,9 @@ Result<Hardening> harden_process() {
     return Hardening{};
   return Hardening{fmt::format(
       "The limit RLIMIT_MEMLOCK is {} bytes, too small to lock all memory. Espalier's own keys are "
-      "locked, but key schedules within crypto libraries may be swapped out. Set "
-      "LimitMEMLOCK=infinity in the service unit, or 'ulimit -l unlimited'.",
+      "locked, but key schedules within crypto libraries may be swapped out. Before "
+      "the start, say 'ulimit -l unlimited' in a shell of root, or LimitMEMLOCK=infinity where a "
+      "systemd unit starts it.",
       limit.rlim_cur)};
 }
 

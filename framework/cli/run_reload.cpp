@@ -12,16 +12,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace espalier::cli {
 namespace {
 
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 constexpr std::chrono::seconds kGrace = 5s;
 
 std::string_view tunnel_of(const SaSpec& sa) {
@@ -129,6 +132,17 @@ void forget_keys(TunnelConfig& tunnel) {
   tunnel.key_file.clear();
 }
 
+// Key files that nobody has claimed, though all tunnels have their keys: what new tunnels need was
+// claimed before, which renames it.
+std::set<fs::path> fresh_key_files(const GatewayConfig& config) {
+  std::set<fs::path> files;
+  std::error_code unused;
+  for (const TunnelConfig& tunnel : config.tunnels)
+    if (is_own(tunnel, config) && !tunnel.key_file.empty() && fs::exists(tunnel.key_file, unused))
+      files.insert(tunnel.key_file);
+  return files;
+}
+
 void tell(const ReloadPlan& plan, const Running& running) {
   running.log(
       ESPALIER_LOG_INFO,
@@ -141,6 +155,12 @@ void tell(const ReloadPlan& plan, const Running& running) {
         std::ranges::binary_search(plan.changed, tunnel))
       running.log(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
                                                  running.config.control_socket.native()));
+  for (const fs::path& file : fresh_key_files(running.config))
+    running.log(ESPALIER_LOG_WARNING,
+                fmt::format("The fresh key file '{}' was left alone, since tunnels that run keep "
+                            "their keys. For new ones stop the gateway and start it; or take the "
+                            "tunnel out of the configuration, reload, put it back, and reload.",
+                            file.native()));
 }
 
 }  // namespace

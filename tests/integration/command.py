@@ -235,11 +235,29 @@ class Command(unittest.TestCase):
         self.assertIn("No backend is left for 1 of 2 SAs", result.stderr)
 
     def test_the_kernel_appliance_fits_the_inventory_that_it_names(self):
-        decisions = self.ask("plan", TOP / "configs/appliances/kernel-gateway.toml", "--inventory",
-                             TOP / "configs/inventories/mlx5-connectx7.json", code=FAILED)["decisions"]
-        chosen = {decision["sa"]: decision["candidates"][decision["chosen"]]["device"]
-                  for decision in decisions if decision["chosen"] is not None}
-        self.assertEqual(chosen, {"branch/out": "ens1f0np0", "branch/in": "ens1f0np0"})
+        """As its header says: for another card with that card's interface."""
+        appliance = (TOP / "configs/appliances/kernel-gateway.toml").read_text()
+        for card, interface, device in (("mlx5-connectx7", "ens1f0np0", "ens1f0np0"),
+                                        ("ixgbe-82599", "enp4s0f0", "kernel"),  # has no tunnel mode
+                                        ("netdevsim", "eni0np1", "kernel")):    # has no ESN
+            file = self.write("kernel.toml", appliance.replace('interface = "ens1f0np0"',
+                                                               f'interface = "{interface}"'))
+            decisions = self.ask("plan", file, "--inventory",
+                                 TOP / f"configs/inventories/{card}.json")["decisions"]
+            chosen = {decision["sa"]: decision["candidates"][decision["chosen"]]["device"]
+                      for decision in decisions}
+            self.assertEqual(chosen, {"branch/out": device, "branch/in": device,
+                                      "old-branch/out": "kernel", "old-branch/in": "kernel"}, card)
+            reasons = {candidate["reason"] for decision in decisions
+                       for candidate in decision["candidates"] if candidate["device"] == interface}
+            self.assertNotIn("device.not_on_path", reasons, card)
+
+    def test_what_run_refuses_check_and_plan_warn_of(self):
+        file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
+                          + SITES + TUNNEL)
+        warning = f"{file}:3:13: warning: this version of Espalier cannot run the kernel dataplane yet"
+        self.assertIn(warning, self.call("check", file).stdout)
+        self.assertIn(warning, self.espalier.call("plan", file).stderr)
 
     def test_exit_codes_say_whose_fault_it_is(self):
         """2: what was given is at fault, before anything was tried; 1: what was asked failed."""

@@ -12,8 +12,8 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
-def run(command, **environment):
-    return subprocess.run(command, cwd=TOP, env=os.environ | environment, text=True,
+def run(command, pass_fds=(), **environment):
+    return subprocess.run(command, cwd=TOP, env=os.environ | environment, text=True, pass_fds=pass_fds,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
@@ -117,6 +117,22 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("root must install these packages once: "
                       "apt-get install --no-install-recommends cmake\n", result.stderr)
+
+    def test_who_cannot_build_there_is_told_so_in_one_sentence(self):
+        if os.geteuid() != 0:
+            self.skipTest("starts as root, so as to become an ordinary user")
+        self.folder.chmod(0o755)
+        (self.folder / "build/release").mkdir(parents=True)
+        common = TOP / "scripts/common.sh"
+        with open(common, "rb") as script:  # whose folders may be closed to an ordinary user
+            result = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash",
+                          "-c", f"source /dev/fd/{script.fileno()}; cd {self.folder}; "
+                          "build release all; echo went on"], pass_fds=(script.fileno(),))
+        self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+        self.assertEqual(result.stderr, f"espalier: nobody cannot build in {self.folder}, since "
+                         "build/release belongs to root: be that user, or make a clone of your own. "
+                         "A demo that is built already needs no more than scripts/demo --build "
+                         "build/release\n")
 
     def test_every_package_says_what_needs_it(self):
         for line in (TOP / "scripts/packages.txt").read_text().splitlines():

@@ -140,7 +140,8 @@ class Install(unittest.TestCase):
         flags = self.run_ok("pkg-config", "--cflags", "--libs", "espalier",
                             PKG_CONFIG_PATH=search).split()
         self.run_ok(CXX, "-std=c++23", HERE / "consumer/choose.cpp", "-o", "choose", *flags,
-                    f"-Wl,-rpath,{self.library_folder()}")
+                    "-Wl,-rpath," + self.run_ok("pkg-config", "--variable=libdir", "espalier",
+                                                PKG_CONFIG_PATH=search).strip())
         wrong = subprocess.run([self.folder / "choose", "/nonexistent", "aes257gcm16"], text=True,
                                capture_output=True, check=False)
         self.assertEqual(wrong.returncode, 1)

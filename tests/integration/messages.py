@@ -197,15 +197,17 @@ class Messages(unittest.TestCase):
         with udp_socket("left", "192.0.2.1", 4500):
             self.before = self.state_of_the_system()
             self.refuses(1, "espalier: UDP port 4500 of 192.0.2.1 is taken by another program. Find it "
-                         "with 'ss -lunp sport = :4500', then stop it or give this site another port.",
+                         "with 'ss -lunp sport = :4500', then stop it or give this site another 'port' "
+                         "in its [site] table.",
                          said=self.run_it())
 
     def test_too_little_lockable_memory(self):
         under = ["prlimit", "--memlock=4096:4096", "setpriv", "--bounding-set=-ipc_lock",
                  "--inh-caps=-ipc_lock"]
         self.refuses(1, "espalier: Cannot lock 65536 bytes of memory for keys: the limit "
-                     "RLIMIT_MEMLOCK is 4096 bytes and used up; raise it with LimitMEMLOCK= in the "
-                     "service unit or 'ulimit -l', or give the program CAP_IPC_LOCK.",
+                     "RLIMIT_MEMLOCK is 4096 bytes and used up; raise it before the start with "
+                     "'ulimit -l' in a shell of root, or with LimitMEMLOCK= where a systemd unit starts "
+                     "the program, or give it CAP_IPC_LOCK.",
                      said=self.run_it(under=under))
 
     def test_no_permission_for_tun(self):

@@ -152,6 +152,27 @@ class Reload(unittest.TestCase):
         self.ping()
         self.assertNotEqual(self.sas(gateways[0])["office/out"][0], before["office/out"][0])
 
+    def test_a_fresh_key_file_of_the_same_name_is_pointed_at(self):
+        """The other end of a gateway that was killed: new keys for one tunnel, while others go on."""
+        self.configure(SITES, OFFICE, BRANCH)
+        left, right = self.start("left"), self.start("right")
+        self.ping()
+        right.process.kill()
+        right.process.wait()
+        self.configure(SITES, OFFICE, BRANCH)
+        before = self.sas(left)
+        said = self.reload(left, "left.office.keys' was left alone")
+        self.assertIn("0 changed", said)
+        self.assertEqual(self.sas(left), before)
+        self.write(SITES, BRANCH)
+        self.assertIn("1 gone", self.reload(left, "left.branch.keys' was left alone"))
+        self.write(SITES, OFFICE, BRANCH)
+        self.assertIn("1 tunnels added", self.reload(left))
+        right = self.start("right")
+        self.ping()
+        self.assertEqual([sa for sa in self.sas(left) if "branch" in str(sa)],
+                         [sa for sa in before if "branch" in str(sa)])
+
     def test_a_peer_that_follows_later_is_still_heard(self):
         self.configure(SITES, OFFICE)
         left, right = [self.start(site) for site in lab.SITES]

@@ -146,12 +146,15 @@ SourceText write_key_file(const std::string& id, const std::string& site,
   std::size_t room = kHeaderRoom;
   for (const KeyFileEntry& sa : sas) room += room_for(sa);
   SourceText text(room);
-  text.append(
-      fmt::format("# One-time keys of Espalier for the site '{}': secret, and good for one run.\n"
-                  "# 'espalier run' claims them, and renames this file so that no second run can\n"
-                  "# use them. Never copy it but to the machine that it is for.\n"
-                  "format = {}\nid = \"{}\"\nsite = \"{}\"\ncount = {}\n",
-                  site, kFormat, id, site, sas.size()));
+  text.append(fmt::format(
+      "# One-time keys of Espalier for the site '{}': secret, and good for one run.\n"
+      "# 'espalier run' claims them, and renames this file so that no second run can\n"
+      "# use them: a run with a copy, under another --state, would lay the traffic open. Bring it "
+      "to\n"
+      "# the machine that it is for, alone; a copy may serve 'espalier esp decrypt', which\n"
+      "# only reads, and is as secret.\n"
+      "format = {}\nid = \"{}\"\nsite = \"{}\"\ncount = {}\n",
+      site, kFormat, id, site, sas.size()));
   for (const KeyFileEntry& sa : sas) {
     text.append(fmt::format(
         "\n[[sa]]\ntunnel = \"{}\"\ndirection = \"{}\"\nspi = {:#010x}\ntransform = \"{}\"\n",

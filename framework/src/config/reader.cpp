@@ -36,6 +36,17 @@ std::string shown(const Node& node) {
   return std::string(kind_of(node));
 }
 
+// "192.0.2.1:4500", "[2001:db8::1]:4500"
+bool has_port(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos) return false;
+  const std::string_view port = text.substr(colon + 1);
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return !port.empty() && port.find_first_not_of("0123456789") == port.npos &&
+         IpAddress::parse(host).has_value();
+}
+
 }  // namespace
 
 void Item::reject(std::string_view hint) const {
@@ -94,7 +105,7 @@ std::optional<IpAddress> as_address(const Item& item) {
   const auto text = as_string(item);
   if (!text) return std::nullopt;
   if (auto address = IpAddress::parse(*text)) return *address;
-  item.reject();
+  item.reject(has_port(*text) ? "; its UDP port goes into the key 'port'" : "");
   return std::nullopt;
 }
 

@@ -69,7 +69,8 @@ Error bind_error(const Endpoint& local, int error) {
     case EADDRINUSE:
       return {ErrorCode::conflict,
               fmt::format("UDP port {} of {} is taken by another program. Find it with "
-                          "'ss -lunp sport = :{}', then stop it or give this site another port.",
+                          "'ss -lunp sport = :{}', then stop it or give this site another "
+                          "'port' in its [site] table.",
                           local.port, to_string(local.address), local.port)};
     case EADDRNOTAVAIL:
       return {ErrorCode::not_found,

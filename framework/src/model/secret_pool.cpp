@@ -44,11 +44,13 @@ Error lock_error(int reason) {
     return {ErrorCode::io, fmt::format("{}: {}", what, std::strerror(reason))};
   rlimit limit{};
   getrlimit(RLIMIT_MEMLOCK, &limit);
-  return {ErrorCode::permission,
-          fmt::format("{}: the limit RLIMIT_MEMLOCK is {} bytes and used up; raise it with "
-                      "LimitMEMLOCK= in the service unit or 'ulimit -l', or give the program "
-                      "CAP_IPC_LOCK",
-                      what, limit.rlim_cur)};
+  return {
+      ErrorCode::permission,
+      fmt::format("{}: the limit RLIMIT_MEMLOCK is {} bytes and used up; raise it before "
+                  "the start with 'ulimit -l' in a shell of root, or with LimitMEMLOCK= where a "
+                  "systemd unit starts the program, or give it "
+                  "CAP_IPC_LOCK",
+                  what, limit.rlim_cur)};
 }
 
 // One locked, undumpable mapping; wiped and given back when destroyed.

@@ -174,7 +174,8 @@ TEST(SecretPool, MayBeUsedFromManyThreads) {
 TEST(SecretPoolDeathTest, SaysWhichLimitIsTooSmallAndWhatToDo) {
   EXPECT_EXIT(create_without_allowance(), testing::ExitedWithCode(3),
               "cannot lock 65536 bytes of memory for keys: the limit RLIMIT_MEMLOCK is 0 bytes and "
-              "used up; raise it with LimitMEMLOCK= .* or give the program CAP_IPC_LOCK");
+              "used up; raise it before the start with 'ulimit -l' .* LimitMEMLOCK= .* or give "
+              "it CAP_IPC_LOCK");
 }
 
 std::vector<std::uint8_t> bytes_of(const SecretBytes& secret) {
