@@ -61,7 +61,9 @@ class Conversion {
 
  private:
   Result<void> prepare_engine(const std::vector<SaSpec>& specs);
+  Result<bool> has_work(const Options& options) const;
   Result<void> add_sas(const std::vector<SaSpec>& specs);
+  void skip_what_is_not_ours(std::set<std::uint32_t> inbound_spis);
   std::uint64_t dropped() const;
   nlohmann::ordered_json skipped() const;
 
@@ -111,7 +113,31 @@ Result<void> Conversion::prepare(const Options& options) {
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_,
                                        [this](int, std::string_view text) { console_.tell(text); });
-  return add_sas(*specs);
+  const auto work = has_work(options);
+  if (!work) return std::unexpected(work.error());
+  if (*work) return add_sas(*specs);
+  skip_what_is_not_ours({});
+  return {};
+}
+
+// Keys serve one run, so none are claimed for a capture in which there is nothing to encrypt. A
+// pipe can be read only once.
+Result<bool> Conversion::has_work(const Options& options) const {
+  std::error_code error;
+  if (direction_ == Direction::inbound || !std::filesystem::is_regular_file(options.input, error))
+    return true;
+  auto reader = io::CaptureReader::open(options.input);
+  if (!reader) return std::unexpected(reader.error());
+  return io::holds(std::move(*reader), [side = CaptureSide(config_, {})](const auto& packet) {
+    return side.is_outbound(packet);
+  });
+}
+
+void Conversion::skip_what_is_not_ours(std::set<std::uint32_t> inbound_spis) {
+  pass_->skip([this, side = CaptureSide(config_, std::move(inbound_spis))](const auto& packet) {
+    return direction_ == Direction::outbound ? side.not_to_encrypt(packet)
+                                             : side.not_to_decrypt(packet);
+  });
 }
 
 Result<void> Conversion::prepare_engine(const std::vector<SaSpec>& specs) {
@@ -139,10 +165,7 @@ Result<void> Conversion::add_sas(const std::vector<SaSpec>& specs) {
                 fmt::format("No tunnel of site '{}' has keys that this configuration knows: SAs by "
                             "control socket are those of a running gateway alone.",
                             config_.site));
-  pass_->skip([this, side = CaptureSide(config_, std::move(inbound_spis))](const auto& packet) {
-    return direction_ == Direction::outbound ? side.not_to_encrypt(packet)
-                                             : side.not_to_decrypt(packet);
-  });
+  skip_what_is_not_ours(std::move(inbound_spis));
   return {};
 }
 
@@ -158,7 +181,8 @@ Result<void> Conversion::run() {
   while (pass_->counts().written + dropped() < pass_->counts().packets &&
          std::chrono::steady_clock::now() < limit)
     engine_->turn(0);
-  if (auto finished = pass_->finish(); !finished) return finished;
+  if (pass_->counts().written > 0)  // else the output stays as it was
+    if (auto finished = pass_->finish(); !finished) return finished;
   return pass_->reading();
 }
 
@@ -194,9 +218,12 @@ int Conversion::report(const Options& options) const {
     console_.print('\n' + render_sas(reports, console_.style()));
     console_.print('\n' + render_drops(drops, console_.style()));
   }
-  if (counts.written > 0 || counts.frames == 0) return kDone;
-  console_.tell(fmt::format("Nothing of '{}' could be {}.", options.input.native(),
-                            direction_ == Direction::outbound ? "encrypted" : "decrypted"));
+  if (counts.written > 0) return kDone;
+  console_.tell(fmt::format(
+      "Nothing of '{}' could be {}; '{}' is as it was{}.", options.input.native(),
+      direction_ == Direction::outbound ? "encrypted" : "decrypted", options.output.native(),
+      direction_ == Direction::outbound && gateway_->list().empty() ? ", and no keys are used up"
+                                                                    : ""));
   return kFailed;
 }
 
@@ -220,7 +247,9 @@ CLI::App* add_part(CLI::App& esp, const char* name, const char* help, Options& o
   auto* part = esp.add_subcommand(name, help);
   add_config_options(*part, options.config);
   part->add_option("INPUT", options.input, "The capture to read: pcap or pcapng")->required();
-  part->add_option("OUTPUT", options.output, "The pcap file to write; overwritten")->required();
+  part->add_option("OUTPUT", options.output,
+                   "The pcap file to write; replaced at the end, if a packet came out")
+      ->required();
   part->add_option("--keys", options.config.overrides.key_folder,
                    "Folder of the one-time key files");
   part->add_flag("--json", options.json, "The summary as JSON");

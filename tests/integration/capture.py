@@ -214,12 +214,29 @@ class Captures(unittest.TestCase):
         self.configure()
         write_pcap(self.inner, inner_packets(2))
         self.converted("encrypt", "left", self.inner, self.outer)
+        result = self.outer.read_bytes()
         again = self.esp("encrypt", "left", self.inner, self.outer)
         self.assertEqual(again.returncode, 1)
+        self.assertEqual(self.outer.read_bytes(), result, "what is there cannot be made again")
         self.assertIn("left.keys' were used on", again.stderr)
         late = self.esp("decrypt", "left", self.outer, self.back)
         self.assertEqual(late.returncode, 1)
         self.assertIn("keep a copy of the key file from before it was used", late.stderr)
+        self.assertFalse(self.back.exists())
+        self.assertEqual(list(self.folder.glob("*.part")), [])
+
+    def test_where_there_is_nothing_to_do_the_output_stays_and_no_key_is_used_up(self):
+        self.configure()
+        self.outer.write_text("of earlier")
+        foreign = inner_packets(1)[0][1].replace(bytes([10, 2, 0, 9]), bytes([10, 9, 0, 9]))
+        for frames, site in ((inner_packets(3), "right"), ([], "left"), ([(1, foreign)], "left")):
+            write_pcap(self.inner, frames)
+            for verb in ("encrypt", "decrypt"):
+                result = self.esp(verb, site, self.inner, self.outer)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(f"Nothing of '{self.inner}' could be {verb}ed", result.stderr)
+                self.assertEqual(self.outer.read_text(), "of earlier")
+                self.assertTrue((self.folder / f"{site}.keys").exists())
 
     def test_packets_cut_by_the_capture_are_skipped_and_counted(self):
         self.configure()

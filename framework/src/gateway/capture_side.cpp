@@ -41,15 +41,19 @@ std::optional<NoPacket> CaptureSide::not_to_decrypt(const io::OuterPacket& packe
   return peers_.contains(to) ? NoPacket::other_direction : NoPacket::of_others;
 }
 
+bool CaptureSide::is_outbound(const io::OuterPacket& packet) const {
+  const auto [from, to] = addresses_of(packet.esp);
+  return covering(local_, host(from)) != nullptr && covering(remote_, host(to)) != nullptr;
+}
+
+bool CaptureSide::is_inbound(const io::OuterPacket& packet) const {
+  const auto [from, to] = addresses_of(packet.esp);
+  return covering(remote_, host(from)) != nullptr && covering(local_, host(to)) != nullptr;
+}
+
 // What belongs to neither direction stays: that no SA protects it is for the engine to say.
 std::optional<NoPacket> CaptureSide::not_to_encrypt(const io::OuterPacket& packet) const {
-  const auto [from, to] = addresses_of(packet.esp);
-  const auto crosses = [](const std::set<IpPrefix>& here, const IpAddress& source,
-                          const std::set<IpPrefix>& there, const IpAddress& destination) {
-    return covering(here, host(source)) != nullptr && covering(there, host(destination)) != nullptr;
-  };
-  if (!crosses(remote_, from, local_, to) || crosses(local_, from, remote_, to))
-    return std::nullopt;
+  if (!is_inbound(packet) || is_outbound(packet)) return std::nullopt;
   return NoPacket::other_direction;
 }
 

@@ -22,10 +22,14 @@ class CaptureSide {
   // Why an ESP packet is not the site's to decrypt; nothing if it is. One to its own address always
   // is, and so is one of its SPIs from another: the capture may be from beyond a NAT.
   std::optional<io::NoPacket> not_to_decrypt(const io::OuterPacket& packet) const;
-  // The same of an inner packet that is to be encrypted.
+  // Whether an inner packet goes from the site's networks to its peers'.
+  bool is_outbound(const io::OuterPacket& packet) const;
+  // Why an inner packet is not the site's to encrypt.
   std::optional<io::NoPacket> not_to_encrypt(const io::OuterPacket& packet) const;
 
  private:
+  bool is_inbound(const io::OuterPacket& packet) const;
+
   IpAddress outer_;
   std::set<IpAddress> peers_;
   std::set<IpPrefix> local_, remote_;  // outermost

@@ -7,6 +7,7 @@
 #include <pcap/pcap.h>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -64,20 +65,40 @@ Result<std::optional<Frame>> CaptureReader::next() {
   return Frame{header->ts, header->len, {bytes, header->caplen}};
 }
 
+CaptureWriter::Partial& CaptureWriter::Partial::operator=(Partial&& other) noexcept {
+  std::swap(path, other.path);
+  return *this;
+}
+
+CaptureWriter::Partial::~Partial() {
+  std::error_code ignored;
+  if (!path.empty()) std::filesystem::remove(path, ignored);
+}
+
 Result<CaptureWriter> CaptureWriter::create(const std::filesystem::path& file) {
+  const auto cannot = [&file](std::string_view why) {
+    return fail(ErrorCode::io,
+                fmt::format("The capture '{}' cannot be written: {}.", file.native(), why));
+  };
+  std::error_code error;
   CaptureWriter writer;
-  writer.path_ = file;
+  writer.path_ = std::filesystem::weakly_canonical(file, error);
+  if (error) return cannot(error.message());
+  std::filesystem::path written = writer.path_;
+  const auto there = std::filesystem::status(writer.path_, error);
+  if (!exists(there) || is_regular_file(there)) {
+    if (exists(there) && access(writer.path_.c_str(), W_OK) != 0) return cannot(words_of(errno));
+    written += fmt::format(".{}.part", getpid());
+  }
   writer.format_.reset(
       pcap_open_dead_with_tstamp_precision(DLT_RAW, kLongestPacket, PCAP_TSTAMP_PRECISION_NANO));
-  std::FILE* stream = writer.format_ ? std::fopen(file.c_str(), "wbe") : nullptr;
-  if (stream == nullptr)
-    return fail(ErrorCode::io, fmt::format("The capture '{}' cannot be written: {}.", file.native(),
-                                           words_of(errno)));
+  std::FILE* stream = writer.format_ ? std::fopen(written.c_str(), "wbe") : nullptr;
+  if (stream == nullptr) return cannot(words_of(errno));
+  if (written != writer.path_) writer.partial_ = Partial(written);
   writer.file_.reset(pcap_dump_fopen(writer.format_.get(), stream));
   if (!writer.file_) {
     std::fclose(stream);
-    return fail(ErrorCode::io, fmt::format("The capture '{}' cannot be written: {}.", file.native(),
-                                           pcap_geterr(writer.format_.get())));
+    return cannot(pcap_geterr(writer.format_.get()));
   }
   return writer;
 }
@@ -89,7 +110,11 @@ void CaptureWriter::write(CaptureTime time, std::span<const std::uint8_t> packet
 }
 
 Result<void> CaptureWriter::finish() {
-  if (pcap_dump_flush(file_.get()) == 0 && std::ferror(pcap_dump_file(file_.get())) == 0) return {};
+  if (pcap_dump_flush(file_.get()) == 0 && std::ferror(pcap_dump_file(file_.get())) == 0 &&
+      (partial_.path.empty() || std::rename(partial_.path.c_str(), path_.c_str()) == 0)) {
+    partial_.path.clear();
+    return {};
+  }
   return fail(ErrorCode::io, fmt::format("The capture '{}' could not be written to its end: {}.",
                                          path_.native(), words_of(errno)));
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 struct pcap;
 struct pcap_dumper;
@@ -44,14 +45,15 @@ class CaptureReader {
   int link_type_ = 0;
 };
 
-// Writes a pcap file of raw IP packets, times in nanoseconds.
+// Writes a pcap file of raw IP packets, times in nanoseconds: beside the file that is meant, whose
+// place it takes at finish(). Without that, a file that was there is as it was. What is no regular
+// file (a pipe, a terminal) is written at once.
 class CaptureWriter {
  public:
-  // Overwrites a file that is there.
   static Result<CaptureWriter> create(const std::filesystem::path& file);
 
   void write(CaptureTime time, std::span<const std::uint8_t> packet) noexcept;
-  // Says whether all of it has reached the file.
+  // Says whether all of it has reached the file. The last call.
   Result<void> finish();
 
  private:
@@ -59,7 +61,16 @@ class CaptureWriter {
     void operator()(pcap* file) const noexcept;
     void operator()(pcap_dumper* file) const noexcept;
   };
+  // Removed, unless it has been given its name.
+  struct Partial {
+    explicit Partial(std::filesystem::path at) : path(std::move(at)) {}
+    Partial(Partial&& other) noexcept : path(std::exchange(other.path, {})) {}
+    Partial& operator=(Partial&& other) noexcept;
+    ~Partial();
+    std::filesystem::path path;
+  };
   std::filesystem::path path_;
+  Partial partial_{{}};
   std::unique_ptr<pcap, Close> format_;
   std::unique_ptr<pcap_dumper, Close> file_;
 };

@@ -47,18 +47,25 @@ class Sink final : public PacketPort {
   std::optional<Encapsulation> encapsulation_;
 };
 
-}  // namespace
+using Found = std::expected<OuterPacket, NoPacket>;
 
-std::expected<OuterPacket, NoPacket> CapturePass::packet_in(const Frame& frame,
-                                                            const std::uint16_t* udp_port) const {
-  const auto ip = ip_packet_in(reader_.link_type(), frame.bytes, frame.length);
+Found packet_in(const Frame& frame, int link_type, const std::uint16_t* udp_port) {
+  const auto ip = ip_packet_in(link_type, frame.bytes, frame.length);
   if (!ip) return std::unexpected(ip.error());
   if (ip->size() > kMaxPacket) return std::unexpected(NoPacket::too_long);
-  using Found = std::expected<OuterPacket, NoPacket>;
-  Found packet = udp_port == nullptr ? Found(OuterPacket{*ip, {}}) : esp_packet_in(*ip, *udp_port);
-  if (!packet) return packet;
-  if (const auto why = judge_(*packet)) return std::unexpected(*why);
-  return packet;
+  return udp_port == nullptr ? Found(OuterPacket{*ip, {}}) : esp_packet_in(*ip, *udp_port);
+}
+
+}  // namespace
+
+Result<bool> holds(CaptureReader reader, const std::function<bool(const OuterPacket&)>& such) {
+  for (;;) {
+    const auto frame = reader.next();
+    if (!frame) return std::unexpected(frame.error());
+    if (!*frame) return false;
+    const Found packet = packet_in(**frame, reader.link_type(), nullptr);
+    if (packet && such(*packet)) return true;
+  }
 }
 
 bool CapturePass::read(Packet& packet, const std::uint16_t* udp_port) noexcept {
@@ -70,7 +77,9 @@ bool CapturePass::read(Packet& packet, const std::uint16_t* udp_port) noexcept {
       break;
     }
     ++counts_.frames;
-    const auto found = packet_in(**frame, udp_port);
+    Found found = packet_in(**frame, reader_.link_type(), udp_port);
+    if (found)
+      if (const auto why = judge_(*found)) found = std::unexpected(*why);
     if (!found) {
       ++counts_.skipped[static_cast<std::size_t>(found.error())];
       continue;

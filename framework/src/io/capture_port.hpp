@@ -44,9 +44,6 @@ class CapturePass {
   void write(Packet& packet) noexcept;
 
  private:
-  std::expected<OuterPacket, NoPacket> packet_in(const Frame& frame,
-                                                 const std::uint16_t* udp_port) const;
-
   CaptureReader reader_;
   CaptureWriter writer_;
   Counts counts_;
@@ -56,6 +53,10 @@ class CapturePass {
   // By buffer, which stays with its packet from one port to the other.
   std::unordered_map<const std::uint8_t*, CaptureTime> times_;
 };
+
+// Whether the capture has such an IP packet. Reads up to the first one; a capture that fails before
+// it is an error.
+Result<bool> holds(CaptureReader reader, const std::function<bool(const OuterPacket&)>& such);
 
 // A file of inner packets, or of ESP packets to `udp_port` and of IP protocol 50. What is sent
 // there goes nowhere. The pass outlives the ports.

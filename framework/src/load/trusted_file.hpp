@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace espalier::load {
 
@@ -18,11 +20,28 @@ enum class PathRole {
   file,
 };
 
-// Why nobody but root and `user` could be sure of what is there, or "". All must belong to one of
+// Who judges a path.
+struct Viewer {
+  uid_t user = 0;
+  // What the kernel shows for an owner that the user namespace does not map, where root is one of
+  // them: in the namespace of an ordinary user (`unshare -Ur`) all files of the system show it.
+  std::optional<uid_t> unmapped{};
+};
+
+// The owner that a process with this /proc/self/uid_map cannot tell from root, if there is one.
+// None where root is mapped, or where the overflow user is itself a user of the namespace.
+std::optional<uid_t> unmapped_owner(std::string_view uid_map, uid_t overflow);
+
+// This process.
+Viewer this_viewer();
+
+// Why nobody but root and the user could be sure of what is there, or "". All must belong to one of
 // the two, and be writable by neither group nor others; only an ancestor may, if it is sticky (as
 // /tmp is): there nobody else can rename or remove an entry that belongs to one of the two. The
-// file's own folder may not, since anybody could add files to it.
-std::string distrust(const struct stat& found, PathRole role, uid_t user);
+// file's own folder may not, since anybody could add files to it. What belongs to an unmapped owner
+// counts as root's, but not below such a shared folder, where anybody may have put it.
+std::string distrust(const struct stat& found, PathRole role, const Viewer& viewer,
+                     bool below_shared = false);
 
 // Opens a file for reading that nobody but root and the effective user can have made or changed.
 // Walks down from / one descriptor at a time, follows no link, and judges each step on the very
