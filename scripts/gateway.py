@@ -35,13 +35,14 @@ class Espalier:
 
 
 class Gateway:
-    """`espalier run` for one site, with keys, state and socket in `folder`."""
+    """`espalier run` for one site, with keys, state and socket in `folder`; in the namespace of the
+    site's name, unless the configuration calls the site otherwise (`as_site`)."""
 
-    def __init__(self, espalier, network, site, config, folder=lab.FOLDER):
+    def __init__(self, espalier, network, site, config, folder=lab.FOLDER, as_site=None):
         self.espalier, self.site, self.network = espalier, site, network
         self.socket, self.log_file = folder / f"{site}.sock", folder / f"{site}.log"
         self.process = network.start(
-            site, *espalier.command("run", config, "--site", site, "--keys", folder, "--state",
+            site, *espalier.command("run", config, "--site", as_site or site, "--keys", folder, "--state",
                                     folder / f"{site}.state", "--socket", self.socket),
             log=self.log_file)
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_keys.hpp"
 
+#include "config/key_file_claim.hpp"
 #include "gateway/site_view.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <functional>
 #include <initializer_list>
 #include <map>
 #include <utility>
@@ -25,36 +24,18 @@ using Directions = std::initializer_list<Direction>;
 constexpr Directions kBoth = {Direction::outbound, Direction::inbound};
 constexpr Directions kInbound = {Direction::inbound};
 
-// The keys of a tunnel's direction, taken out of what its key file held.
-Result<OneTimeKeys> take(std::vector<OneTimeKeys>& keys, const TunnelConfig& tunnel,
-                         Direction direction) {
-  const auto found = std::ranges::find_if(keys, [&](const OneTimeKeys& k) {
-    return k.tunnel == tunnel.name && k.direction == direction;
-  });
-  const char* advice =
-      "Make new key files with 'espalier keygen' from the configuration that is "
-      "in use at both ends.";
-  if (found == keys.end())
-    return fail(ErrorCode::not_found,
-                fmt::format("The key file '{}' has no keys for SA '{}'. {}",
-                            tunnel.key_file.native(), sa_name(tunnel, direction), advice));
-  if (found->transform != tunnel.transform)
-    return fail(ErrorCode::invalid,
-                fmt::format("The key file '{}' was made for the transform {} of tunnel '{}', but "
-                            "the configuration says {}. {}",
-                            tunnel.key_file.native(), to_string(found->transform), tunnel.name,
-                            to_string(tunnel.transform), advice));
-  return std::move(*found);
-}
+using KeysByFile = std::map<fs::path, std::vector<OneTimeKeys>>;  // a file serves many tunnels
 
 Result<void> add_one_time(const TunnelConfig& tunnel, const Specs& specs, Directions directions,
                           std::vector<OneTimeKeys>& keys, std::vector<KeyedSa>& out) {
   for (const Direction direction : directions) {
-    auto one = take(keys, tunnel, direction);
-    if (!one) return std::unexpected(one.error());
+    const auto found =
+        config::find_keys(keys, tunnel.key_file, tunnel.name, direction, tunnel.transform);
+    if (!found) return std::unexpected(found.error());
     SaSpec spec = *specs.at(sa_name(tunnel, direction));
-    spec.spi = one->spi;
-    out.push_back({std::move(spec), std::move(one->keys)});
+    spec.spi = (*found)->spi;
+    const auto index = static_cast<std::size_t>(*found - keys.data());
+    out.push_back({std::move(spec), std::move(keys[index].keys)});
   }
   return {};
 }
@@ -81,47 +62,80 @@ Result<void> add_static(const TunnelConfig& tunnel, const std::string& site, con
   return {};
 }
 
-using ReadFile = std::function<Result<std::vector<OneTimeKeys>>(const fs::path&)>;
-
-Result<std::vector<KeyedSa>> collect(const GatewayConfig& config, const std::vector<SaSpec>& specs,
-                                     Directions directions, SecretPool& secrets,
-                                     const ReadFile& read) {
+Specs index_of(const std::vector<SaSpec>& specs) {
   Specs by_name;
   for (const SaSpec& spec : specs) by_name.emplace(spec.name, &spec);
-  std::map<fs::path, std::vector<OneTimeKeys>> files;  // one file serves all tunnels of a site
+  return by_name;
+}
+
+// The tunnels that these SAs are of.
+std::vector<const TunnelConfig*> tunnels_of(const GatewayConfig& config, const Specs& specs) {
+  std::vector<const TunnelConfig*> tunnels;
+  for (const TunnelConfig& tunnel : config.tunnels)
+    if (specs.contains(sa_name(tunnel, Direction::outbound))) tunnels.push_back(&tunnel);
+  return tunnels;
+}
+
+Result<std::vector<KeyedSa>> collect(const GatewayConfig& config, const std::vector<SaSpec>& specs,
+                                     Directions directions, SecretPool& secrets, KeysByFile files) {
+  const Specs by_name = index_of(specs);
   std::vector<KeyedSa> keyed;
-  for (const TunnelConfig& tunnel : config.tunnels) {
-    if (!by_name.contains(sa_name(tunnel, Direction::outbound))) continue;
+  for (const TunnelConfig* tunnel : tunnels_of(config, by_name)) {
     Result<void> added;
-    if (tunnel.static_keys) {
-      added = add_static(tunnel, config.site, by_name, directions, secrets, keyed);
-    } else if (!tunnel.key_file.empty()) {
-      if (!files.contains(tunnel.key_file)) {
-        auto keys = read(tunnel.key_file);
-        if (!keys) return std::unexpected(keys.error());
-        files.emplace(tunnel.key_file, std::move(*keys));
-      }
-      added = add_one_time(tunnel, by_name, directions, files.at(tunnel.key_file), keyed);
-    }
+    if (tunnel->static_keys)
+      added = add_static(*tunnel, config.site, by_name, directions, secrets, keyed);
+    else if (!tunnel->key_file.empty())
+      added = add_one_time(*tunnel, by_name, directions, files.at(tunnel->key_file), keyed);
     if (!added) return std::unexpected(added.error());
   }
   return keyed;
+}
+
+// All files are prepared and have what is asked of them before the first of them is claimed.
+Result<KeysByFile> claim_files(const GatewayConfig& config, const std::vector<SaSpec>& specs,
+                               SecretPool& secrets) {
+  std::map<fs::path, config::KeyFileClaim> claims;
+  for (const TunnelConfig* tunnel : tunnels_of(config, index_of(specs))) {
+    const fs::path& file = tunnel->key_file;
+    if (file.empty()) continue;
+    if (!claims.contains(file)) {
+      auto claim =
+          config::KeyFileClaim::prepare(file, config.state_directory, secrets, config.site);
+      if (!claim) return std::unexpected(claim.error());
+      claims.emplace(file, std::move(*claim));
+    }
+    for (const Direction direction : kBoth)
+      if (auto held = claims.at(file).check(tunnel->name, direction, tunnel->transform); !held)
+        return std::unexpected(held.error());
+  }
+  KeysByFile files;
+  for (auto& [file, claim] : claims) {
+    auto keys = std::move(claim).take();
+    if (!keys) return std::unexpected(keys.error());
+    files.emplace(file, std::move(*keys));
+  }
+  return files;
 }
 
 }  // namespace
 
 Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
                                         const std::vector<SaSpec>& specs, SecretPool& secrets) {
-  return collect(config, specs, kBoth, secrets, [&](const fs::path& file) {
-    return claim_key_file(file, config.state_directory, secrets, config.site);
-  });
+  auto files = claim_files(config, specs, secrets);
+  if (!files) return std::unexpected(files.error());
+  return collect(config, specs, kBoth, secrets, std::move(*files));
 }
 
 Result<std::vector<KeyedSa>> inbound_keys(const GatewayConfig& config,
                                           const std::vector<SaSpec>& specs, SecretPool& secrets) {
-  return collect(config, specs, kInbound, secrets, [&](const fs::path& file) {
-    return read_inbound_keys(file, secrets, config.site);
-  });
+  KeysByFile files;
+  for (const TunnelConfig* tunnel : tunnels_of(config, index_of(specs))) {
+    if (tunnel->key_file.empty() || files.contains(tunnel->key_file)) continue;
+    auto keys = read_inbound_keys(tunnel->key_file, secrets, config.site);
+    if (!keys) return std::unexpected(keys.error());
+    files.emplace(tunnel->key_file, std::move(*keys));
+  }
+  return collect(config, specs, kInbound, secrets, std::move(files));
 }
 
 std::vector<std::string> tunnels_by_socket(const GatewayConfig& config) {

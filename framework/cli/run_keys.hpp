@@ -15,7 +15,8 @@ struct KeyedSa {
 };
 
 // These SAs of the configuration's tunnels with their keys: static ones are copied, key files are
-// claimed for this run (law 1). SAs whose keys come over the control socket are not among them.
+// claimed for this run (law 1), once all of them have what is asked of them. SAs whose keys come
+// over the control socket are not among them.
 Result<std::vector<KeyedSa>> claim_keys(const GatewayConfig& config,
                                         const std::vector<SaSpec>& specs, SecretPool& secrets);
 

@@ -7,8 +7,8 @@
 //   registry.add_builtin(fake.name(), fake.entry(), fake.options());
 //   fake.control().lose_after(100);
 //
-// With .inner(espalier_plugin_openssl) its packets are true ESP; without, a toy without any
-// cryptography. A FakeBackend must outlive the registry that it was given to.
+// The builder is in fake_builder.hpp. With .inner(plugin_entry(".../openssl.so")), of
+// installed_plugin.hpp, its packets are true ESP; without, a toy without any cryptography. A FakeBackend must outlive the registry that it was given to.
 #pragma once
 
 #include <fake_device.hpp>

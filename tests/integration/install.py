@@ -104,7 +104,7 @@ class Install(unittest.TestCase):
             self.assertNotEqual(result.returncode, 0, manifest)
             self.assertIn(words, result.stderr)
 
-    def test_find_package_builds_a_program_and_a_plugin_that_work_together(self):
+    def test_find_package_builds_a_program_a_plugin_and_tests_with_doubles(self):
         build = self.folder / "build"
         self.run_ok("cmake", "-S", HERE / "consumer", "-B", build, "-G", "Ninja",
                     f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={CXX}")
@@ -113,6 +113,7 @@ class Install(unittest.TestCase):
         chosen = self.run_ok(build / "choose", build, "aes256gcm16")
         self.assertIn("espalier 0.", chosen)
         self.assertRegex(chosen, r"(?s)abacus.*beads.*chosen")
+        self.assertIn("[  PASSED  ] 4 tests.", self.run_ok(build / "doubles"), "the mock kit")
 
     def test_the_backend_of_the_readme_builds_and_is_found(self):
         readme = (TOP / "README.md").read_text()

@@ -164,6 +164,21 @@ class Messages(unittest.TestCase):
         self.refuses(1, f"espalier: The keys of '{FOLDER}/left.keys' were claimed on TIME already "
                      f"(recorded in '{FOLDER}/state/claimed-ID'): {why}.", said=self.run_it(keys=False))
 
+    def test_keys_that_do_not_fit_are_not_used_up(self):
+        self.command()
+        advice = ("Make new key files with 'espalier keygen' from the configuration that is in use at "
+                  "both ends.")
+        result = self.run_it(CONFIG.replace("aes256gcm16", "aes128gcm16"), keys=False)
+        self.refuses(1, f"espalier: The key file '{FOLDER}/left.keys' was made for the transform "
+                     "aes256gcm16 of tunnel 'peer', but the configuration says aes128gcm16. " + advice,
+                     said=result)
+        more = CONFIG[CONFIG.index("[site.right]"):].replace("right", "third").replace("peer", "more")
+        more = more.replace("192.0.2.2", "192.0.2.3").replace("10.2.", "10.3.")
+        self.refuses(1, f"espalier: The key file '{FOLDER}/left.keys' has no keys for SA 'more/out'. "
+                     + advice, said=self.run_it(CONFIG + more, keys=False))
+        self.assertTrue((FOLDER / "left.keys").exists(), "the keys must not be used up")
+        self.assertFalse(list((FOLDER / "state").glob("claimed-*")), "and no claim be recorded")
+
     # The machine
 
     def test_no_backend_is_left(self):

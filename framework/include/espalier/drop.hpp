@@ -12,12 +12,15 @@ namespace espalier {
 // where the kernel counts the same thing in /proc/net/xfrm_stat, xfrm_name() says as what.
 enum class Drop : std::uint8_t {
   // inbound
-  in_malformed,      // too short for ESP, misaligned, oversized
+  in_truncated,      // too short for ESP, or for the SA's transform
+  in_oversized,      // longer than the SA's device takes
+  in_misaligned,     // not a whole number of the cipher's blocks
   in_no_state,       // unknown SPI
   in_sequence_zero,  // sequence number 0 is never sent (RFC 4303 2.2)
   in_replay,         // seen before, or left of the window
   in_bad_icv,        // forged, corrupted, or of another key
-  in_bad_padding,    // authentic, but padding or next header are not what RFC 4303 asks for
+  in_bad_padding,    // authentic, but its padding is not 1, 2, 3, ... (RFC 4303 2.4)
+  in_next_header,    // authentic, but tunnel mode carries no such protocol
   in_bad_inner,      // authentic, but the inner packet is not a whole IPv4 or IPv6 packet
   in_selector,       // authentic, but not covered by the SA's traffic selectors (RFC 4301 5.2)
   in_dummy,          // next header 59: traffic flow confidentiality, dropped silently

@@ -3,6 +3,7 @@
 // What no table can tell alone.
 #include <fmt/format.h>
 #include <model/nearest_name.hpp>
+#include <model/prefix_cover.hpp>
 
 #include <algorithm>
 #include <map>
@@ -254,13 +255,55 @@ void check_tunnels(const ConfigDraft& draft, Findings& findings) {
   }
 }
 
-void check_unused(const ConfigDraft& draft, Findings& findings) {
-  std::set<std::string_view> used;
+// Its one port towards all peers has one encapsulation. Another site may be no gateway of ours.
+void check_gateway(const ConfigDraft& draft, std::string_view site, Findings& findings) {
+  if (draft.gateway.dataplane != Dataplane::userspace) return;
+  std::map<std::string_view, const TunnelDraft*> first_tunnels;
   for (const TunnelDraft& tunnel : draft.tunnels)
-    for (const auto& site : tunnel.sites) used.insert(site.value);
+    for (const auto& end : tunnel.sites) {
+      if (!site.empty() && end.value != site) continue;
+      const TunnelDraft& first = *first_tunnels.emplace(end.value, &tunnel).first->second;
+      if (first.tunnel.encapsulation == tunnel.tunnel.encapsulation) continue;
+      const std::string words = fmt::format(
+          "tunnel '{}' has another encapsulation than tunnel '{}' ({}) of site '{}', which one "
+          "gateway cannot serve: expected the same 'encapsulation' in all, or a gateway for each",
+          tunnel.tunnel.name, first.tunnel.name, findings.place(first.name_at), end.value);
+      if (site.empty())
+        findings.warning(tunnel.name_at, words);
+      else
+        findings.error(tunnel.name_at, words);
+    }
+}
+
+namespace {
+
+// Networks that no tunnel carries, since all of the site's are in transport mode.
+void check_unreached(const SiteDraft& site, const std::vector<const TunnelDraft*>& tunnels,
+                     Findings& findings) {
+  const auto in_transport = [](const TunnelDraft* t) { return t->tunnel.mode == Mode::transport; };
+  if (!std::ranges::all_of(tunnels, in_transport)) return;
+  for (const auto& network : site.networks)
+    if (network.value != host(site.site.outer.address))
+      findings.warning(
+          tunnels.front()->mode_at,
+          fmt::format("tunnel '{}' in transport mode carries what the two addresses say to each "
+                      "other alone, so that nothing reaches {} of site '{}' ({}): expected mode = "
+                      "\"tunnel\" for the networks behind a site",
+                      tunnels.front()->tunnel.name, to_string(network.value), site.site.name,
+                      findings.place(network.at)));
+}
+
+}  // namespace
+
+void check_unused(const ConfigDraft& draft, Findings& findings) {
+  std::map<std::string_view, std::vector<const TunnelDraft*>> used;
+  for (const TunnelDraft& tunnel : draft.tunnels)
+    for (const auto& site : tunnel.sites) used[site.value].push_back(&tunnel);
   for (const SiteDraft& site : draft.sites)
-    if (!used.contains(site.site.name))
+    if (const auto tunnels = used.find(site.site.name); tunnels == used.end())
       findings.warning(site.at, fmt::format("site '{}' is in no tunnel", site.site.name));
+    else
+      check_unreached(site, tunnels->second, findings);
 }
 
 void check_static_keys(const ConfigDraft& draft, Findings& findings) {

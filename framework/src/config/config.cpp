@@ -176,6 +176,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   check_static_keys(draft, findings);
   check_policy(draft, findings);
   GatewayConfig resolved = resolve(file, draft, overrides, findings);
+  check_gateway(draft, resolved.site, findings);
   ConfigReading reading;
   if (!findings.has_errors()) {
     check_unused(draft, findings);

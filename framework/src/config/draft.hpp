@@ -46,6 +46,7 @@ struct TunnelDraft {
   std::vector<Located<std::string>> sites;
   const TransformInfo* transform = nullptr;
   Position transform_at;
+  Position mode_at;
   std::optional<Position> nat_at;
   KeysDraft keys;
 };
@@ -104,6 +105,8 @@ void check_sites(const ConfigDraft& draft, Findings& findings);
 void check_tunnels(const ConfigDraft& draft, Findings& findings);
 void check_static_keys(const ConfigDraft& draft, Findings& findings);
 void check_policy(const ConfigDraft& draft, Findings& findings);
+// What one gateway can serve: of the site that it is, or of each where that is not said ("").
+void check_gateway(const ConfigDraft& draft, std::string_view site, Findings& findings);
 void check_unused(const ConfigDraft& draft, Findings& findings);  // of a draft without errors
 
 inline constexpr std::string_view kSitePlaceholder = "{site}";

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 
 #include "config/durable.hpp"
 #include "config/key_file_text.hpp"
@@ -102,21 +104,33 @@ Result<Descriptor> open_state(const std::filesystem::path& state_directory) {
   return state;
 }
 
+// When a claim was recorded, in seconds since 1970.
+std::optional<std::int64_t> recorded(const Descriptor& state,
+                                     const std::filesystem::path& record_file) {
+  struct stat status{};
+  if (::fstatat(state.get(), record_file.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
+  return status.st_mtim.tv_sec;
+}
+
+std::unexpected<Error> claimed_before(const std::filesystem::path& file,
+                                      const std::filesystem::path& record_file,
+                                      std::string_view when) {
+  return fail(ErrorCode::conflict,
+              fmt::format("the keys of '{}' were claimed{} already (recorded in '{}'): {}",
+                          file.string(), when, record_file.string(), kAgain));
+}
+
 // A claim in the state directory: the one place where two runs meet. Exactly one makes the record.
-Result<Descriptor> record(const Descriptor& state, const std::filesystem::path& record_file,
-                          const std::filesystem::path& file, const KeyFile& keys) {
+Result<Descriptor> make_record(const Descriptor& state, const std::filesystem::path& record_file,
+                               const std::filesystem::path& file, const KeyFile& keys) {
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   auto made = create_file(state, record_file,
                           fmt::format("{} site {} claimed {} by process {}\n", file.string(),
                                       keys.site, utc(now), ::getpid()));
   if (made || made.error().code != ErrorCode::conflict) return made;
-  struct stat status{};
-  const bool known =
-      ::fstatat(state.get(), record_file.filename().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-  return fail(
-      ErrorCode::conflict,
-      fmt::format("the keys of '{}' were claimed{} already (recorded in '{}'): {}", file.string(),
-                  known ? " on " + utc(status.st_mtim.tv_sec) : "", record_file.string(), kAgain));
+  const auto when = recorded(state, record_file);
+  return claimed_before(file, record_file, when ? " on " + utc(*when) : "");
 }
 
 // Before anything is recorded: a folder in which the file cannot be renamed would burn the keys.
@@ -142,39 +156,93 @@ void scrub(const Descriptor& folder, const std::filesystem::path& used, std::str
 
 }  // namespace
 
+Result<const OneTimeKeys*> find_keys(const std::vector<OneTimeKeys>& keys,
+                                     const std::filesystem::path& file, std::string_view tunnel,
+                                     Direction direction, const Transform& transform) {
+  const auto found = std::ranges::find_if(
+      keys, [&](const OneTimeKeys& k) { return k.tunnel == tunnel && k.direction == direction; });
+  constexpr std::string_view kAdvice =
+      "Make new key files with 'espalier keygen' from the configuration that is in use at both "
+      "ends.";
+  if (found == keys.end())
+    return fail(ErrorCode::not_found,
+                fmt::format("The key file '{}' has no keys for SA '{}/{}'. {}", file.native(),
+                            tunnel, direction == Direction::outbound ? "out" : "in", kAdvice));
+  if (found->transform != transform)
+    return fail(ErrorCode::invalid,
+                fmt::format("The key file '{}' was made for the transform {} of tunnel '{}', but "
+                            "the configuration says {}. {}",
+                            file.native(), to_string(found->transform), tunnel,
+                            to_string(transform), kAdvice));
+  return &*found;
+}
+
+Result<KeyFileClaim> KeyFileClaim::prepare(const std::filesystem::path& file,
+                                           const std::filesystem::path& state_directory,
+                                           SecretPool& secrets, std::string_view site) {
+  KeyFileClaim claim;
+  claim.file_ = file;
+  auto folder = open_folder(folder_of(file));
+  if (!folder) return std::unexpected(folder.error());
+  claim.folder_ = std::move(*folder);
+  auto locked = open_locked(claim.folder_, file);
+  if (!locked) return std::unexpected(locked.error());
+  claim.locked_ = std::move(*locked);
+  auto keys = read_keys(claim.locked_, file, site, secrets);
+  if (!keys) return std::unexpected(std::move(keys.error()));
+  claim.keys_ = std::move(*keys);
+  if (auto writable = check_writable(claim.folder_, file); !writable)
+    return std::unexpected(writable.error());
+  auto state = open_state(state_directory);
+  if (!state) return std::unexpected(state.error());
+  claim.state_ = std::move(*state);
+  claim.record_ = state_directory / ("claimed-" + claim.keys_.id);
+  if (const auto when = recorded(claim.state_, claim.record_))
+    return claimed_before(file, claim.record_, " on " + utc(*when));
+  return claim;
+}
+
+Result<void> KeyFileClaim::check(std::string_view tunnel, Direction direction,
+                                 const Transform& transform) const {
+  const auto found = find_keys(keys_.sas, file_, tunnel, direction, transform);
+  if (!found) return std::unexpected(found.error());
+  return {};
+}
+
+Result<std::vector<OneTimeKeys>> KeyFileClaim::take() && {
+  return take_in_steps([](ClaimStep) {});
+}
+
+Result<std::vector<OneTimeKeys>> KeyFileClaim::take_in_steps(
+    const std::function<void(ClaimStep)>& after) {
+  const std::filesystem::path state_directory = record_.parent_path();
+  const auto made = make_record(state_, record_, file_, keys_);
+  if (!made) return std::unexpected(made.error());
+  after(ClaimStep::recorded);
+  if (auto synced = sync(*made, record_); !synced) return std::unexpected(synced.error());
+  after(ClaimStep::record_synced);
+  if (auto synced = sync(state_, state_directory); !synced) return std::unexpected(synced.error());
+  after(ClaimStep::state_synced);
+
+  if (::renameat(folder_.get(), file_.filename().c_str(), folder_.get(),
+                 used_name(file_).filename().c_str()) != 0)
+    return system_failure("rename", file_, errno);
+  after(ClaimStep::renamed);
+  if (auto synced = sync(folder_, folder_of(file_)); !synced)
+    return std::unexpected(synced.error());
+  after(ClaimStep::folder_synced);
+  scrub(folder_, used_name(file_), keys_.id);
+  return std::move(keys_.sas);
+}
+
 Result<std::vector<OneTimeKeys>> claim_in_steps(const std::filesystem::path& file,
                                                 const std::filesystem::path& state_directory,
                                                 SecretPool& secrets, std::string_view site,
                                                 const std::function<void(ClaimStep)>& after) {
-  const auto folder = open_folder(folder_of(file));
-  if (!folder) return std::unexpected(folder.error());
-  const auto opened = open_locked(*folder, file);
-  if (!opened) return std::unexpected(opened.error());
-  auto keys = read_keys(*opened, file, site, secrets);
-  if (!keys) return std::unexpected(std::move(keys.error()));
-  if (auto writable = check_writable(*folder, file); !writable)
-    return std::unexpected(writable.error());
-  const auto state = open_state(state_directory);
-  if (!state) return std::unexpected(state.error());
+  auto claim = KeyFileClaim::prepare(file, state_directory, secrets, site);
+  if (!claim) return std::unexpected(std::move(claim.error()));
   after(ClaimStep::read);
-
-  const std::filesystem::path record_file = state_directory / ("claimed-" + keys->id);
-  const auto recorded = record(*state, record_file, file, *keys);
-  if (!recorded) return std::unexpected(recorded.error());
-  after(ClaimStep::recorded);
-  if (auto synced = sync(*recorded, record_file); !synced) return std::unexpected(synced.error());
-  after(ClaimStep::record_synced);
-  if (auto synced = sync(*state, state_directory); !synced) return std::unexpected(synced.error());
-  after(ClaimStep::state_synced);
-
-  if (::renameat(folder->get(), file.filename().c_str(), folder->get(),
-                 used_name(file).filename().c_str()) != 0)
-    return system_failure("rename", file, errno);
-  after(ClaimStep::renamed);
-  if (auto synced = sync(*folder, folder_of(file)); !synced) return std::unexpected(synced.error());
-  after(ClaimStep::folder_synced);
-  scrub(*folder, used_name(file), keys->id);
-  return std::move(keys->sas);
+  return claim->take_in_steps(after);
 }
 
 Result<std::vector<OneTimeKeys>> read_inbound(const std::filesystem::path& file,

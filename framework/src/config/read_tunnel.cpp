@@ -205,6 +205,7 @@ constexpr Field<TunnelDraft> kTunnel[] = {
     {"mode", "\"tunnel\" or \"transport\"",
      [](const Item& item, TunnelDraft& draft) {
        draft.tunnel.mode = as_choice(item, kModes).value_or(Mode::tunnel);
+       draft.mode_at = item.node.at;
      }},
     {"encapsulation", "\"udp\" or \"none\"",
      [](const Item& item, TunnelDraft& draft) {

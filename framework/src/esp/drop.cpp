@@ -11,12 +11,15 @@ struct Names {
 };
 
 constexpr std::array<Names, kDropKinds> kNames{{
-    {"in_malformed", "XfrmInHdrError"},
+    {"in_truncated", "XfrmInHdrError"},
+    {"in_oversized", ""},
+    {"in_misaligned", "XfrmInStateProtoError"},
     {"in_no_state", "XfrmInNoStates"},
     {"in_sequence_zero", "XfrmInStateSeqError"},
     {"in_replay", "XfrmInStateSeqError"},
     {"in_bad_icv", "XfrmInStateProtoError"},
     {"in_bad_padding", "XfrmInStateProtoError"},
+    {"in_next_header", "XfrmInStateModeError"},
     {"in_bad_inner", "XfrmInStateModeError"},
     {"in_selector", "XfrmInTmplMismatch"},
     {"in_dummy", ""},

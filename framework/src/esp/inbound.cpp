@@ -58,11 +58,10 @@ bool take_congestion_mark(Packet& packet, const InnerPacket& inner) noexcept {
 std::optional<Drop> prepare_inbound(Slot& slot, InboundSa& sa) noexcept {
   const Packet& packet = slot.packet;
   const EspLayout& layout = sa.layout;
-  if (packet.length < layout.min_length() || packet.length > sa.binding->max_length) {
-    return Drop::in_malformed;
-  }
+  if (packet.length < layout.min_length()) return Drop::in_truncated;
+  if (packet.length > sa.binding->max_length) return Drop::in_oversized;
   const std::uint32_t body = packet.length - layout.header_bytes() - layout.icv_bytes;
-  if ((body & (layout.block_bytes - 1u)) != 0) return Drop::in_malformed;
+  if ((body & (layout.block_bytes - 1u)) != 0) return Drop::in_misaligned;
 
   std::uint8_t* esp = packet.data();
   const std::uint32_t low = load_be32(esp + 4);
@@ -103,7 +102,7 @@ std::optional<Drop> finish_inbound(Slot& slot, InboundSa& sa) noexcept {
   } else if (next_header == kNextHeaderIpv4 || next_header == kNextHeaderIpv6) {
     family = next_header == kNextHeaderIpv4 ? Family::ipv4 : Family::ipv6;
   } else {
-    return Drop::in_bad_padding;
+    return Drop::in_next_header;
   }
   const auto inner = parse_inner(packet.view());
   if (!inner || inner->flow.family() != family) return Drop::in_bad_inner;

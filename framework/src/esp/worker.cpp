@@ -118,7 +118,7 @@ bool Worker::ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noex
 }
 
 void Worker::inbound(Slot& slot) noexcept {
-  if (slot.packet.length < kEspHeader) return drop(slot, Drop::in_malformed);
+  if (slot.packet.length < kEspHeader) return drop(slot, Drop::in_truncated);
   const std::uint32_t spi = load_be32(slot.packet.data());
   InboundSa* sa = spis_.find(spi);
   if (sa == nullptr) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Names as people write them: strongSwan's keywords and libreswan's, "CIPHER[-INTEGRITY]".
+#include "model/transform_pattern.hpp"
+
 #include <espalier/transform.hpp>
 
 #include <model/nearest_name.hpp>
@@ -248,7 +250,36 @@ std::string normalised(std::string_view name) {
   return text;
 }
 
+// JSON Schema has no flag for it.
+std::string in_any_case(std::string_view word) {
+  std::string pattern;
+  for (const char c : word)
+    if (c >= 'a' && c <= 'z')
+      pattern += {'[', c, static_cast<char>(c - 'a' + 'A'), ']'};
+    else
+      pattern += c;
+  return pattern;
+}
+
+// As key_bits_in() reads it.
+std::string pattern_of(std::string_view spelling) {
+  const std::size_t hash = spelling.find('#');
+  if (hash == spelling.npos) return in_any_case(spelling);
+  const std::string_view before = spelling.substr(0, hash), after = spelling.substr(hash + 1);
+  const std::string_view between = !after.empty() ? "" : ends_in_digit(before) ? "[-_]" : "[-_]?";
+  return fmt::format("{}{}(?:128|192|256){}", in_any_case(before), between, in_any_case(after));
+}
+
 }  // namespace
+
+std::string transform_pattern() {
+  std::vector<std::string> ciphers, integrities;
+  for (const CipherSpelling& spelling : kCipherSpellings)
+    ciphers.push_back(pattern_of(spelling.pattern));
+  for (const IntegritySpelling& spelling : kIntegritySpellings)
+    if (!spelling.word.empty()) integrities.push_back(in_any_case(spelling.word));
+  return fmt::format("^(?:{})(?:-(?:{}))?$", fmt::join(ciphers, "|"), fmt::join(integrities, "|"));
+}
 
 Result<const TransformInfo*> find_transform(std::string_view name) {
   if (name.size() > kLongestName) return unknown(name);

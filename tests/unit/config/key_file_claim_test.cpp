@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/key_file_claim.hpp"
+
 #include <unistd.h>
 
 #include "key_file_fixture.hpp"
@@ -64,6 +66,36 @@ TEST_F(Claim, ACopyIsRefusedWhateverItsName) {
   std::filesystem::copy(folder_ / "copy.keys", left_);
   EXPECT_THAT(refusal(left_), HasSubstr("were claimed on"));
   EXPECT_TRUE(std::filesystem::exists(left_)) << "a refused file stays where it is";
+}
+
+TEST_F(Claim, OneThatIsOnlyPreparedUsesNothingUp) {
+  generate();
+  for (int run = 0; run < 2; ++run) {
+    const auto claim = config::KeyFileClaim::prepare(left_, state_, *secrets_, "left");
+    ASSERT_TRUE(claim) << claim.error().message;
+    const Transform made_for = config_of(base()).tunnels.at(0).transform;
+    EXPECT_TRUE(claim->check("t", Direction::outbound, made_for));
+    EXPECT_TRUE(claim->check("t", Direction::inbound, made_for));
+    const auto other_tunnel = claim->check("u", Direction::outbound, made_for);
+    ASSERT_FALSE(other_tunnel);
+    EXPECT_THAT(other_tunnel.error().message, HasSubstr("has no keys for SA 'u/out'"));
+    const auto other_transform =
+        claim->check("t", Direction::inbound, find_transform("aes128-sha1").value()->transform);
+    ASSERT_FALSE(other_transform);
+    EXPECT_THAT(other_transform.error().message, HasSubstr("was made for the transform"));
+  }
+  EXPECT_TRUE(claim(left_, "left")) << "nothing of the two before is left";
+}
+
+TEST_F(Claim, OneThatIsPreparedIsNobodyElses) {
+  generate();
+  auto first = config::KeyFileClaim::prepare(left_, state_, *secrets_, "left");
+  ASSERT_TRUE(first);
+  EXPECT_THAT(refusal(left_), HasSubstr("another process is claiming the keys"));
+  const auto keys = std::move(*first).take();
+  ASSERT_TRUE(keys);
+  EXPECT_EQ(keys->size(), 2U);
+  EXPECT_THAT(refusal(left_), HasSubstr("were used on"));
 }
 
 TEST_F(Claim, TheUsedFileHasNoKeysAnyMore) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <config/key_tables.hpp>
+#include <model/transform_pattern.hpp>
 #include <nlohmann/json.hpp>
 #include <unit/places.hpp>
 
@@ -106,7 +107,9 @@ TEST(Schema, KnowsEveryTransformByNameAndAlias) {
     if (!info.alias.empty()) known.emplace(info.alias);
   }
   const json whole = schema();
-  EXPECT_EQ(whole.at("definitions").at("transform").at("enum").get<std::set<std::string>>(), known);
+  const json& any_of = whole.at("definitions").at("transform").at("anyOf");
+  EXPECT_EQ(any_of.at(0).at("enum").get<std::set<std::string>>(), known) << "what editors offer";
+  EXPECT_EQ(any_of.at(1).at("pattern"), transform_pattern()) << "what they do not complain of";
 }
 
 class SchemaChoices : public ConfigTest {};
@@ -135,6 +138,71 @@ TEST_F(SchemaChoices, AreThoseOfTheParser) {
     }
     EXPECT_FALSE(read(place.before + "\"nonsense\"" + place.after + "\n").config) << place.pointer;
   }
+}
+
+// Pointers to all numbers of the schema that have a bound.
+void find_bounded(const json& node, const std::string& pointer, std::set<std::string>& found) {
+  if (node.is_object() && (node.contains("minimum") || node.contains("maximum")))
+    found.insert(pointer);
+  if (!node.is_structured()) return;
+  for (const auto& [key, child] : node.items()) find_bounded(child, pointer + "/" + key, found);
+}
+
+class SchemaBounds : public ConfigTest {
+ protected:
+  bool takes(const std::string& before, std::int64_t value, const std::string& after) {
+    return read(before + std::to_string(value) + after + "\n").config.has_value();
+  }
+};
+
+TEST_F(SchemaBounds, AreThoseOfTheParser) {
+  struct Place {
+    std::string pointer;
+    std::string before;  // in the file, up to the value
+    std::string after;
+  };
+  const std::string gateway = "/properties/gateway/properties/";
+  const std::string site = "/properties/site/additionalProperties/properties/";
+  const std::string tunnel = "/properties/tunnel/items/properties/";
+  const std::string a_site = "[site.s]\naddress = \"192.0.2.9\"\nnetworks = [\"10.9.0.0/24\"]\n";
+  const std::string spi = "spi = [";
+  const std::string fixed = static_base();
+  const std::size_t at_spi = fixed.find(spi) + spi.size();
+  const Place places[] = {
+      {gateway + "workers", "[gateway]\nworkers = ", ""},
+      {"/properties/backend/additionalProperties/properties/max_sas",
+       "[backend.aesni]\nmax_sas = ", ""},
+      {site + "port", a_site + "port = ", ""},
+      {site + "tun/properties/mtu", a_site + "tun = { mtu = ", " }"},
+      {tunnel + "replay_window", base() + "replay_window = ", ""},
+      {tunnel + "outer/properties/dscp", base() + "outer = { dscp = ", " }"},
+      {tunnel + "lifetime/properties/soft_bytes", base() + "lifetime = { soft_bytes = ", " }"},
+      {tunnel + "lifetime/properties/hard_bytes", base() + "lifetime = { hard_bytes = ", " }"},
+      {tunnel + "lifetime/properties/soft_packets", base() + "lifetime = { soft_packets = ", " }"},
+      {tunnel + "lifetime/properties/hard_packets", base() + "lifetime = { hard_packets = ", " }"},
+      {tunnel + "lifetime/properties/soft_seconds", base() + "lifetime = { soft_seconds = ", " }"},
+      {tunnel + "lifetime/properties/hard_seconds", base() + "lifetime = { hard_seconds = ", " }"},
+      {tunnel + "nat/properties/keepalive", base() + "nat = { keepalive = ", " }"},
+      {tunnel + "dummies/properties/interval", base() + "dummies = { interval = ", " }"},
+      {tunnel + "dummies/properties/bytes", base() + "dummies = { interval = 1000, bytes = ", " }"},
+      {tunnel + "keys/properties/static/properties/spi/items", fixed.substr(0, at_spi),
+       ", 0x1002]" + fixed.substr(fixed.find(']', at_spi) + 1)},
+  };
+  const json whole = schema();
+  std::set<std::string> bounded, covered;
+  find_bounded(whole, "", bounded);
+  for (const Place& place : places) {
+    covered.insert(place.pointer);
+    const json node = whole.at(json::json_pointer(place.pointer));
+    for (const auto& [bound, beyond] : {std::pair("minimum", -1), std::pair("maximum", 1)}) {
+      if (!node.contains(bound)) continue;
+      const auto edge = node.at(bound).get<std::int64_t>();
+      EXPECT_TRUE(takes(place.before, edge, place.after)) << place.pointer << ": " << edge;
+      EXPECT_FALSE(takes(place.before, edge + beyond, place.after))
+          << place.pointer << ": " << edge + beyond << " is beyond the schema's " << bound;
+    }
+  }
+  EXPECT_EQ(covered, bounded) << "a number with bounds that is not tried here";
 }
 
 TEST(Schema, MatchesTheApplianceFilesAndNoMistakeInThem) {

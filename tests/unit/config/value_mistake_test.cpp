@@ -6,6 +6,17 @@
 namespace espalier {
 namespace {
 
+// A second tunnel of 'left', whose last table goes on.
+const std::string kThird = R"([site.third]
+address = "192.0.2.3"
+networks = ["10.3.0.0/24"]
+[[tunnel]]
+name = "u"
+sites = ["left", "third"]
+transform = "aes256gcm16"
+keys = { file = "{site}.keys" }
+)";
+
 const std::vector<Mistake> kValues = {
     {"NumbersOutOfRange",
      changed(base(), {{"\"left\"\n", "\"left\"\nworkers = 0\n"},
@@ -51,6 +62,22 @@ max_sas = 0
      changed(base(), {{"\"left\"\n", "\"left\"\nkernel_rules = \"requird\"\non_stop = true\n"}}),
      {R"~(3:16: error: 'kernel_rules' is "requird": expected "required" or "optional"; did you mean 'required'?)~",
       R"~(4:11: error: 'on_stop' is true: expected "open" or "closed")~"}},
+    {"TwoEncapsulationsAtOneGateway",
+     base() + kThird + R"(encapsulation = "none"
+)",
+     {R"~(18:8: error: tunnel 'u' has another encapsulation than tunnel 't' (gateway.toml:10) of site 'left', which one gateway cannot serve: expected the same 'encapsulation' in all, or a gateway for each)~"}},
+    {"TwoEncapsulationsAtASiteThatMayBeOurs",
+     changed(base(), {{"site = \"left\"\n", ""}}) + kThird + R"(encapsulation = "none"
+)",
+     {R"~(17:8: warning: tunnel 'u' has another encapsulation than tunnel 't' (gateway.toml:9) of site 'left', which one gateway cannot serve: expected the same 'encapsulation' in all, or a gateway for each)~"}},
+    {"TwoEncapsulationsAtASiteThatIsNotOurs",
+     changed(base(), {{"site = \"left\"", "site = \"right\""}}) + kThird +
+         R"(encapsulation = "none"
+)",
+     {}},
+    {"NetworksBehindTransportMode",
+     changed(base(), {{"10.2.0.0/24", "192.0.2.2/32"}}) + "mode = \"transport\"\n",
+     {R"~(14:8: warning: tunnel 't' in transport mode carries what the two addresses say to each other alone, so that nothing reaches 10.1.0.0/24 of site 'left' (gateway.toml:5): expected mode = "tunnel" for the networks behind a site)~"}},
     {"UnknownTransform",
      changed(base(), {{"aes256gcm16", "aes256gmc16"}}),
      {R"~(12:13: error: 'transform': unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'?)~"}},

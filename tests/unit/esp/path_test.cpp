@@ -12,6 +12,9 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string_view>
+
 namespace espalier::esp {
 namespace {
 
@@ -369,7 +372,7 @@ TEST_F(PathTest, DummiesAndOtherNextHeadersHaveCountersOfTheirOwn) {
   InboundSa sa = inbound();
   const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
   EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderNone)), Drop::in_dummy);
-  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, 6), 2), Drop::in_bad_padding);
+  EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, 6), 2), Drop::in_next_header);
   EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderIpv6), 3), Drop::in_bad_inner);
 }
 
@@ -380,14 +383,23 @@ TEST_F(PathTest, AnInnerPacketThatIsCutShortIsDropped) {
   EXPECT_EQ(receive(sa, with_trailer(packet, {1, 2}, kNextHeaderIpv4)), Drop::in_bad_inner);
 }
 
-TEST_F(PathTest, AMisalignedOrOversizedPacketIsMalformed) {
+TEST_F(PathTest, TruncatedMisalignedAndOversizedPacketsHaveCountersOfTheirOwn) {
   InboundSa sa = inbound();
   sa.binding = &binding_;
   arrive(good_body());
   slot_.packet.length += 1;
-  EXPECT_EQ(prepare_inbound(slot_, sa), Drop::in_malformed);
+  EXPECT_EQ(prepare_inbound(slot_, sa), Drop::in_misaligned);
+  slot_.packet.length = sa.layout.min_length() - 1;
+  EXPECT_EQ(prepare_inbound(slot_, sa), Drop::in_truncated);
   binding_.max_length = 40;
-  EXPECT_EQ(receive(sa, good_body()), Drop::in_malformed);
+  EXPECT_EQ(receive(sa, good_body()), Drop::in_oversized);
+}
+
+// Each reason is of one place, so that a counter says what to look for.
+TEST(Drops, EachHasANameOfItsOwn) {
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < kDropKinds; ++i) names.insert(to_string(Drop(i)));
+  EXPECT_EQ(names.size(), kDropKinds);
 }
 
 TEST_F(PathTest, ADroppedButAuthenticPacketHasUsedItsNumber) {

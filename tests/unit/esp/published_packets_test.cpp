@@ -92,7 +92,7 @@ TEST_P(PublishedPackets, OfTheGcmDraftAreAuthentic) {
     const auto bits = std::to_string(8 * v.bytes("KEY").size());
     add_sa("aes" + bits + (gmac ? "gmac" : "gcm16"), sealed, v.bytes("KEY"), v.bytes("SALT"), {});
     EXPECT_TRUE(receive(sealed).empty());
-    EXPECT_EQ(gate_.drops(Drop::in_bad_padding), ++authentic);
+    EXPECT_EQ(gate_.drops(Drop::in_next_header), ++authentic);
     EXPECT_EQ(gate_.status("published").sequence, load_be32(sealed.data() + 4));
     ASSERT_TRUE(gate_.engine->remove("published"));
     gate_.turn();

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "model/transform_pattern.hpp"
+
 #include <espalier/transform.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <regex>
 
 namespace espalier {
 namespace {
@@ -57,6 +61,26 @@ TEST(FindTransform, TakesWhatLibreswanWrites) {
   EXPECT_EQ(name_of("3des-hmac_md5_96"), "3des-md5");
   EXPECT_EQ(name_of("null-sha"), "null-sha1");
   EXPECT_EQ(name_of("aes_gmac128-null"), "aes128gmac");
+}
+
+TEST(FindTransform, HasAPatternOfTheSpellingsThatItTakes) {
+  const std::regex pattern(transform_pattern(), std::regex::ECMAScript);
+  for (const char* const name :
+       {"aes256gcm16", "AES256GCM16", "aes256gcm", "aes_gcm_16_256", "AES_GCM_C_256",
+        "aes_gcm-256-null", "aes_gcm_16-256", "chacha20_poly1305", "AES_CBC_256-HMAC_SHA2_512_256",
+        "aes_192-sha2", "3DES-md5", "null-sha", "aes_gmac128-null", "aes128ctr-sha1"}) {
+    EXPECT_TRUE(find_transform(name)) << name;
+    EXPECT_TRUE(std::regex_match(name, pattern)) << name;
+  }
+  for (const TransformInfo& info : transforms())
+    for (const std::string_view name : {info.name, info.alias})
+      EXPECT_TRUE(name.empty() || std::regex_match(std::string(name), pattern)) << name;
+  for (const char* const name :
+       {"", "aes", "aes256gmc16", "aes_gcm_16256", "des-md5", "aes256-sha256_96", "aes256-",
+        "aes256-sha256-modp2048", "aes128ccm16", " aes256gcm16", "aes256-sha1!"}) {
+    EXPECT_FALSE(find_transform(name)) << name;
+    EXPECT_FALSE(std::regex_match(name, pattern)) << name;
+  }
 }
 
 TEST(FindTransform, AsksForAKeyLengthThatIsLeftOpen) {
