@@ -23,6 +23,8 @@
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
+#include <malloc.h>
+
 #include <cstdlib>
 #include <memory>
 
@@ -230,6 +232,7 @@ Result<void> Run::serve() {
   RunLoop loop(loop_, *gateway_, *engine_, *monitor_, log_);
   signals_.on_stop([&] { loop.stop(); });
   engine_->start();
+  malloc_trim(0);  // what reading the configuration and placing its SAs needed goes back
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
                    config_.control_socket.native()));

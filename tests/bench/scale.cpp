@@ -3,7 +3,9 @@
 // 100,000 SAs: how long select() takes with that many placed, how long a whole add takes, how long
 // the control thread is kept from its work by the look at all of them each second and by a request,
 // and how much memory an SA costs: the framework's own share, and each backend's for its session.
-// One JSON line on stdout. Memory is what malloc has handed out, plus the secret pool's pages.
+// One JSON line on stdout. Memory is what malloc has handed out, plus the secret pool's pages. The
+// time of an add and the memory are those of Gateway alone, without routes, rules, rates and the
+// configuration: what a whole process needs, tests/bench/churn says.
 #include <espalier/gateway.hpp>
 
 #include "gateway/control_service.hpp"

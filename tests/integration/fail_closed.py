@@ -362,7 +362,8 @@ class WhatIsProtected(FailClosed):
         left = self.gateway()
         for name, remote, spi, direction in (
                 ("a", "10.5.1.0/24", 0x1000, "outbound"), ("b", "10.5.1.0/24", 0x1001, "inbound"),
-                ("c", "10.5.0.0/16", 0x1002, "outbound"), ("d", "10.2.0.7/32", 0x1003, "outbound")):
+                ("c", "10.5.0.0/16", 0x1002, "outbound"), ("d", "10.2.0.7/32", 0x1003, "outbound"),
+                ("e", "10.6.0.7/32", 0x1004, "outbound"), ("f", "10.6.0.8/32", 0x1005, "outbound")):
             added = self.add(left, name, remote, spi, direction)
             self.assertEqual(added.returncode, 0, added.stderr)
         self.assertEqual(self.elements("remote4"), ["10.2.0.0/24", "10.5.0.0/16"])
@@ -371,9 +372,13 @@ class WhatIsProtected(FailClosed):
         left.ask("sa", "delete", "a")
         self.assertEqual(self.elements("remote4"), ["10.2.0.0/24", "10.5.1.0/24"])
         self.assertIn("10.5.1.0/24", " ".join(self.routes()))
+        self.assertEqual(self.elements("hosts4"), ["10.6.0.7", "10.6.0.8"])
+        left.ask("sa", "delete", "f")
+        self.assertEqual(self.elements("hosts4"), ["10.6.0.7"])
         self.kill(left)
         with self.nothing_in_the_clear():
             self.assertEqual(self.ping("host", "10.5.1.9", 2), 0)
+            self.assertEqual(self.ping("host", "10.6.0.7", 2), 0)
         self.configure(SOCKET_KEYS)
         left = self.gateway()
         self.assertEqual(self.elements("remote4"), ["10.2.0.0/24"], "its SAs went with the process")

@@ -201,7 +201,7 @@ void Reach::unroute_hosts(const std::set<IpAddress>& peers) {
 
 Result<void> Reach::protect(const Change& change) {
   if (rules_ == nullptr || (change.local.empty() && change.remote.empty())) return {};
-  return rules_->follow({local_.outermost(), remote_.outermost()});
+  return rules_->follow({change.local, change.remote});
 }
 
 }  // namespace espalier

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/nftables.hpp"
 
-#include "io/descriptor.hpp"
 #include "io/os_error.hpp"
 
-#include <linux/netlink.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
 #include <nftables/libnftables.h>
 
+#include <arpa/inet.h>
+
+#include <array>
 #include <cerrno>
 #include <string_view>
 
@@ -38,9 +43,9 @@ void NftContextDeleter::operator()(nft_ctx* context) const noexcept { nft_ctx_fr
 
 // libnftables ends the process where there is no such socket: it is asked for first.
 Result<Nftables> Nftables::open() {
-  const Descriptor probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!probe) return refused(ErrorCode::io, words_of(errno));
   Nftables made;
+  made.socket_ = Descriptor(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  if (!made.socket_) return refused(ErrorCode::io, words_of(errno));
   made.context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
   if (made.context_ == nullptr || nft_ctx_buffer_output(made.context_.get()) != 0 ||
       nft_ctx_buffer_error(made.context_.get()) != 0)
@@ -62,15 +67,41 @@ Result<bool> Nftables::has_table(const std::string& name) {
 }
 
 Result<std::string> Nftables::rules_of(const std::string& table) {
-  const auto there = has_table(table);
-  if (!there) return std::unexpected(there.error());
-  if (!*there) return "";
   const unsigned before = nft_ctx_output_get_flags(context_.get());
-  nft_ctx_output_set_flags(context_.get(), before | NFT_CTX_OUTPUT_TERSE);
-  const auto listed = run(fmt::format("list table inet {}\n", table));
+  nft_ctx_output_set_flags(context_.get(),
+                           before | NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS);
+  const auto listed = run("list ruleset inet\n");
   nft_ctx_output_set_flags(context_.get(), before);
   if (!listed) return std::unexpected(listed.error());
-  return nft_ctx_get_output_buffer(context_.get());
+  const std::string all = nft_ctx_get_output_buffer(context_.get());
+  const auto start = all.find(fmt::format("table inet {} {{\n", table));
+  if (start == all.npos) return "";
+  return all.substr(start, all.find("\n}\n", start) - start);
+}
+
+// libnftables has no call for it.
+Result<std::uint32_t> Nftables::generation() {
+  struct {
+    nlmsghdr header;
+    nfgenmsg family;
+  } request{};
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
+  request.header.nlmsg_flags = NLM_F_REQUEST;
+  request.family.version = NFNETLINK_V0;
+  alignas(nlmsghdr) std::array<std::uint8_t, 512> buffer;
+  if (::send(socket_.get(), &request, sizeof request, 0) < 0)
+    return refused(ErrorCode::io, words_of(errno));
+  const auto size = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (size < 0) return refused(ErrorCode::io, words_of(errno));
+  auto* const reply = reinterpret_cast<nlmsghdr*>(buffer.data());
+  std::array<nlattr*, NFTA_GEN_MAX + 1> said{};
+  if (nlmsg_ok(reply, static_cast<int>(size)) == 0 ||
+      reply->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) ||
+      nlmsg_parse(reply, sizeof(nfgenmsg), said.data(), NFTA_GEN_MAX, nullptr) < 0 ||
+      said[NFTA_GEN_ID] == nullptr)
+    return refused(ErrorCode::io, "they have no generation");
+  return ntohl(nla_get_u32(said[NFTA_GEN_ID]));
 }
 
 }  // namespace espalier::io

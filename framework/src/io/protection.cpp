@@ -55,13 +55,24 @@ Result<std::unique_ptr<Protection>> Protection::begin(ProtectionRules rules) {
 }
 
 Result<void> Protection::set_up() {
+  stale_ = true;
   auto set = nftables_.run(rules_text(rules_));
   if (!set) return set;
   removes_ = true;
-  auto standing = nftables_.rules_of(table_of(rules_.site));
+  auto standing = look();
   if (!standing) return std::unexpected(standing.error());
   standing_ = std::move(*standing);
+  stale_ = false;
   return {};
+}
+
+// The generation comes first, so that what is changed during the look is looked at again.
+Result<std::string> Protection::look() {
+  const auto generation = nftables_.generation();
+  if (!generation) return std::unexpected(generation.error());
+  auto standing = nftables_.rules_of(table_of(rules_.site));
+  if (standing) generation_ = *generation;
+  return standing;
 }
 
 Result<void> Protection::commit() {
@@ -71,19 +82,27 @@ Result<void> Protection::commit() {
   return set;
 }
 
-Result<void> Protection::follow(ProtectedNetworks networks) {
-  const std::string change = change_text(rules_.site, rules_.networks, networks);
-  if (!found_ && !change.empty())
-    if (auto changed = nftables_.run(change); !changed) return changed;
-  rules_.networks = std::move(networks);
-  return {};
+Result<void> Protection::follow(const NetworksChange& change) {
+  const std::string text = change_text(rules_.site, rules_.networks, change);
+  if (found_) return {};
+  if (stale_) return set_up();
+  if (text.empty()) return {};
+  auto changed = nftables_.run(text);
+  if (changed)
+    generation_ = next_generation(generation_);
+  else
+    stale_ = true;
+  return changed;
 }
 
 Result<bool> Protection::restore() {
   if (found_) return false;
-  const auto standing = nftables_.rules_of(table_of(rules_.site));
+  const auto generation = nftables_.generation();
+  if (!generation) return std::unexpected(generation.error());
+  if (*generation == generation_ && !stale_) return false;
+  const auto standing = look();
   if (!standing) return std::unexpected(standing.error());
-  if (*standing == standing_) return false;
+  if (*standing == standing_ && !stale_) return false;
   if (auto set = set_up(); !set) return std::unexpected(set.error());
   return true;
 }

@@ -5,6 +5,7 @@
 #include "io/nftables.hpp"
 #include "io/protection_rules.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,9 +22,11 @@ class Protection {
   // The start is complete: rules that were found give way to these, at once.
   Result<void> commit();
 
-  Result<void> follow(ProtectedNetworks networks);
+  // In a time that does not depend on how many hosts there are. What the kernel refused is made
+  // good by the next change, or restore().
+  Result<void> follow(const NetworksChange& change);
   // Sets them up again if somebody took the table or rules of it away, or changed them; gives
-  // whether that was so.
+  // whether that was so. Where no nftables rules were changed at all, it is one question.
   Result<bool> restore();
 
   // Removes the rules, but for those that were found and never committed, and after keep().
@@ -36,13 +39,16 @@ class Protection {
   Protection(ProtectionRules rules, Nftables nftables, Descriptor lock)
       : rules_(std::move(rules)), nftables_(std::move(nftables)), lock_(std::move(lock)) {}
   Result<void> set_up();
+  Result<std::string> look();
 
   ProtectionRules rules_;
   Nftables nftables_;
-  Descriptor lock_;       // held by a live gateway
-  std::string standing_;  // the rules as they are listed
-  bool found_ = false;    // and not yet taken over
-  bool removes_ = false;  // what stands is this gateway's own
+  Descriptor lock_;               // held by a live gateway
+  std::string standing_;          // the rules as they are listed
+  std::uint32_t generation_ = 0;  // of the kernel's rules, if all changes since look() are our own
+  bool stale_ = false;            // they lack a change that the kernel refused
+  bool found_ = false;            // and not yet taken over
+  bool removes_ = false;          // what stands is this gateway's own
 };
 
 }  // namespace espalier::io

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/protection_rules.hpp"
 
-#include "model/prefix_cover.hpp"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -29,46 +27,50 @@ std::set<IpPrefix> own_networks(const ProtectedNetworks& networks) {
 }
 
 struct NamedSet {
-  std::string_view name, comment;
-  std::set<IpPrefix> prefixes;
+  std::string_view name, comment, flags;
 };
-
-std::array<NamedSet, 3> sets_of(const ProtectedNetworks& networks) {
-  return {NamedSet{"local", "behind this gateway", networks.local},
-          NamedSet{"remote", "behind its peers", networks.remote},
-          NamedSet{"own", "behind this gateway, inside of what is behind its peers",
-                   own_networks(networks)}};
-}
+constexpr std::string_view kIntervals = " flags interval;";
+constexpr NamedSet kLocal{"local", "behind this gateway", kIntervals};
+constexpr NamedSet kRemote{"remote", "networks behind its peers", kIntervals};
+constexpr NamedSet kHosts{"hosts", "hosts behind its peers", ""};
+constexpr NamedSet kOwn{"own", "behind this gateway, inside of what is behind its peers",
+                        kIntervals};
 
 constexpr std::pair<Family, int> kFamilies[] = {{Family::ipv4, 4}, {Family::ipv6, 6}};
 
 // "add element inet espalier-left remote4 { 10.2.0.0/24 }", for each family that has one.
-template <class Prefixes>
-std::string elements(std::string_view verb, std::string_view table, std::string_view set,
-                     const Prefixes& prefixes) {
+std::string elements(std::string_view verb, std::string_view table, const NamedSet& set,
+                     auto&& prefixes) {
   std::string text;
   for (const auto& [family, number] : kFamilies) {
     std::vector<std::string> words;
     for (const IpPrefix& prefix : prefixes)
-      if (prefix.address.family == family) words.push_back(to_string(prefix));
+      if (prefix.address.family == family)
+        words.push_back(is_host(prefix) ? to_string(prefix.address) : to_string(prefix));
     if (!words.empty())
-      text += fmt::format("{} element inet {} {}{} {{ {} }}\n", verb, table, set, number,
+      text += fmt::format("{} element inet {} {}{} {{ {} }}\n", verb, table, set.name, number,
                           fmt::join(words, ", "));
   }
   return text;
 }
 
+std::string remote_elements(std::string_view verb, std::string_view table, const auto& prefixes) {
+  const auto is_network = [](const IpPrefix& prefix) { return !is_host(prefix); };
+  return elements(verb, table, kRemote, std::views::filter(prefixes, is_network)) +
+         elements(verb, table, kHosts, std::views::filter(prefixes, is_host));
+}
+
 std::string sets_text(std::string_view table, const ProtectedNetworks& networks) {
   std::string text;
-  for (const NamedSet& set : sets_of(networks)) {
+  for (const NamedSet& set : {kLocal, kRemote, kHosts, kOwn})
     for (const auto& [family, number] : kFamilies)
       text += fmt::format(
-          "add set inet {0} {1}{2} {{ type ipv{2}_addr; flags interval; comment \"{3}\"; }}\n"
+          "add set inet {0} {1}{2} {{ type ipv{2}_addr;{3} comment \"{4}\"; }}\n"
           "flush set inet {0} {1}{2}\n",
-          table, set.name, number, set.comment);
-    text += elements("add", table, set.name, set.prefixes);
-  }
-  return text;
+          table, set.name, number, set.flags, set.comment);
+  return text + elements("add", table, kLocal, networks.local) +
+         remote_elements("add", table, networks.remote) +
+         elements("add", table, kOwn, own_networks(networks));
 }
 
 std::string chains_text(std::string_view table) {
@@ -127,13 +129,17 @@ std::vector<std::string> pass_rules(const ProtectionRules& rules, const Way& way
   };
 }
 
-// `condition` for each family, with "ip" and "4" in place of its braces.
+// `condition` for each family and both sets of what is remote, with "ip", "4" and the set in place
+// of its braces.
 std::vector<std::string> drop_rules(std::string_view condition, std::string_view why) {
   std::vector<std::string> rules;
   for (const auto& [family, number] : kFamilies)
-    rules.push_back(fmt::format(
-        "{} counter drop comment \"{}\"",
-        fmt::format(fmt::runtime(condition), family == Family::ipv4 ? "ip" : "ip6", number), why));
+    for (const NamedSet& set : {kRemote, kHosts})
+      rules.push_back(
+          fmt::format("{} counter drop comment \"{}\"",
+                      fmt::format(fmt::runtime(condition), family == Family::ipv4 ? "ip" : "ip6",
+                                  number, fmt::format("@{}{}", set.name, number)),
+                      why));
   return rules;
 }
 
@@ -143,6 +149,23 @@ std::string chain_text(std::string_view table, std::string_view chain,
   for (const std::string& rule : rules)
     text += fmt::format("add rule inet {} {} {}\n", table, chain, rule);
   return text;
+}
+
+// Gives what was not so before.
+CoverChange make(const CoverChange& change, std::set<IpPrefix>& prefixes) {
+  CoverChange made;
+  for (const IpPrefix& gone : change.removed)
+    if (prefixes.erase(gone) > 0) made.removed.push_back(gone);
+  for (const IpPrefix& added : change.added)
+    if (prefixes.insert(added).second) made.added.push_back(added);
+  return made;
+}
+
+CoverChange difference(const std::set<IpPrefix>& before, const std::set<IpPrefix>& after) {
+  CoverChange change;
+  std::ranges::set_difference(before, after, std::back_inserter(change.removed));
+  std::ranges::set_difference(after, before, std::back_inserter(change.added));
+  return change;
 }
 
 }  // namespace
@@ -159,28 +182,28 @@ std::string rules_text(const ProtectionRules& rules) {
   text += chain_text(table, "arriving", pass_rules(rules, kIn));
   text += chain_text(table, "arriving", {later_fragments(rules.outer.address)});
   text += chain_text(table, "arriving",
-                     drop_rules("{0} saddr @remote{1} {0} daddr @local{1}", "came in the clear"));
+                     drop_rules("{0} saddr {2} {0} daddr @local{1}", "came in the clear"));
   text += chain_text(table, "pass", pass_rules(rules, kOut));
   text += chain_text(table, "sending", {"jump pass"});
-  text += chain_text(table, "sending", drop_rules("{0} daddr @remote{1}", kNotThrough));
+  text += chain_text(table, "sending", drop_rules("{0} daddr {2}", kNotThrough));
   text += chain_text(table, "leaving", {"jump pass"});
-  text += chain_text(table, "leaving",
-                     drop_rules("{0} saddr @local{1} {0} daddr @remote{1}", kNotThrough));
+  text +=
+      chain_text(table, "leaving", drop_rules("{0} saddr @local{1} {0} daddr {2}", kNotThrough));
   return text;
 }
 
-std::string change_text(std::string_view site, const ProtectedNetworks& from,
-                        const ProtectedNetworks& to) {
-  const auto before = sets_of(from), after = sets_of(to);
-  std::string text;
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    std::vector<IpPrefix> gone, added;
-    std::ranges::set_difference(before[i].prefixes, after[i].prefixes, std::back_inserter(gone));
-    std::ranges::set_difference(after[i].prefixes, before[i].prefixes, std::back_inserter(added));
-    text += elements("delete", table_of(site), before[i].name, gone);
-    text += elements("add", table_of(site), before[i].name, added);
-  }
-  return text;
+std::string change_text(std::string_view site, ProtectedNetworks& networks,
+                        const NetworksChange& change) {
+  const std::string table = table_of(site);
+  const auto own_before = own_networks(networks);
+  const CoverChange local = make(change.local, networks.local);
+  const CoverChange remote = make(change.remote, networks.remote);
+  const CoverChange own = difference(own_before, own_networks(networks));
+  return elements("delete", table, kLocal, local.removed) +
+         elements("add", table, kLocal, local.added) +
+         remote_elements("delete", table, remote.removed) +
+         remote_elements("add", table, remote.added) +
+         elements("delete", table, kOwn, own.removed) + elements("add", table, kOwn, own.added);
 }
 
 std::string removal_text(std::string_view site) {

@@ -8,10 +8,13 @@
 //   leaving   what passes from a local network to a remote one on anything but the TUN device
 // and lets through the tunnels' own packets and IKE's, also in fragments, whatever stays on the
 // link (neighbour discovery, multicast), loopback, and local networks that lie inside of a remote
-// one.
+// one. Single hosts behind the peers are in sets of their own: remote access has many, which come
+// and go, and a set without intervals takes or loses an element in constant time.
 #pragma once
 
 #include <espalier/address.hpp>
+
+#include "model/prefix_cover.hpp"
 
 #include <set>
 #include <string>
@@ -27,6 +30,10 @@ struct ProtectedNetworks {
   friend bool operator==(const ProtectedNetworks&, const ProtectedNetworks&) = default;
 };
 
+struct NetworksChange {
+  CoverChange local, remote;
+};
+
 // Names as a configuration takes them: letters, digits, '.', '_' and '-'.
 struct ProtectionRules {
   std::string site;
@@ -40,9 +47,11 @@ std::string table_of(std::string_view site);  // "espalier-left"
 // Sets the rules up, in place of those that a table of this name holds: no packet sees a moment
 // without the one or the other.
 std::string rules_text(const ProtectionRules& rules);
-// From rules that stand for `from` to rules for `to`; "" if these are the same.
-std::string change_text(std::string_view site, const ProtectedNetworks& from,
-                        const ProtectedNetworks& to);
+// Makes the change to the networks; from rules that stand for those before to rules for those
+// after,
+// "" if these are the same.
+std::string change_text(std::string_view site, ProtectedNetworks& networks,
+                        const NetworksChange& change);
 std::string removal_text(std::string_view site);  // of a table that may be there or not
 
 }  // namespace espalier::io

@@ -66,22 +66,42 @@ TEST(ProtectionRules, ReplaceOthersWithinTheirChains) {
     EXPECT_THAT(text, HasSubstr(std::string("flush set inet espalier-left ") + set + "\n"));
 }
 
+// The kernel goes through all elements of a set of intervals to change one.
+TEST(ProtectionRules, KeepHostsOfThePeersInSetsWithoutIntervals) {
+  const std::string text = rules_text(left({{}, prefixes({"10.2.0.0/24", "10.3.0.7", "fd00::7"})}));
+  for (const char* line : {"add element inet espalier-left remote4 { 10.2.0.0/24 }\n",
+                           "add element inet espalier-left hosts4 { 10.3.0.7 }\n",
+                           "add element inet espalier-left hosts6 { fd00::7 }\n",
+                           "add set inet espalier-left hosts4 { type ipv4_addr; comment ",
+                           "add set inet espalier-left remote4 { type ipv4_addr; flags interval; "})
+    EXPECT_THAT(text, HasSubstr(line));
+}
+
 TEST(ProtectionRules, SeeEveryWayInAndOut) {
   const std::string text = rules_text(left());
   EXPECT_THAT(text, AllOf(HasSubstr("arriving { type filter hook prerouting priority raw;"),
                           HasSubstr("sending { type filter hook output priority filter;"),
                           HasSubstr("leaving { type filter hook postrouting priority filter;")));
   EXPECT_EQ(chain(text, "arriving").back(),
-            "ip6 saddr @remote6 ip6 daddr @local6 counter drop comment \"came in the clear\"");
+            "ip6 saddr @hosts6 ip6 daddr @local6 counter drop comment \"came in the clear\"");
+  EXPECT_THAT(chain(text, "arriving"),
+              testing::Contains(
+                  "ip saddr @remote4 ip daddr @local4 counter drop comment \"came in the clear\""));
   EXPECT_THAT(chain(text, "sending"),
               testing::ElementsAre(
                   "jump pass", "ip daddr @remote4 counter drop comment \"not through the tunnel\"",
-                  "ip6 daddr @remote6 counter drop comment \"not through the tunnel\""));
+                  "ip daddr @hosts4 counter drop comment \"not through the tunnel\"",
+                  "ip6 daddr @remote6 counter drop comment \"not through the tunnel\"",
+                  "ip6 daddr @hosts6 counter drop comment \"not through the tunnel\""));
   EXPECT_THAT(chain(text, "leaving"),
               testing::ElementsAre("jump pass",
                                    "ip saddr @local4 ip daddr @remote4 counter drop comment \"not "
                                    "through the tunnel\"",
+                                   "ip saddr @local4 ip daddr @hosts4 counter drop comment \"not "
+                                   "through the tunnel\"",
                                    "ip6 saddr @local6 ip6 daddr @remote6 counter drop comment "
+                                   "\"not through the tunnel\"",
+                                   "ip6 saddr @local6 ip6 daddr @hosts6 counter drop comment "
                                    "\"not through the tunnel\""));
 }
 
@@ -136,18 +156,37 @@ TEST(ProtectionRules, ExemptNoNetworkThatIsAsWideAsTheRemoteOne) {
     EXPECT_THAT(rules_text(left(networks)), Not(HasSubstr("add element inet espalier-left own")));
 }
 
+CoverChange change(std::initializer_list<const char*> added,
+                   std::initializer_list<const char*> removed) {
+  const auto list = [](const std::set<IpPrefix>& all) {
+    return std::vector<IpPrefix>(all.begin(), all.end());
+  };
+  return {list(prefixes(added)), list(prefixes(removed))};
+}
+
 TEST(ProtectionRules, ChangeByWhatIsDifferent) {
-  const ProtectedNetworks from = left().networks;
-  ProtectedNetworks to = from;
-  EXPECT_EQ(change_text("left", from, to), "");
-  to.remote = prefixes({"10.2.0.0/16", "fd00:2::/64", "fd00:3::/64"});
-  EXPECT_EQ(change_text("left", from, to),
+  ProtectedNetworks networks = left().networks;
+  EXPECT_EQ(change_text("left", networks, {}), "");
+  EXPECT_EQ(change_text("left", networks,
+                        {{}, change({"10.2.0.0/16", "fd00:3::/64", "10.3.0.7"}, {"10.2.0.0/24"})}),
             "delete element inet espalier-left remote4 { 10.2.0.0/24 }\n"
             "add element inet espalier-left remote4 { 10.2.0.0/16 }\n"
-            "add element inet espalier-left remote6 { fd00:3::/64 }\n");
-  to.remote = prefixes({"10.0.0.0/8", "fd00:2::/64"});
-  EXPECT_THAT(change_text("left", from, to),
-              HasSubstr("add element inet espalier-left own4 { 10.1.0.0/24 }\n"));
+            "add element inet espalier-left remote6 { fd00:3::/64 }\n"
+            "add element inet espalier-left hosts4 { 10.3.0.7 }\n");
+  EXPECT_EQ(networks.remote, prefixes({"10.2.0.0/16", "fd00:2::/64", "fd00:3::/64", "10.3.0.7"}));
+  EXPECT_THAT(
+      change_text("left", networks, {{}, change({"10.0.0.0/8"}, {"10.2.0.0/16", "10.3.0.7"})}),
+      AllOf(HasSubstr("delete element inet espalier-left hosts4 { 10.3.0.7 }\n"),
+            HasSubstr("add element inet espalier-left own4 { 10.1.0.0/24 }\n")));
+}
+
+// So that a change can be taken back of which it is not known how far it came.
+TEST(ProtectionRules, DoNotChangeByWhatIsSoAlready) {
+  ProtectedNetworks networks = left().networks;
+  EXPECT_EQ(change_text("left", networks,
+                        {change({"10.1.0.0/24"}, {}), change({"10.2.0.0/24"}, {"10.9.0.0/24"})}),
+            "");
+  EXPECT_EQ(networks, left().networks);
 }
 
 TEST(ProtectionRules, AreRemovedWithTheirTable) {

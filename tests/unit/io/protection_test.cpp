@@ -78,24 +78,55 @@ TEST(Protection, TakesOverWhatItFindsOnlyWhenTheStartIsComplete) {
   });
 }
 
+NetworksChange remote_change(std::initializer_list<const char*> added,
+                             std::initializer_list<const char*> removed) {
+  const auto list = [](const std::set<IpPrefix>& all) {
+    return std::vector<IpPrefix>(all.begin(), all.end());
+  };
+  return {{}, {list(prefixes(added)), list(prefixes(removed))}};
+}
+
+bool holds_remote(const char* address) {
+  return holds("remote4", address) || holds("hosts4", address);
+}
+
 TEST(Protection, FollowsNetworksThatLieInOneAnother) {
   in_namespace([] {
     auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    auto before = prefixes({"10.2.0.0/24"});
     for (const auto& remote :
          {prefixes({"10.0.0.0/8", "fd00:2::/64"}), prefixes({"0.0.0.0/0", "::/0"}),
           prefixes({"10.2.0.0/16", "10.3.0.0/16"}), prefixes({"10.2.4.0/24", "10.2.5.0/24"}),
-          prefixes({}), prefixes({"10.2.0.0/24"})}) {
-      const auto done = rules->follow({prefixes({"10.1.0.0/24"}), remote});
+          prefixes({"10.2.4.7", "10.3.0.7", "fd00:2::7"}), prefixes({}),
+          prefixes({"10.2.0.0/24"})}) {
+      const auto done =
+          rules->follow({{}, {{remote.begin(), remote.end()}, {before.begin(), before.end()}}});
       ASSERT_TRUE(done) << done.error().message;
+      before = remote;
       for (const char* address : {"10.2.0.7", "10.2.4.7", "10.3.0.7", "192.0.2.9"}) {
         bool inside = false;
         for (const IpPrefix& prefix : remote)
           inside = inside || prefix.contains(*IpAddress::parse(address));
-        EXPECT_EQ(holds("remote4", address), inside) << address;
+        EXPECT_EQ(holds_remote(address), inside) << address;
       }
       EXPECT_EQ(holds("own4", "10.1.0.7"), remote.contains(*IpPrefix::parse("10.0.0.0/8")) ||
                                                remote.contains(*IpPrefix::parse("0.0.0.0/0")));
     }
+  });
+}
+
+TEST(Protection, MakesGoodWithTheNextChangeWhatTheKernelRefused) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    ASSERT_TRUE(Nftables::open()->run("flush ruleset\n"));
+    EXPECT_FALSE(rules->follow(remote_change({"10.3.0.7"}, {})));
+    EXPECT_TRUE(rules->follow(remote_change({}, {"10.3.0.7"})));
+    EXPECT_TRUE(holds_remote("10.2.0.7"));
+    EXPECT_FALSE(holds_remote("10.3.0.7"));
+    ASSERT_TRUE(Nftables::open()->run("flush ruleset\n"));
+    EXPECT_FALSE(rules->follow(remote_change({"10.3.0.7"}, {})));
+    EXPECT_TRUE(rules->restore().value());
+    EXPECT_TRUE(holds_remote("10.3.0.7"));
   });
 }
 
@@ -123,8 +154,13 @@ TEST(Protection, IsSetUpAgainWhereSomebodyChangedIt) {
       EXPECT_TRUE(rules->restore().value()) << change;
       EXPECT_FALSE(rules->restore().value()) << change;
     }
-    ASSERT_TRUE(rules->follow(rules_of("left", {"10.2.0.0/24", "10.9.0.0/24"}).networks));
+    ASSERT_TRUE(rules->follow(remote_change({"10.9.0.0/24", "10.4.0.1"}, {})));
     EXPECT_FALSE(rules->restore().value()) << "its own change";
+    ASSERT_TRUE(Nftables::open()->run("flush chain inet espalier-left sending\n"));
+    ASSERT_TRUE(rules->follow(remote_change({}, {"10.4.0.1"})));
+    EXPECT_TRUE(rules->restore().value()) << "somebody's before its own";
+    ASSERT_TRUE(Nftables::open()->run("add table inet another\n"));
+    EXPECT_FALSE(rules->restore().value()) << "somebody's own table";
   });
 }
 
