@@ -102,8 +102,10 @@ struct Mapping {
   std::string name;
 };
 
-// What can be read, but for what the kernel maps into every process.
+// What can be read, but for what the kernel maps into every process, and the shadow memory of a
+// sanitizer, which holds no byte of the program's and is larger than any machine's memory.
 std::vector<Mapping> readable_memory() {
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 36;
   std::vector<Mapping> all;
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
@@ -114,7 +116,9 @@ std::vector<Mapping> readable_memory() {
     fields >> std::hex >> mapping.begin >> dash >> mapping.end >> rights;
     const auto name = line.find_first_of("/[");
     mapping.name = name == std::string::npos ? "anonymous memory" : line.substr(name);
-    if (rights.starts_with('r') && !mapping.name.starts_with("[v")) all.push_back(mapping);
+    const bool is_memory =
+        !mapping.name.starts_with("[v") && mapping.end - mapping.begin < kLargest;
+    if (rights.starts_with('r') && is_memory) all.push_back(mapping);
   }
   return all;
 }
