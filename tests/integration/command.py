@@ -100,7 +100,8 @@ class Command(unittest.TestCase):
                 (("plan", "a", "--inventry", "b"), "'espalier plan' has no option '--inventry'; did "
                                                    "you mean '--inventory'?"),
                 (("esp", "decrypt", "a", "b"), "'espalier esp decrypt' needs OUTPUT (the pcap file to "
-                                               "write; overwritten)."),
+                                               "write; replaced at the end, if a packet came "
+                                               "out)."),
                 (("keygen",), "'espalier keygen' needs CONFIG (the configuration, a TOML file)."),
                 (("explain",), "'espalier explain' needs SA (its name, as in 'espalier status').")):
             self.assertEqual(self.complaint(*words, code=USAGE),

@@ -186,8 +186,6 @@ TEST_F(ReloadPlanOf, WhatOnlyARestartCanApplyIsNamed) {
 TEST_F(ReloadPlanOf, TheEncapsulationNeedsARestart) {
   const std::string raw = with(std::string(kRight), "keys", "encapsulation = \"none\"\nkeys");
   EXPECT_THAT(refusal(right_, text({kGateway, kSites, raw})), HasSubstr("encapsulation"));
-  EXPECT_THAT(refusal(right_, text({kGateway, kSites, raw, kNorth})),
-              HasSubstr("different encapsulations"));
 }
 
 TEST_F(ReloadPlanOf, AllThatNeedsARestartIsNamedAtOnce) {
