@@ -14,7 +14,7 @@ namespace {
 
 SaStatus status_of(const SaState& sa) {
   const OpenDevice& device = *sa.bound->session.device();
-  const Endpoint& peer = sa.moving != nullptr ? sa.moving->told : sa.spec.peer;
+  const Endpoint& peer = sa.told_peer();
   return {sa.spec.name,      sa.direction,     sa.spi,
           sa.worker,         device.backend(), device.info().name,
           sa.sequence.get(), sa.packets.get(), sa.bytes.get(),

@@ -3,6 +3,7 @@
 // What the control thread watches from outside of the workers: devices that hang, time that runs
 // out, peers that move, paths that narrow.
 #include "esp/engine_impl.hpp"
+#include "esp/ip_fields.hpp"
 
 #include <fmt/format.h>
 
@@ -19,7 +20,7 @@ constexpr std::chrono::seconds kHang{2};  // inside one call of a device
 constexpr std::chrono::minutes kPathAge{10};
 // What a path is believed to be at the least: ICMP can be forged, and a narrower one is nowhere in
 // use (RFC 791: 576 are received everywhere; RFC 8200 5).
-constexpr std::uint32_t kMinMtu4 = 576, kMinMtu6 = 1280;
+constexpr std::uint32_t kMinMtu4 = 576;
 
 }  // namespace
 
@@ -103,11 +104,13 @@ void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
     if (sa.spec.local != inbound.spec.local) continue;
     sa.moving->told = peer;
     send(sa.worker, {.kind = Command::Kind::set_peer, .sa = &sa, .peer = peer});
+    const auto path = paths.find(peer.address);
+    set_longest(sa, path != paths.end() ? path->second.mtu : kMaxPacket);
   }
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {
-  mtu = std::max(mtu, peer.family == Family::ipv4 ? kMinMtu4 : kMinMtu6);
+  mtu = std::max(mtu, peer.family == Family::ipv4 ? kMinMtu4 : kMinIpv6Mtu);
   KnownPath& path = paths[peer];
   path.until = options.clock() + kPathAge;
   if (std::exchange(path.mtu, mtu) == mtu) return;
@@ -119,7 +122,7 @@ void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {
 
 void Engine::Impl::set_path_mtu(const IpAddress& peer, std::uint32_t mtu) {
   for (const auto& sa : sas) {
-    if (sa->direction == Direction::outbound && sa->spec.peer.address == peer) {
+    if (sa->direction == Direction::outbound && sa->told_peer().address == peer) {
       set_longest(*sa, mtu);
     }
   }

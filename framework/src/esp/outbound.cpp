@@ -66,7 +66,6 @@ bool keep_whole(const OutboundSa& sa, const InnerPacket& inner) noexcept {
 // Whether a packet that is longer than the path takes must not be fragmented on it, neither by its
 // own wish nor because IPv6 wants it carried anyhow (RFC 8200 5).
 bool must_be_refused(const InnerPacket& inner) noexcept {
-  constexpr std::uint32_t kMinIpv6Mtu = 1280;
   return inner.dont_fragment && (inner.flow.family() == Family::ipv4 || inner.length > kMinIpv6Mtu);
 }
 

@@ -53,6 +53,9 @@ struct SaState {
   }
   virtual ~SaState() = default;
 
+  // The control thread's: the other end as it has told it to the worker, or heard it from there.
+  const Endpoint& told_peer() const noexcept { return moving ? moving->told : spec.peer; }
+
   const std::uint32_t spi;
   const std::uint32_t worker;
   const Direction direction;

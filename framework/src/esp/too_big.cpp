@@ -10,7 +10,7 @@ namespace espalier::esp {
 namespace {
 
 constexpr std::uint32_t kIcmpHeader = 8;
-constexpr std::uint32_t kLongestAnswer4 = 576, kLongestAnswer6 = 1280;
+constexpr std::uint32_t kLongestAnswer4 = 576, kLongestAnswer6 = kMinIpv6Mtu;
 
 IpAddress address(Family family, const std::array<std::uint64_t, 2>& words) noexcept {
   return IpAddress::from_bytes(family, reinterpret_cast<const std::uint8_t*>(words.data()));
@@ -63,7 +63,7 @@ bool answer_too_big(Packet& packet, const InnerPacket& inner, std::uint32_t mtu)
   std::uint8_t* icmp = packet.data() + header;
   store_be16(icmp, ipv4 ? 3 << 8 | 4 : 2 << 8);
   store_be16(icmp + 2, 0);
-  store_be32(icmp + 4, ipv4 ? mtu & 0xffff : mtu);
+  store_be32(icmp + 4, ipv4 ? mtu & 0xffff : std::max(mtu, kMinIpv6Mtu));
 
   const IpHeader ip{address(family, inner.flow.destination), address(family, inner.flow.source),
                     ipv4 ? kIcmp : kIcmp6, 0, true};

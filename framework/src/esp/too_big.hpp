@@ -11,8 +11,9 @@
 namespace espalier::esp {
 
 // Makes a packet that does not fit the tunnel into the answer to its sender: 'fragmentation needed'
-// (RFC 1191 4) or 'packet too big' (RFC 8201, RFC 4443 3.2), with the `mtu` that fits. It comes
-// from the address that the packet was for, which the way back always lets pass. False, and the
+// (RFC 1191 4) or 'packet too big' (RFC 8201, RFC 4443 3.2), with the `mtu` that fits, but no IPv6
+// sender is told less than 1280: it would not believe it (RFC 8201 4), and packets of up to 1280 are
+// carried in fragments (RFC 2473 7.1). It comes from the address that the packet was for, which the way back always lets pass. False, and the
 // packet unchanged, where no answer may be given (RFC 1122 3.2.2, RFC 4443 2.4 e): to an ICMP
 // error, to another fragment than the first, from or to a multicast address.
 bool answer_too_big(Packet& packet, const InnerPacket& inner, std::uint32_t mtu) noexcept;

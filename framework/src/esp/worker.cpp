@@ -77,10 +77,7 @@ void Worker::outbound(Slot& slot) noexcept {
   if (sa->worker != index_) return hand_over(slot, sa->worker, false);
   if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
   if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
-  if (sa->limit.due(sa->counter.current(), sa->bytes_sealed) &&
-      ended(*sa, sa->counter.current(), sa->bytes_sealed)) {
-    return drop(slot, Drop::out_expired, sa);
-  }
+  if (over(*sa)) return drop(slot, Drop::out_expired, sa);
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
     return refuse(slot, *sa, *inner, *reason);
   }
@@ -100,6 +97,12 @@ void Worker::refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop r
     return;
   }
   drop(slot, reason, &sa);
+}
+
+// Before each packet of the SA, dummies too: they use up its numbers as any other does.
+bool Worker::over(OutboundSa& sa) noexcept {
+  const std::uint64_t sent = sa.counter.current();
+  return sa.limit.due(sent, sa.bytes_sealed) && ended(sa, sent, sa.bytes_sealed);
 }
 
 // Something of the SA's lifetime is due: tells it. Whether it is over.

@@ -86,6 +86,7 @@ class Worker {
   void retire(SaState& sa) noexcept;
   void finish(Slot& slot, SaState& sa) noexcept;
   void finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept;
+  bool over(OutboundSa& sa) noexcept;
   bool ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noexcept;
   void release(Slot& slot) noexcept;
   void settle(Binding& binding) noexcept;

@@ -97,7 +97,8 @@ void Worker::remove(SaState& sa) {
 }
 
 void Worker::send_dummy(OutboundSa& sa, std::uint32_t bytes) {
-  if (sa.limit.ended() || sa.binding->queue->lost() || !room_on(*sa.binding->queue)) return;
+  if (sa.binding->queue->lost() || !room_on(*sa.binding->queue)) return;
+  if (over(sa)) return;
   Slot* slot = pool_.take();
   if (slot == nullptr) return;
   slot->packet.length = std::min<std::uint32_t>(bytes, kMaxPacket);

@@ -2,6 +2,7 @@
 #include "unit/esp/every_transform.hpp"
 
 #include "esp/bytes.hpp"
+#include "esp/ip_fields.hpp"
 
 #include <gmock/gmock.h>
 
@@ -208,6 +209,29 @@ TEST_F(EngineTest, AnAuthenticPacketOutsideOfTheSelectorsIsDropped) {
   }
   EXPECT_EQ(opened(sealed()).size(), 1u);
   EXPECT_EQ(right.drops(Drop::in_selector), 1u);
+}
+
+TEST_F(EngineTest, AnAuthenticPacketOutsideOfTheSelectorsPortsOrProtocolIsDropped) {
+  SaSpec wide = tunnel_sa("a", Direction::outbound, "aes256gcm16");
+  SaSpec narrow = wide;
+  narrow.direction = Direction::inbound;
+  narrow.selectors[0].protocol = esp::kUdp;
+  narrow.selectors[0].source_port_low = narrow.selectors[0].source_port_high = 1111;
+  narrow.selectors[0].destination_port_low = 2000;
+  narrow.selectors[0].destination_port_high = 2999;
+  ASSERT_TRUE(left.engine->add(wide, bench.session("openssl", wide)));
+  ASSERT_TRUE(right.engine->add(narrow, bench.session("openssl", narrow)));
+  const auto accepts = [&](const Bytes& packet) {
+    EXPECT_TRUE(send(*left.clear[0], packet));
+    return opened(sealed()).size() == 1;
+  };
+  EXPECT_TRUE(accepts(udp_packet("10.1.0.1", "10.2.0.1", 20, 1111, 2999)));
+  EXPECT_FALSE(accepts(udp_packet("10.1.0.1", "10.2.0.1", 20, 1112, 2999)));
+  EXPECT_FALSE(accepts(udp_packet("10.1.0.1", "10.2.0.1", 20, 1111, 3000)));
+  Bytes tcp = udp_packet("10.1.0.1", "10.2.0.1", 20, 1111, 2222);
+  tcp[esp::kIpv4Protocol] = esp::kTcp;
+  EXPECT_FALSE(accepts(tcp));
+  EXPECT_EQ(right.drops(Drop::in_selector), 3u);
 }
 
 TEST_F(EngineTest, ARefusedSaSaysWhy) {

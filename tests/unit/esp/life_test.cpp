@@ -142,6 +142,23 @@ TEST_F(LifeTest, ByteLimitsCountInnerPackets) {
   EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
 }
 
+TEST_F(LifeTest, DummiesUseUpALifetimeAsOtherPacketsDo) {
+  add(Direction::outbound,
+      [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_packets = 5, .hard_packets = 10}; });
+  const auto send_dummies = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      ASSERT_TRUE(engine_->send_dummy("out", 100));
+      engine_->turn(0);
+    }
+  };
+  send_dummies(6);
+  EXPECT_THAT(kinds(), testing::ElementsAre(Kind::soft_lifetime));
+  send_dummies(100);
+  EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
+  EXPECT_EQ(wire_->sent.size(), 10u);
+  EXPECT_EQ(engine_->status()[0].sequence, 10u);
+}
+
 TEST_F(LifeTest, TimeRunsOutWithoutAnyPacket) {
   add(Direction::outbound,
       [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_seconds = 60, .hard_seconds = 100}; });
@@ -154,6 +171,8 @@ TEST_F(LifeTest, TimeRunsOutWithoutAnyPacket) {
   EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
   EXPECT_EQ(carried(3), 0u);
   EXPECT_EQ(drops(Drop::out_expired), 3u);
+  EXPECT_EQ(engine_->status()[0].errors, 3u);
+  EXPECT_TRUE(engine_->status()[0].expired);
 }
 
 TEST_F(LifeTest, AnInboundSaEndsToo) {
@@ -314,6 +333,26 @@ TEST_F(LifeTest, AForgedReportCannotCloseAPath) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_THAT(events[0].words, testing::HasSubstr("576 bytes"));
   EXPECT_EQ(carried(1, 450), 1u);
+}
+
+TEST_F(LifeTest, ThePathToAPeerThatMovedIsThatToWhereItIs) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  const SaSpec sa = add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  wire_->narrower = PathMtu{sa.peer.address, 1300};
+  engine_->turn(0);
+  kinds();
+  EXPECT_EQ(carried(1, 1372), 0u);
+  const Endpoint moved = endpoint("198.51.100.7", 31337);
+  wire_->arriving.emplace_back(from_peer(1), moved);
+  engine_->turn(0);
+  kinds();
+  EXPECT_EQ(carried(1, 1372), 1u) << "nothing is known of the path to where it is now";
+  wire_->narrower = PathMtu{moved.address, 1400};
+  engine_->turn(0);
+  kinds();
+  EXPECT_EQ(carried(1, 1372), 0u);
+  EXPECT_EQ(drops(Drop::out_too_big), 2u);
 }
 
 TEST_F(LifeTest, ANewSaKnowsThePathThatOthersFound) {

@@ -53,6 +53,13 @@ TEST(AnswerTooBig, TellsAnIpv6SenderWhatFits) {
   EXPECT_EQ(upper_checksum(header, std::span(*got).subspan(40)), 0);
 }
 
+// It would not believe it (RFC 8201 4), and send on what is too long.
+TEST(AnswerTooBig, NoIpv6SenderIsToldLessThanEveryPathTakes) {
+  const auto got = answer(test::udp_packet("fd00:1::1", "fd00:2::1", 1400), 1238);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(load_be32(got->data() + 44), 1280u);
+}
+
 TEST(AnswerTooBig, AShortPacketIsQuotedWhole) {
   const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 100);
   const auto got = answer(packet, 68);

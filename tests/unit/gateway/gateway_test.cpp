@@ -96,6 +96,16 @@ TEST_F(GatewayTest, ACounterModeKeyServesOneSa) {
   EXPECT_TRUE(gateway.add(sa, keys(2)));
 }
 
+TEST_F(GatewayTest, ACounterModeKeyServesOneDirection) {
+  Gateway& gateway = with({"first"});
+  const SaSpec in = tunnel_sa("in", Direction::inbound, "aes256gcm16");
+  const SaSpec out = tunnel_sa("out", Direction::outbound, "aes256gcm16");
+  ASSERT_TRUE(gateway.add(in, keys(1)));
+  EXPECT_THAT(gateway.add(out, keys(1)).error().message, testing::HasSubstr("give it fresh ones"));
+  ASSERT_TRUE(gateway.remove("in"));
+  EXPECT_FALSE(gateway.add(out, keys(1))) << "it is remembered after its SA has gone";
+}
+
 TEST_F(GatewayTest, AKeyThatNoDeviceTookMayBeTriedAgain) {
   Gateway& gateway = with({"first"});
   const SaSpec sa = tunnel_sa("a", Direction::outbound, "aes256gcm16");
