@@ -267,7 +267,7 @@ std::string pattern_of(std::string_view spelling) {
   if (hash == spelling.npos) return in_any_case(spelling);
   const std::string_view before = spelling.substr(0, hash), after = spelling.substr(hash + 1);
   const std::string_view between = !after.empty() ? "" : ends_in_digit(before) ? "[-_]" : "[-_]?";
-  return fmt::format("{}{}(?:128|192|256){}", in_any_case(before), between, in_any_case(after));
+  return fmt::format("{}{}(128|192|256){}", in_any_case(before), between, in_any_case(after));
 }
 
 }  // namespace
@@ -278,7 +278,7 @@ std::string transform_pattern() {
     ciphers.push_back(pattern_of(spelling.pattern));
   for (const IntegritySpelling& spelling : kIntegritySpellings)
     if (!spelling.word.empty()) integrities.push_back(in_any_case(spelling.word));
-  return fmt::format("^(?:{})(?:-(?:{}))?$", fmt::join(ciphers, "|"), fmt::join(integrities, "|"));
+  return fmt::format("^({})(-({}))?$", fmt::join(ciphers, "|"), fmt::join(integrities, "|"));
 }
 
 Result<const TransformInfo*> find_transform(std::string_view name) {
