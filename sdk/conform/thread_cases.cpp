@@ -103,10 +103,13 @@ class Crew {
     // What goes wrong on one thread already is the other cases' to tell.
     if (!first.run(1).empty()) run_.end_early();
     std::atomic<int> running{2};
+    constexpr unsigned kControlRounds = 20;  // at the least, however few turns its thread gets
+    std::atomic<unsigned> controlled{with_control ? 0 : kControlRounds};
     const auto rounds = std::max(50U, run_.budget().packets / 100);
     const auto work = [&](Worker& worker, std::string& out) {
       try {
-        out = worker.run(rounds);
+        do out = worker.run(rounds);
+        while (out.empty() && controlled < kControlRounds);
       } catch (const std::exception& e) {
         out = std::string("an exception left it: ") + e.what();
       }
@@ -114,7 +117,7 @@ class Crew {
     };
     std::thread one([&] { work(first, words[0]); });
     std::thread two([&] { work(second, words[1]); });
-    while (with_control && running > 0) control();
+    for (; with_control && running > 0; ++controlled) control();
     one.join();
     two.join();
     for (const std::string& each : words)
