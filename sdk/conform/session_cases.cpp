@@ -243,6 +243,10 @@ void refusals(Run& run) {
     run.fail(Req::secrets, fmt::format("{} pieces of secret memory are not given back after "
                                        "refusals, with no session open",
                                        held));
+  if (std::ranges::none_of(bench.device.info().pools, [](const CapacityPool& pool) {
+        return pool.kind == PoolKind::sas && pool.use == PoolUse::live;
+      }))
+    run.not_applicable(Req::slots_counted, "it declares no LIVE pool of SAs");
   const auto now = bench.backend.device(run.job().device);
   for (const CapacityPool& pool : bench.device.info().pools)
     for (const CapacityPool& later : now.pools)
