@@ -23,6 +23,8 @@ void remember(MemorySearch& search, const Sa& sa) {
     search.add_aes_key(sa.key, name);
   else
     search.add(sa.key, fmt::format("the key of {}", name));
+  const Cipher cipher = sa.info->transform.cipher;
+  if (cipher == Cipher::aes_gcm || cipher == Cipher::aes_gmac) search.add_ghash_key(sa.key, name);
   search.add_hmac_key(sa.integrity_key, name);
 }
 

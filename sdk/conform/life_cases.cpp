@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <span>
+#include <thread>
 
 namespace espalier::conform {
 namespace {
@@ -101,8 +102,9 @@ class LastPackets {
     run_.at("sending packets to a device that is gone");
     for (int i = 0; i < 3; ++i) send(sa, session);
     run_.at("asking a device that is gone for a session");
-    if (device_.try_open(sa, direction).status == ESPALIER_OK)
-      run_.fail(Req::lost, "a device that is gone opens a session");
+    if (const auto status = device_.try_open(sa, direction).status; status != ESPALIER_LOST)
+      run_.fail(Req::lost,
+                "session_open() of a device that is gone answers " + status_name(status));
     quiesce();
     run_.at("closing what a device that is gone had open");
     device_.close(session);
@@ -143,6 +145,15 @@ class LastPackets {
     const auto status = device_.table().queue_quiesce(lane_.handle(), deadline);
     if (status != ESPALIER_OK)
       run_.stop(Req::lost, "its queue cannot be quiesced once it is gone: " + status_name(status));
+    const auto packets = [&] {
+      Bytes all;
+      for (const espalier_op& op : ops_) all.insert(all.end(), op.esp, op.esp + op.length);
+      return all;
+    };
+    const Bytes before = packets();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    if (packets() != before)
+      run_.stop(Req::lost, "after it was gone and queue_quiesce() said OK, packets were written");
     lane_.forget();
   }
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint8_t kMask = 0xc3;
 constexpr std::size_t kPrefix = 8;
+constexpr std::size_t kPiece = 16;
 constexpr std::size_t kChunk = 1U << 20;
 
 std::uint64_t word_at(const std::uint8_t* bytes) {
@@ -73,6 +74,26 @@ Bytes key_schedule(std::span<const std::uint8_t> key) {
       all.push_back(static_cast<std::uint8_t>(all[i + k - key.size()] ^ t[k]));
   }
   return all;
+}
+
+// A block of zeros, enciphered (FIPS 197, 5.1): by SP 800-38D the key of GHASH.
+Bytes enciphered_zeros(std::span<const std::uint8_t> schedule) {
+  static const auto sbox = make_sbox();
+  Bytes state(schedule.begin(), schedule.begin() + 16);
+  Bytes shifted(16);
+  for (std::size_t at = 16; at < schedule.size(); at += 16) {
+    for (std::size_t i = 0; i < 16; ++i) shifted[i] = sbox[state[(i + 4 * (i % 4)) % 16]];
+    for (std::size_t i = 0; i < 16; ++i) {
+      const auto in_column = [&](std::size_t k) { return shifted[i / 4 * 4 + (i + k) % 4]; };
+      const bool last = at + 16 == schedule.size();
+      state[i] = last ? shifted[i]
+                      : static_cast<std::uint8_t>(times(in_column(0), 2) ^ times(in_column(1), 3) ^
+                                                  in_column(2) ^ in_column(3));
+      state[i] ^= schedule[at + i];
+    }
+  }
+  explicit_bzero(shifted.data(), shifted.size());
+  return state;
 }
 
 // A round key of the equivalent inverse cipher.
@@ -154,9 +175,17 @@ class Window {
 
 void MemorySearch::add(std::span<const std::uint8_t> secret, std::string_view what) {
   if (secret.size() < kPrefix) return;
-  Bytes masked(secret.begin(), secret.end());
+  ++count_;
+  add_one(secret, std::string(what));
+  if (secret.size() == kPiece) return;
+  for (std::size_t at = 0; at + kPiece <= secret.size(); at += kPrefix)
+    add_one(secret.subspan(at, kPiece), fmt::format("a part of {}", what));
+}
+
+void MemorySearch::add_one(std::span<const std::uint8_t> bytes, std::string what) {
+  Bytes masked(bytes.begin(), bytes.end());
   for (auto& byte : masked) byte ^= kMask;
-  secrets_.push_back({std::move(masked), std::string(what)});
+  secrets_.push_back({std::move(masked), std::move(what), count_});
 }
 
 void MemorySearch::add_aes_key(std::span<const std::uint8_t> key, std::string_view what) {
@@ -172,6 +201,20 @@ void MemorySearch::add_aes_key(std::span<const std::uint8_t> key, std::string_vi
       explicit_bzero(form.data(), form.size());
     }
   }
+  explicit_bzero(schedule.data(), schedule.size());
+}
+
+void MemorySearch::add_ghash_key(std::span<const std::uint8_t> key, std::string_view what) {
+  Bytes schedule = key_schedule(key);
+  Bytes h = enciphered_zeros(schedule);
+  const std::string name = fmt::format("the GHASH key of {}", what);
+  add(h, name);
+  std::reverse(h.begin(), h.begin() + 8);
+  std::reverse(h.begin() + 8, h.end());
+  add(h, name);
+  std::rotate(h.begin(), h.begin() + 8, h.end());  // the whole of it in reverse
+  add(h, name);
+  explicit_bzero(h.data(), h.size());
   explicit_bzero(schedule.data(), schedule.size());
 }
 
@@ -196,7 +239,7 @@ std::vector<std::string> MemorySearch::run() const {
     longest = std::max(longest, secret.masked.size());
   }
   constexpr std::uint64_t kMaskWord = 0x0101010101010101ULL * kMask;
-  std::set<const Secret*> seen;
+  std::set<std::size_t> seen;
   std::vector<std::string> found;
   Window window;
   for (const Mapping& mapping : readable_memory()) {
@@ -209,15 +252,15 @@ std::vector<std::string> MemorySearch::run() const {
         if (!first[word & 0xffff] || window.covers(at + i)) continue;
         const auto [begin, end] = by_prefix.equal_range(word);
         for (auto it = begin; it != end; ++it) {
-          const Bytes& masked = it->second->masked;
+          const Secret& secret = *it->second;
           const bool same =
-              i + masked.size() <= bytes.size() &&
-              std::equal(masked.begin(), masked.end(),
+              i + secret.masked.size() <= bytes.size() &&
+              std::equal(secret.masked.begin(), secret.masked.end(),
                          bytes.begin() + static_cast<std::ptrdiff_t>(i),
                          [](std::uint8_t m, std::uint8_t b) { return m == (b ^ kMask); });
-          if (same && seen.insert(it->second).second)
+          if (same && seen.insert(secret.number).second)
             found.push_back(
-                fmt::format("{} is at {:#x}, in {}", it->second->what, at + i, mapping.name));
+                fmt::format("{} is at {:#x}, in {}", secret.what, at + i, mapping.name));
         }
       }
     }

@@ -15,13 +15,16 @@ namespace espalier::conform {
 class MemorySearch {
  public:
   // `what` names it: "the key of aes256gcm16". At least 8 bytes, or it is not looked for.
+  // Also each of its pieces of 16 bytes: memory that is freed unwiped loses its beginning.
   void add(std::span<const std::uint8_t> secret, std::string_view what);
   // An AES key with the round keys that follow from it, for both directions.
   void add_aes_key(std::span<const std::uint8_t> key, std::string_view what);
+  // The key of GHASH that follows from an AES key, in the byte orders in which it is kept.
+  void add_ghash_key(std::span<const std::uint8_t> key, std::string_view what);
   // An HMAC key: as it is, and padded for the inner and the outer hash.
   void add_hmac_key(std::span<const std::uint8_t> key, std::string_view what);
 
-  std::size_t secrets() const noexcept { return secrets_.size(); }
+  std::size_t secrets() const noexcept { return count_; }
   // What is found and where, a sentence each; of each secret once.
   std::vector<std::string> run() const;
 
@@ -29,8 +32,12 @@ class MemorySearch {
   struct Secret {
     Bytes masked;
     std::string what;
+    std::size_t number;  // that of the secret of which it is all or a part
   };
-  std::vector<Secret> secrets_;
+  void add_one(std::span<const std::uint8_t> bytes, std::string what);
+
+  std::vector<Secret> secrets_;  // the whole before its parts
+  std::size_t count_ = 0;
 };
 
 }  // namespace espalier::conform

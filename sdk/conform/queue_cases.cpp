@@ -6,30 +6,37 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <thread>
 
 namespace espalier::conform {
 namespace {
 
-// A session of the first SA that can seal, and packets of it. [queue]
+// A session of the first SA that can seal, or else open, packets of it, and what must come of
+// them. [queue]
 class Traffic {
  public:
-  Traffic(Run& run, Bench& bench) : bench_(bench) {
-    for (Sa& sa : bench.device.sas(run.random(), "")) {
-      if (!bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn)) continue;
-      sa_ = std::move(sa);
-      break;
+  Traffic(Run& run, OpenedDevice& device, PacketMemory& memory)
+      : device_(device), memory_(memory), reference_(run) {
+    for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
+      for (Sa& sa : device.sas(run.random(), "")) {
+        if (!device.does(*sa.info, direction, sa.esn)) continue;
+        sa_ = std::move(sa);
+        inbound_ = direction == ESPALIER_INBOUND;
+        session_ = device.open(sa_, direction);
+        return;
+      }
     }
-    if (sa_.info == nullptr) throw KitError("no outbound transform to test queues with");
-    session_ = bench.device.open(sa_, ESPALIER_OUTBOUND);
+    throw KitError("no transform to test queues with");
   }
-  ~Traffic() { bench_.device.close(session_); }
+  ~Traffic() { device_.close(session_); }
   Traffic(const Traffic&) = delete;
   Traffic& operator=(const Traffic&) = delete;
 
   espalier_op* next(std::uint32_t payload = 64) {
-    const Spot spot = bench_.memory.take(sa_.length(payload));
-    std::memset(spot.data, 0x22, spot.size);
+    const Sample& sample = sample_of(std::min(payload, device_.longest_payload(sa_)));
+    const Spot spot = memory_.take(static_cast<std::uint32_t>(sample.given.size()));
+    std::ranges::copy(sample.given, spot.data);
     ops_.push_back(make_op(session_, sa_, spot));
     return &ops_.back();
   }
@@ -38,22 +45,63 @@ class Traffic {
     while (all.size() < n) all.push_back(next());
     return all;
   }
-  const std::deque<espalier_op>& ops() const { return ops_; }
+  // A packet alone: where it is wrong already, that is another case's, and only statuses count
+  // here.
+  void try_alone(Lane& lane) {
+    next();
+    lane.complete(ops_.back());
+    compares_ = what_is_wrong().empty();
+    forget();
+  }
+  // What is wrong with the first that is not done, or "". The last `pending` have not been given.
+  std::string what_is_wrong(std::size_t pending = 0) const {
+    for (std::size_t i = 0; i + pending < ops_.size(); ++i) {
+      const espalier_op& op = ops_[i];
+      if (op.status != ESPALIER_OP_DONE)
+        return fmt::format("packet {} is answered {}", i, op_status_name(op.status));
+      const Bytes& wanted = samples_.at(op.length).wanted;
+      if (compares_ && !std::equal(wanted.begin(), wanted.end(), op.esp))
+        return fmt::format("packet {} is answered DONE, but was not {}", i,
+                           inbound_ ? "opened" : "sealed");
+    }
+    return {};
+  }
   void forget() {
     ops_.clear();
-    bench_.memory.reset();
+    memory_.reset();
   }
 
  private:
-  Bench& bench_;
+  struct Sample {
+    Bytes given;
+    Bytes wanted;  // without the ICV where it is opened
+  };
+
+  const Sample& sample_of(std::uint32_t payload) {
+    const std::uint32_t length = sa_.length(payload / sa_.block_bytes() * sa_.block_bytes());
+    const auto found = samples_.find(length);
+    if (found != samples_.end()) return found->second;
+    const Bytes clear(length, 0x22);
+    Bytes sealed = reference_.sealed(sa_, clear, 0);
+    const Bytes opened(clear.begin(), clear.end() - sa_.icv_bytes());
+    return samples_[length] =
+               inbound_ ? Sample{std::move(sealed), opened} : Sample{clear, std::move(sealed)};
+  }
+
+  OpenedDevice& device_;
+  PacketMemory& memory_;
+  Reference reference_;
   Sa sa_;
+  bool inbound_ = false;
+  bool compares_ = true;
   std::uint64_t session_ = 0;
-  std::deque<espalier_op> ops_;  // never moves
+  std::map<std::uint32_t, Sample> samples_;  // by length
+  std::deque<espalier_op> ops_;              // never moves
 };
 
 void bursts(Run& run) {
   Bench bench(run);
-  Traffic traffic(run, bench);
+  Traffic traffic(run, bench.device, bench.memory);
   const auto& t = bench.device.table();
   run.at("a burst of no packets");
   if (bench.lane.asynchronous()) {
@@ -64,32 +112,34 @@ void bursts(Run& run) {
              status != ESPALIER_OK) {
     run.fail(Req::empty_burst, fmt::format("process() of no ops answers {}", status_name(status)));
   }
+  run.at("a packet by itself");
+  traffic.try_alone(bench.lane);
   for (const std::size_t n : {1U, 2U, 3U, 7U, 8U, 9U, 31U, 63U, 64U, 65U, 127U, 128U, 1000U}) {
     run.at(fmt::format("a burst of {}", n));
     traffic.forget();
     bench.lane.complete(traffic.some(n));
-    const auto wrong = std::ranges::find_if(
-        traffic.ops(), [](const espalier_op& op) { return op.status != ESPALIER_OP_DONE; });
-    if (wrong != traffic.ops().end())
-      run.stop(Req::burst_sizes,
-               fmt::format("in a burst of {}, packet {} is answered {}", n,
-                           wrong - traffic.ops().begin(), op_status_name(wrong->status)));
+    if (const auto wrong = traffic.what_is_wrong(); !wrong.empty())
+      run.stop(Req::burst_sizes, fmt::format("in a burst of {}, {}", n, wrong));
   }
 }
 
-constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial, Req::full_queue,
-                              Req::once,       Req::foreign, Req::progress};
+constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial,  Req::full_queue, Req::once,
+                              Req::foreign,    Req::progress, Req::burst_sizes};
 
 // Submits without a poll until the queue takes no more. How many it took.
-std::size_t fill(Bench& bench, Traffic& traffic, std::size_t most) {
+struct Filled {
   std::size_t taken = 0;
-  while (taken < most) {
+  std::size_t left = 0;  // of the ops that were made
+};
+Filled fill(Bench& bench, Traffic& traffic, std::size_t most) {
+  Filled filled;
+  while (filled.taken < most && filled.left == 0) {
     const auto ops = traffic.some(64);
     const auto n = bench.lane.submit(ops);
-    taken += n;
-    if (n < ops.size()) break;
+    filled.taken += n;
+    filled.left = ops.size() - n;
   }
-  return taken;
+  return filled;
 }
 
 void queue(Run& run) {
@@ -98,22 +148,25 @@ void queue(Run& run) {
     for (const Req each : kAsyncOnly) run.not_applicable(each, "its devices are synchronous");
     return;
   }
-  Traffic traffic(run, bench);
+  Traffic traffic(run, bench.device, bench.memory);
   run.at("polling an empty queue");
   for (int i = 0; i < 100; ++i) {
     espalier_op* none[64] = {};
     if (bench.device.table().poll(bench.lane.handle(), none, 64) != 0)
       run.stop(Req::empty_poll, "poll() of a queue that was given nothing gives an op");
   }
+  traffic.try_alone(bench.lane);
   constexpr std::size_t kMost = 1U << 16;
   for (int round = 0; round < 20; ++round) {
     run.at("filling the queue");
     traffic.forget();
-    const auto depth = fill(bench, traffic, kMost);
+    const auto [depth, left] = fill(bench, traffic, kMost);
     if (depth == 0) run.stop(Req::full_queue, "an empty queue accepts nothing");
     if (round == 0) run.note(fmt::format("{} ops were accepted before a poll", depth));
     run.at("emptying the queue");
     bench.lane.drain();
+    if (const auto wrong = traffic.what_is_wrong(left); !wrong.empty())
+      run.stop(Req::burst_sizes, fmt::format("in a queue of {}, {}", depth, wrong));
     run.at("one more op after the queue was full");
     espalier_op* const again = traffic.next();
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
@@ -138,28 +191,33 @@ void last_packet(Run& run) {
   Bench bench(run);
   if (!bench.lane.asynchronous())
     return run.not_applicable(Req::progress, "its devices are synchronous");
-  Traffic traffic(run, bench);
+  Traffic traffic(run, bench.device, bench.memory);
   run.at("one packet at a time");
+  traffic.try_alone(bench.lane);
   for (int i = 0; i < 200; ++i) {
     traffic.forget();
     espalier_op* const one = traffic.next();
     bench.lane.complete(std::span(&one, 1));
-    if (one->status != ESPALIER_OP_DONE)
-      run.stop(Req::burst_sizes,
-               fmt::format("a packet by itself is answered {}", op_status_name(one->status)));
+    if (const auto wrong = traffic.what_is_wrong(); !wrong.empty())
+      run.stop(Req::burst_sizes, "of packets by themselves " + wrong);
   }
 }
 
+constexpr std::uint64_t kLate = 500'000'000;  // what a busy machine may add
+
+// Another queue each round: what a queue is good for once it was stopped is nowhere promised.
 void quiesce(Run& run) {
-  Bench bench(run);
-  if (!bench.lane.asynchronous())
+  Backend backend(run, run.entry(), run.job().options);
+  OpenedDevice device(run, backend, backend.device(run.job().device));
+  if (!device.info().asynchronous)
     return run.not_applicable(Req::quiesce,
                               "its devices are synchronous: nothing is held between calls");
-  const auto& host = *bench.backend.host().table();
+  PacketMemory packets(device);
+  const auto& host = *backend.host().table();
   for (int round = 0; round < 10; ++round) {
-    Traffic traffic(run, bench);
-    Lane lane(bench.device);
-    bench.memory.reset();
+    packets.reset();
+    Traffic traffic(run, device, packets);
+    Lane lane(device);
     run.at("submitting under load");
     std::vector<espalier_op*> ops;
     for (int i = 0; i < 256; ++i) ops.push_back(traffic.next(1024));
@@ -168,11 +226,14 @@ void quiesce(Run& run) {
       n = lane.submit(std::span(ops).subspan(taken, std::min<std::size_t>(32, ops.size() - taken)));
     run.at("quiescing under load");
     const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
-    const auto status = bench.device.table().queue_quiesce(lane.handle(), deadline);
+    const auto status = device.table().queue_quiesce(lane.handle(), deadline);
     if (status != ESPALIER_OK)
       run.stop(Req::quiesce,
                fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s", taken,
                            status_name(status)));
+    if (const auto now = host.monotonic_ns(host.context); now > deadline + kLate)
+      run.stop(Req::quiesce, fmt::format("queue_quiesce() answers OK {} ms after its deadline",
+                                         (now - deadline) / 1'000'000));
     const auto memory = [&] {
       Bytes all;
       for (const espalier_op* op : ops) all.insert(all.end(), op->esp, op->esp + op->length);
@@ -201,7 +262,8 @@ std::vector<Case> queue_cases() {
        "A queue, empty and full.",
        Scope::device,
        false,
-       {Req::empty_poll, Req::partial, Req::full_queue, Req::once, Req::foreign, Req::progress},
+       {Req::empty_poll, Req::partial, Req::full_queue, Req::once, Req::foreign, Req::progress,
+        Req::burst_sizes},
        queue},
       {"last-packet",
        "A packet that is alone in its queue.",

@@ -52,6 +52,7 @@ enum class Req : std::uint16_t {
   secrets,
   no_secret_memory,
   queue_limit,
+  others_stay,
 
   vectors = 60,
   seals,

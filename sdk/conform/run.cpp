@@ -45,6 +45,7 @@ std::string to_json(const Job& job) {
                  {"reopens", job.budget.reopens},
                  {"case_seconds", job.budget.case_seconds},
                  {"options", job.options},
+                 {"token", job.token},
                  {"lost_options", job.lost_options}});
 }
 
@@ -61,13 +62,14 @@ Result<Job> job_from_json(std::string_view text) {
                           .reopens = json.at("reopens"),
                           .case_seconds = json.at("case_seconds")},
                .options = json.at("options"),
+               .token = json.at("token"),
                .lost_options = json.at("lost_options")};
   } catch (const Json::exception& e) {
     return fail(ErrorCode::invalid, std::string("a case cannot read its job: ") + e.what());
   }
 }
 
-CaseReport report_from_lines(std::string_view lines) {
+CaseReport report_from_lines(std::string_view lines, std::string_view token) {
   CaseReport report;
   while (!lines.empty()) {
     const auto end = lines.find('\n');
@@ -75,7 +77,8 @@ CaseReport report_from_lines(std::string_view lines) {
     const Json line = Json::parse(lines.substr(0, end), nullptr, false);
     lines.remove_prefix(end + 1);
     const auto is_text = [](const Json& value) { return value.is_string(); };
-    if (!line.is_array() || line.size() != 3 || !std::ranges::all_of(line, is_text)) continue;
+    if (!line.is_array() || line.size() != 4 || !std::ranges::all_of(line, is_text)) continue;
+    if (line[3] != token) continue;
     const std::string key = line[0], value = line[1], words = line[2];
     if (key == "at") report.last_step = value;
     if (key == "note") report.notes.push_back(value);
@@ -103,7 +106,7 @@ Run::Run(Job job, int report, Loader load, const espalier_plugin_entry* oracle) 
 
 // One write a line, so that lines of several threads do not mix.
 void Run::say(std::string_view key, std::string_view value, std::string_view words) {
-  const std::string line = dumped(Json::array({key, value, words})) + "\n";
+  const std::string line = dumped(Json::array({key, value, words, job_.token})) + "\n";
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t n = ::write(report_, rest.data(), rest.size());

@@ -36,6 +36,7 @@ struct Job {
   std::uint64_t seed = 1;
   Budget budget{};
   std::string options = "{}";  // the backend's own
+  std::string token{};         // what a line of its report ends with; the plugin is not told it
   std::string lost_options{};  // those with which its device goes away under load, or ""
 };
 std::string to_json(const Job& job);
@@ -57,7 +58,8 @@ struct CaseReport {
   bool complete = false;  // false: the process ended before the case did
   bool stopped = false;   // it ended early, at a failure after which nothing more can be seen
 };
-CaseReport report_from_lines(std::string_view lines);
+// Of the lines only those with the job's token count: a plugin may write there as well.
+CaseReport report_from_lines(std::string_view lines, std::string_view token);
 
 // One thread, but for at() and fail(), which any may call.
 class Run {

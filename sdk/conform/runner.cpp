@@ -12,8 +12,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <list>
 #include <map>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -45,12 +47,31 @@ std::string signal_text(int number) {
   return name == nullptr ? std::to_string(number) : fmt::format("{} (SIG{})", number, name);
 }
 
+std::string new_token() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+// What may be broken only because another case has the device: where its processes exclude each
+// other, or share what the device has room for.
+bool may_be_taken(const CaseResult& result) {
+  constexpr Req kOfRoom[] = {Req::described, Req::opens,        Req::declared,
+                             Req::slots,     Req::slots_freed,  Req::queue_limit,
+                             Req::attach,    Req::device_again, Req::backend_again};
+  return std::ranges::any_of(result.findings, [&](const Finding& finding) {
+    return finding.kind == Finding::Kind::failed &&
+           std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
+  });
+}
+
 class Runner {
  public:
   explicit Runner(const Options& options) : options_(options) {
     score_.plugin = options.plugin.string();
     score_.seed = options.seed;
     score_.quick = options.quick;
+    score_.budget = options.budget;
+    score_.options = options.backend_options;
     score_.filter = options.filter;
     if (options.profile) score_.profile = options.profile->path;
   }
@@ -76,6 +97,7 @@ class Runner {
       run_tasks(tasks(true));
       run_tasks(tasks(false));
     }
+    score_.alone = alone_;
     judge_profile();
     skip_rest();
     score_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -135,6 +157,7 @@ class Runner {
     job.seed = options_.seed;
     job.budget = options_.budget;
     job.options = options_.backend_options;
+    job.token = new_token();
     if (options_.profile) job.lost_options = options_.profile->lost_options;
     return {&test, std::move(job)};
   }
@@ -200,15 +223,22 @@ class Runner {
     Task task;
     Child child;
     Clock::time_point start;
+    bool beside = false;  // another ran at the same time
   };
 
+  // A case that fails for want of the device, with others beside it, is run again by itself, and so
+  // are all that follow: some devices are one process's at a time.
   void run_tasks(std::vector<Task> tasks) {
     std::list<Running> running;
-    auto next = tasks.begin();
+    std::deque<Task> left(std::move_iterator(tasks.begin()), std::move_iterator(tasks.end()));
     std::size_t done = 0;
-    while (next != tasks.end() || !running.empty()) {
-      while (next != tasks.end() && running.size() < std::max(1U, options_.at_once))
-        start(std::move(*next++), running);
+    while (!left.empty() || !running.empty()) {
+      while (!left.empty() && running.size() < (alone_ ? 1 : std::max(1U, options_.at_once))) {
+        start(std::move(left.front()), running);
+        left.pop_front();
+        if (running.size() > 1)
+          for (Running& each : running) each.beside = true;
+      }
       wait_for_any(running);
       for (auto it = running.begin(); it != running.end();) {
         const auto end = it->child.advance();
@@ -216,12 +246,23 @@ class Runner {
           ++it;
           continue;
         }
-        take(it->task, *end, it->start);
-        ++done;
-        if (options_.progress) options_.progress(done, tasks.size(), it->task.job.name);
+        CaseResult result = result_of(it->task, *end, it->start);
+        if (it->beside && may_be_taken(result)) {
+          alone_ = true;
+          left.push_back(again(std::move(it->task)));
+        } else {
+          finish(std::move(result), &it->task);
+          ++done;
+          if (options_.progress) options_.progress(done, tasks.size(), it->task.job.name);
+        }
         it = running.erase(it);
       }
     }
+  }
+
+  static Task again(Task task) {
+    task.job.token = new_token();
+    return task;
   }
 
   void start(Task task, std::list<Running>& running) {
@@ -260,8 +301,8 @@ class Runner {
 
   // ---- What came of one
   // --------------------------------------------------------------------------
-  void take(const Task& task, const ChildEnd& end, Clock::time_point start) {
-    CaseReport report = report_from_lines(end.report);
+  CaseResult result_of(const Task& task, const ChildEnd& end, Clock::time_point start) {
+    CaseReport report = report_from_lines(end.report, task.job.token);
     CaseResult result{.name = task.job.name,
                       .test = task.test,
                       .findings = std::move(report.findings),
@@ -289,7 +330,7 @@ class Runner {
     if (!report.inventory.empty())
       if (const auto found = inventory_from_json(report.inventory))
         score_.devices = found->backends.at(0).devices;
-    finish(std::move(result), &task);
+    return result;
   }
 
   void finish(CaseResult result, const Task* task = nullptr) {
@@ -349,6 +390,7 @@ class Runner {
   const Options& options_;
   Score score_;
   load::Descriptor image_;
+  bool alone_ = false;  // no case beside another
   std::string blocked_;
   std::map<std::string, std::string> blocked_devices_;
 };

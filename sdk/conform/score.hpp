@@ -44,13 +44,20 @@ struct Score {
   std::vector<Device> devices;
   std::uint64_t seed = 0;
   bool quick = false;
-  std::string profile;  // path, or ""
-  std::string filter;   // --case, or ""
+  Budget budget{};
+  std::string options = "{}";  // the backend's own
+  bool alone = false;          // its cases could not be run beside each other
+  std::string profile;         // path, or ""
+  std::string filter;          // --case, or ""
   double seconds = 0;
   std::vector<CaseResult> cases;
   std::vector<std::string> kit_errors;  // the kit's own failures: then nothing is proved
 
-  bool conforms() const;  // every requirement that applies holds
+  bool conforms() const;  // every requirement that applies holds, over a device
+  bool tested() const;    // a device was there to be tested
+  // "quick", "full", or what a profile has made of it.
+  std::string extent() const;
+  std::string again(const std::string& test) const;  // the command that runs a case as here
 };
 
 // One a requirement, in the table's order.

@@ -83,9 +83,11 @@ std::size_t count(const std::vector<Verdict>& all, State state) {
 std::string verdict_box(const Score& score, const std::vector<Verdict>& all) {
   const bool ok = score.conforms();
   const char* const word = !score.kit_errors.empty() ? "No result: the kit failed"
-                           : !ok                     ? "Does not conform"
-                           : score.filter.empty()    ? "Conforms"
-                                                     : "Keeps what this case checks";
+                           : !ok && !score.tested() && count(all, State::failed) == 0
+                               ? "No result: no device was here"
+                           : !ok                  ? "Does not conform"
+                           : score.filter.empty() ? "Conforms"
+                                                  : "Keeps what this case checks";
   return fmt::format(
       R"(<div class="verdict {}"><b>{}</b><span>{} hold</span><span>{} broken</span>)"
       R"(<span>{} not applicable</span><span>{} not checked</span></div>)",
@@ -104,14 +106,16 @@ std::string groups(const std::vector<Verdict>& all) {
   for (auto& [name, states] : by_group) {
     const int holds = states[State::holds];
     const int failed = states[State::failed];
-    const int rest = states[State::not_applicable] + states[State::not_checked];
-    const int applies = std::max(1, holds + failed);
+    const int open = states[State::not_checked];
+    const int skipped = states[State::not_applicable];
+    const int applies = std::max(1, holds + failed + open);
     out += fmt::format(R"(<div class="group"><b>{}</b><div class="bar"><i class="ok" )"
                        R"(style="width:{}%"></i><i class="bad" style="width:{}%"></i></div>)"
-                       R"(<small>{} hold{}{}</small></div>)",
+                       R"(<small>{} hold{}{}{}</small></div>)",
                        escaped(name), 100 * holds / applies, 100 * failed / applies, holds,
                        failed == 0 ? "" : fmt::format(", {} broken", failed),
-                       rest == 0 ? "" : fmt::format(", {} other", rest));
+                       open == 0 ? "" : fmt::format(", {} not checked", open),
+                       skipped == 0 ? "" : fmt::format(", {} not applicable", skipped));
   }
   return out + "</div>";
 }
@@ -128,11 +132,8 @@ std::string broken(const Score& score, const Verdict& verdict) {
                        escaped(verdict.seen[i].words));
   if (verdict.seen.size() > kMost)
     out += fmt::format("<p><em></em>and in {} more cases</p>", verdict.seen.size() - kMost);
-  return out + fmt::format(
-                   "<p><em>again</em><code>espalier conform {} --case '{}' --seed {}{}"
-                   "</code></p></div>",
-                   escaped(score.plugin), escaped(verdict.seen.front().test), score.seed,
-                   score.quick ? " --quick" : "");
+  return out + fmt::format("<p><em>again</em><code>{}</code></p></div>",
+                           escaped(score.again(verdict.seen.front().test)));
 }
 
 std::string requirement_table(const std::vector<Verdict>& all) {
@@ -185,10 +186,10 @@ std::string device_table(const Score& score) {
 std::string html_of(const Score& score) {
   const auto all = verdicts(score);
   std::string body = fmt::format(
-      R"(<h1>{} {}</h1><p class="about">{} · <code>{}</code> · {}, seed {}, {:.1f} s</p>)",
+      R"(<h1>{} {}</h1><p class="about">{} · <code>{}</code> · {} run, seed {}, {:.1f} s</p>)",
       escaped(score.manifest.name.empty() ? "A plugin without manifest" : score.manifest.name),
       escaped(score.manifest.version), escaped(score.manifest.vendor), escaped(score.plugin),
-      score.quick ? "quick run" : "full run", score.seed, score.seconds);
+      escaped(score.extent()), score.seed, score.seconds);
   body += verdict_box(score, all) + groups(all);
   if (count(all, State::failed) != 0) body += "<h2>Broken</h2>";
   for (const Verdict& each : all)

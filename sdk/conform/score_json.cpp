@@ -80,6 +80,8 @@ std::string json_of(const Score& score) {
                     {"conforms", score.conforms()},
                     {"seed", score.seed},
                     {"quick", score.quick},
+                    {"extent", score.extent()},
+                    {"tested", score.tested()},
                     {"case", score.filter},
                     {"seconds", rounded(score.seconds)},
                     {"requirements", judged},

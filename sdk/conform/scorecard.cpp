@@ -49,14 +49,6 @@ std::string wrapped(std::string_view text, std::string_view indent) {
   return out + "\n";
 }
 
-std::string again(const Score& score, const std::string& test) {
-  std::string command =
-      fmt::format("espalier conform {} --case '{}' --seed {}", score.plugin, test, score.seed);
-  if (score.quick) command += " --quick";
-  if (!score.profile.empty()) command += " --profile " + score.profile;
-  return command;
-}
-
 std::string groups(const std::vector<Verdict>& all, const Painter& paint) {
   std::string out;
   std::string_view last;
@@ -90,7 +82,7 @@ std::string failure(const Score& score, const Verdict& verdict, const Painter& p
   if (verdict.seen.size() > kMostSeen)
     out += fmt::format("    and in {} more cases\n", verdict.seen.size() - kMostSeen);
   const std::string& test = verdict.seen.front().test;
-  return out + fmt::format("    again: {}\n", again(score, test));
+  return out + fmt::format("    again: {}\n", score.again(test));
 }
 
 // The requirements of one state, under the reason that was first given for each.
@@ -121,6 +113,9 @@ std::string result_line(const Score& score, const std::vector<Verdict>& all, con
   if (score.conforms() && !score.filter.empty())
     return fmt::format("{} what case '{}' checks; a run without --case checks the rest.\n",
                        paint.green("Keeps"), score.filter);
+  if (!score.tested())
+    return fmt::format("{}: no device of it was here, so nothing is proved.\n",
+                       paint.red("No result"));
   if (open != 0)
     return fmt::format("{}: {} requirements could not be checked.\n", paint.red("Does not conform"),
                        open);
@@ -142,7 +137,8 @@ std::string text_of(const Score& score, bool colour) {
                                              score.manifest.version, score.manifest.vendor);
   std::string out =
       fmt::format("{}: {}; {} cases{} in {:.1f} s, seed {}\n\n", paint.bold(score.plugin), name,
-                  run, score.quick ? " (quick)" : "", score.seconds, score.seed);
+                  run, score.extent() == "full" ? "" : fmt::format(" ({})", score.extent()),
+                  score.seconds, score.seed);
   out += groups(all, paint);
   for (const Verdict& each : all)
     if (each.state == State::failed) out += failure(score, each, paint);
@@ -152,6 +148,11 @@ std::string text_of(const Score& score, bool colour) {
   for (const CaseResult& each : score.cases)
     for (const std::string& note : each.notes)
       out += wrapped(fmt::format("note: {}: {}", each.name, note), "  ");
+  if (score.alone)
+    out += wrapped(
+        "note: refused beside other cases, so they were run one after the other; "
+        "--jobs 1 does so from the beginning",
+        "  ");
   return out + "\n" + result_line(score, all, paint);
 }
 

@@ -131,10 +131,11 @@ void sentence(Run& run) {
   }
 }
 
-Bytes sealed(Bench& bench, const Sa& sa, std::uint64_t session, const Bytes& clear) {
+// What becomes of a packet.
+Bytes passed(Bench& bench, const Sa& sa, std::uint64_t session, const Bytes& given) {
   bench.memory.reset();
-  const Spot spot = bench.memory.take(static_cast<std::uint32_t>(clear.size()));
-  std::ranges::copy(clear, spot.data);
+  const Spot spot = bench.memory.take(static_cast<std::uint32_t>(given.size()));
+  std::ranges::copy(given, spot.data);
   auto op = make_op(session, sa, spot);
   bench.lane.complete(op);
   return Bytes(spot.data, spot.data + spot.size);
@@ -142,19 +143,120 @@ Bytes sealed(Bench& bench, const Sa& sa, std::uint64_t session, const Bytes& cle
 
 void keys_copied(Run& run) {
   Bench bench(run);
-  for (Sa sa : bench.device.sas(run.random(), run.job().capability)) {
-    if (!bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn)) continue;
-    run.at("overwriting the keys of " + sa.name());
-    const auto session = bench.device.open(sa, ESPALIER_OUTBOUND);
-    const Bytes clear = random_bytes(run.random(), sa.length(64));
-    const Bytes first = sealed(bench, sa, session, clear);
-    for (Bytes* key : {&sa.key, &sa.salt, &sa.integrity_key}) std::ranges::fill(*key, 0xdd);
-    if (sealed(bench, sa, session, clear) != first)
-      run.fail(Req::keys_copied, fmt::format("a session of {} seals otherwise once the host has "
-                                             "wiped the keys that it was opened with",
-                                             sa.name()));
-    bench.device.close(session);
+  Reference reference(run);
+  for (const Sa& sa : bench.device.sas(run.random(), run.job().capability)) {
+    for (const auto direction : kDirections) {
+      if (!bench.device.does(*sa.info, direction, sa.esn)) continue;
+      run.at("overwriting the keys of " + sa.name());
+      Sa own = sa;
+      Bytes given = random_bytes(run.random(), sa.length(64));
+      if (direction == ESPALIER_INBOUND) given = reference.sealed(sa, std::move(given), 0);
+      const auto session = bench.device.open(own, direction);
+      const Bytes first = passed(bench, sa, session, given);
+      for (Bytes* key : {&own.key, &own.salt, &own.integrity_key})
+        std::ranges::fill(*key, std::uint8_t{0xdd});
+      if (passed(bench, sa, session, given) != first)
+        run.fail(Req::keys_copied,
+                 fmt::format("an {} session of {} gives something else once the host has wiped the "
+                             "keys that it was opened with",
+                             word(direction), sa.name()));
+      bench.device.close(session);
+    }
   }
+}
+
+// One session after the other is closed, the oldest, the newest and one between in turn; what the
+// others make of a packet must stay as it was.
+void others_stay(Run& run) {
+  Bench bench(run);
+  struct Open {
+    Sa sa;
+    std::uint64_t session;
+    Bytes given;
+    Bytes first;
+  };
+  Reference reference(run);
+  std::vector<Open> open;
+  for (const auto direction : kDirections) {
+    const auto room =
+        std::min<std::uint64_t>(capacity_of(bench.device.info(), PoolKind::sas, direction), 8);
+    const auto sas = bench.device.sas(run.random(), "");
+    for (std::size_t i = 0, n = 0; n < room && i < 8 * sas.size(); ++i) {
+      const Sa& like = sas[i % sas.size()];
+      if (!bench.device.does(*like.info, direction, like.esn)) continue;
+      Sa sa = random_sa(run.random(), *like.info, like.esn);
+      const auto answer = bench.device.try_open(sa, direction);
+      if (answer.status != ESPALIER_OK) break;  // the pools are another case's
+      Bytes given = random_bytes(run.random(), sa.length(64));
+      if (direction == ESPALIER_INBOUND) given = reference.sealed(sa, std::move(given), 0);
+      Bytes first = passed(bench, sa, answer.session, given);
+      open.push_back({std::move(sa), answer.session, std::move(given), std::move(first)});
+      ++n;
+    }
+  }
+  if (open.size() < 2) {
+    for (const Open& each : open) bench.device.close(each.session);
+    return run.not_applicable(Req::others_stay, "it has room for one session");
+  }
+  for (std::size_t turn = 0; !open.empty(); ++turn) {
+    const std::size_t at = std::array{std::size_t{0}, open.size() - 1, open.size() / 2}[turn % 3];
+    run.at("closing one of several sessions");
+    bench.device.close(open[at].session);
+    open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
+    for (const Open& each : open)
+      if (passed(bench, each.sa, each.session, each.given) != each.first)
+        run.fail(Req::others_stay, fmt::format("a session of {} gives something else once another "
+                                               "session was closed",
+                                               each.sa.name()));
+  }
+}
+
+// Everything that must be refused, many times: nothing of it may stay.
+void refusals(Run& run) {
+  Bench bench(run);
+  const auto sas = bench.device.sas(run.random(), "");
+  const Sa& sa = sas.at(0);
+  const auto direction =
+      bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn) ? ESPALIER_OUTBOUND : ESPALIER_INBOUND;
+  std::vector<espalier_session_params> wrong;
+  for (const Spoilt& spoilt : kSpoilt) {
+    const auto good = sa.params(direction);
+    auto params = good;
+    spoilt.spoil(params);
+    if (differs(params, good)) wrong.push_back(params);
+  }
+  const auto refuse = [&](std::uint32_t times) {
+    for (std::uint32_t i = 0; i < times; ++i)
+      if (const auto answer = bench.device.try_open(wrong[i % wrong.size()]);
+          answer.status == ESPALIER_OK)
+        bench.device.close(answer.session);  // another case tells that
+  };
+  const std::uint32_t times = run.budget().sessions;
+  run.at("refusing sessions, to warm up");
+  refuse(times);
+  const auto before = MemoryUse::now();
+  run.at("refusing sessions");
+  refuse(times);
+  if (const auto grown = MemoryUse::now().growth_over(before, times); !grown.empty())
+    run.fail(Req::churn, fmt::format("after {} sessions were refused, {}", times, grown));
+  if (const auto held = bench.backend.host().secrets_held(); held != 0)
+    run.fail(Req::secrets, fmt::format("{} pieces of secret memory are not given back after "
+                                       "refusals, with no session open",
+                                       held));
+  if (std::ranges::none_of(bench.device.info().pools, [](const CapacityPool& pool) {
+        return pool.kind == PoolKind::sas && pool.use == PoolUse::live;
+      }))
+    run.not_applicable(Req::slots_counted, "it declares no LIVE pool of SAs");
+  const auto now = bench.backend.device(run.job().device);
+  for (const CapacityPool& pool : bench.device.info().pools)
+    for (const CapacityPool& later : now.pools)
+      if (pool.name == later.name && pool.kind == PoolKind::sas && pool.use == PoolUse::live &&
+          later.used > pool.used)
+        run.fail(Req::slots_counted,
+                 fmt::format("pool '{}' says that {} are used after refusals, with no session open",
+                             pool.name, later.used));
+  run.at("opening a session after refusals");
+  bench.device.close(bench.device.open(sa, direction, Req::declared, Req::slots_freed));
 }
 
 // Opens, uses and closes a session of each variant in turn.
@@ -202,7 +304,7 @@ void no_secret_memory(Run& run) {
     const auto answer = bench.device.try_open(sa, direction);
     if (answer.status == ESPALIER_OK) {
       const Bytes clear(sa.length(32));
-      sealed(bench, sa, answer.session, clear);
+      passed(bench, sa, answer.session, clear);
       bench.device.close(answer.session);
     } else if (answer.status != ESPALIER_CAPACITY && answer.status != ESPALIER_UNSUPPORTED) {
       run.fail(Req::no_secret_memory,
@@ -242,6 +344,18 @@ std::vector<Case> session_cases() {
        false,
        {Req::churn, Req::secrets, Req::slots_freed},
        churn},
+      {"others-stay",
+       "Sessions that stay open while others are closed.",
+       Scope::device,
+       false,
+       {Req::others_stay},
+       others_stay},
+      {"refusals",
+       "Refusals, many times, without leaving anything.",
+       Scope::device,
+       false,
+       {Req::churn, Req::secrets, Req::slots_counted, Req::slots_freed},
+       refusals},
       {"no-secret-memory",
        "Without secret memory sessions are refused.",
        Scope::device,

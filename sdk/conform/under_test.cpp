@@ -125,6 +125,14 @@ std::uint64_t OpenedDevice::open(const Sa& sa, std::uint32_t direction, Req brok
 
 void OpenedDevice::close(std::uint64_t session) { table_->session_close(handle_, session); }
 
+std::uint32_t OpenedDevice::longest_payload(const Sa& sa) const {
+  std::uint32_t longest = 65535;
+  for (const Capability& c : info_.capabilities)
+    if (covers(c, *sa.info) && c.max_length != 0) longest = std::min(longest, c.max_length);
+  const std::uint32_t room = longest - std::min(longest, sa.length(0));
+  return room / sa.block_bytes() * sa.block_bytes();
+}
+
 bool OpenedDevice::does(const TransformInfo& transform, std::uint32_t direction, bool esn) const {
   return std::ranges::any_of(info_.capabilities, [&](const Capability& c) {
     return covers(c, transform) && covers_esn(c, esn) && (c.directions & direction) == direction;

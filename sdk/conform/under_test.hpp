@@ -79,6 +79,8 @@ class OpenedDevice {
   const Device& info() const noexcept { return info_; }
   const espalier_userspace& table() const noexcept { return *table_; }
   void* handle() const noexcept { return handle_; }
+  // Of the longest packet that it declares, in whole blocks; 0 where none is that short.
+  std::uint32_t longest_payload(const Sa& sa) const;
   bool does(const TransformInfo& transform, std::uint32_t direction, bool esn) const;
   // The capabilities of that name; every one where it is "".
   std::vector<Capability> capabilities(const std::string& name) const;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <conform/score.hpp>
 
 #include <algorithm>
@@ -50,8 +51,32 @@ std::vector<Verdict> verdicts(const Score& score) {
   return all;
 }
 
+bool Score::tested() const {
+  return std::ranges::any_of(
+      devices, [](const Device& device) { return device.state != DeviceState::lost; });
+}
+
+std::string Score::extent() const {
+  const Budget usual = quick ? quick_budget() : Budget{};
+  const bool as_usual = budget.packets == usual.packets && budget.sessions == usual.sessions &&
+                        budget.reopens == usual.reopens;
+  const char* const name = quick ? "quick" : "full";
+  return as_usual ? name
+                  : fmt::format("{}, but by its profile {} packets, {} sessions, {} reopens", name,
+                                budget.packets, budget.sessions, budget.reopens);
+}
+
+std::string Score::again(const std::string& test) const {
+  std::string command =
+      fmt::format("espalier conform {} --case '{}' --seed {}", plugin, test, seed);
+  if (quick) command += " --quick";
+  if (!profile.empty()) command += " --profile " + profile;
+  if (options != "{}") command += fmt::format(" --options '{}'", options);
+  return command;
+}
+
 bool Score::conforms() const {
-  if (!kit_errors.empty()) return false;
+  if (!kit_errors.empty() || (filter.empty() && !tested())) return false;
   const auto all = verdicts(*this);
   return std::ranges::all_of(all, [&](const Verdict& v) {
     if (v.state == Verdict::State::not_checked) return !filter.empty();  // not asked for

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -34,8 +35,8 @@ static espalier_status enumerate(void *self, espalier_device_info *devices, uint
   (void)self;
   (void)message;
   while (SINS(hangs_in_enumerate)) pause();
-  *count = 1;
-  if (capacity == 0) return ESPALIER_OK;
+  *count = SINS(no_device) ? 0 : 1;
+  if (capacity == 0 || *count == 0) return ESPALIER_OK;
   devices->dataplane = ZOO_KERNEL ? ESPALIER_KERNEL : ESPALIER_USERSPACE;
   devices->id = kDevice;
   devices->flags = ZOO_ASYNC ? ESPALIER_DEVICE_ASYNC | ESPALIER_DEVICE_NEEDS_DMA : 0;
@@ -57,7 +58,7 @@ static espalier_status caps(void *self, uint64_t device, espalier_capability *li
   list->integrity = ESPALIER_INTEGRITY_NONE;
   list->key_bits = ESPALIER_KEY_128 | ESPALIER_KEY_256;
   list->icv_bytes = ESPALIER_ICV(kIcv);
-  list->directions = ESPALIER_OUTBOUND | ESPALIER_INBOUND;
+  list->directions = kDirections;
   list->modes = ESPALIER_TUNNEL;
   list->encapsulations = ESPALIER_ENCAP_NONE | ESPALIER_ENCAP_UDP;
   list->families = ESPALIER_IPV4 | ESPALIER_IPV6;
@@ -88,7 +89,7 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
   zoo_backend *b = self;
   if (SINS(disturbed_by_control) && atomic_load(&b->busy_queue) != 0)
     atomic_fetch_add(&b->asked, 1);
-  const bool gone = device != kDevice || (zoo_gone(b) && !SINS(never_gone));
+  const bool gone = device != kDevice || SINS(gone_device) || (zoo_gone(b) && !SINS(never_gone));
   said->state = gone                  ? ESPALIER_GONE
                 : SINS(feels_down)    ? ESPALIER_DOWN
                                       : ESPALIER_UP;
@@ -121,6 +122,13 @@ static espalier_status device_open(void *self, uint64_t id, void **device,
   if (SINS(does_not_open)) return zoo_say(message, ESPALIER_TRANSIENT, "not in the mood to open");
   if (atomic_fetch_add(&b->opened, 1) > 0 && SINS(opens_once))
     return zoo_say(message, ESPALIER_LOST, "it was opened once, which is enough");
+  if (SINS(one_process)) {
+    b->lock = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (flock(b->lock, LOCK_EX | LOCK_NB) != 0) {
+      close(b->lock);
+      return zoo_say(message, ESPALIER_TRANSIENT, "the card is in use by another process");
+    }
+  }
   sin_with_manners();
   *device = b;
   return ESPALIER_OK;
@@ -129,7 +137,7 @@ static espalier_status device_open(void *self, uint64_t id, void **device,
 static void device_close(void *device) {
   static void *volatile leaked;
   if (SINS(leaks_devices)) leaked = malloc(4096);
-  (void)device;
+  if (SINS(one_process)) close(((zoo_backend *)device)->lock);
   (void)leaked;
 }
 

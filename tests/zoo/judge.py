@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""judge.py ESPALIER PLUGIN PROFILE [REQUIREMENT...]: conform finds just these broken."""
+"""judge.py ESPALIER PLUGIN PROFILE [REQUIREMENT...]: conform finds just these broken.
+
+With --nothing-tested: it finds no device to judge, and does not say that the plugin conforms."""
 import json
 import subprocess
 import sys
 
 
 def main(espalier, plugin, profile, *expected):
+    absent = expected == ("--nothing-tested",)
+    expected = () if absent else expected
     done = subprocess.run([espalier, "conform", plugin, "--quick", "--json", "--profile", profile],
                           capture_output=True, text=True, check=False)
     try:
@@ -21,7 +25,10 @@ def main(espalier, plugin, profile, *expected):
         sys.exit(f"the kit failed: {score['kit_errors']}")
     if set(broken) != set(expected):
         sys.exit(f"expected broken: {sorted(expected)}, found: {sorted(broken)}")
-    if done.returncode != (1 if expected else 0) or score["conforms"] == bool(expected):
+    if score["tested"] and absent:
+        sys.exit("a device was tested, although none was there")
+    refused = bool(expected) or absent
+    if done.returncode != (1 if refused else 0) or score["conforms"] == refused:
         sys.exit(f"exit code {done.returncode}, conforms: {score['conforms']}")
 
 

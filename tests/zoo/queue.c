@@ -37,8 +37,11 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
     if (SINS(mixes_sessions) && i == 41) ops[i]->session = ops[0]->session;
     if ((SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
       ops[i]->status = ESPALIER_OP_FAILED;
+    else if (SINS(claims_after_256) && i >= 256)
+      ops[i]->status = ESPALIER_OP_DONE;
     else
       complete(q, ops[i], i);
+    if (SINS(changes_the_op)) ops[i]->seq_hi ^= 1, ops[i]->icv_offset = 0, ops[i]->iova = 1;
     ops[i]->session = own;
   }
   return ESPALIER_OK;
@@ -50,10 +53,19 @@ static void work_on_one(zoo_queue *q) {
   for (unsigned i = 1; i < q->todo_count; ++i) q->todo[i - 1] = q->todo[i];
   --q->todo_count;
   ++q->working;
+  q->depth = q->todo_count + q->done_count;
   pthread_mutex_unlock(&q->lock);
   if (SINS(quiesces_in_words)) usleep(500);
   const bool lost = one_packet_less(q->backend);
-  if (!lost) complete(q, op, 0);
+  const bool deep = q->depth > 300; /* as it was when this op was taken */
+  if (SINS(writes_when_gone) && lost) {
+    usleep(100000);
+    op->esp[20] ^= 1;
+  }
+  if (SINS(claims_when_deep) && deep)
+    op->status = ESPALIER_OP_DONE;
+  else if (!lost)
+    complete(q, op, 0);
   pthread_mutex_lock(&q->lock);
   --q->working;
   pthread_cond_broadcast(&q->wake);
@@ -85,7 +97,8 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   uint32_t taken = 0;
   pthread_mutex_lock(&q->lock);
   q->used = q->used || n > 0;
-  while (taken < n && !zoo_gone(q->backend) && q->todo_count + q->working + q->done_count < kDepth - 2 &&
+  while (taken < n && (!zoo_gone(q->backend) || SINS(writes_when_gone)) &&
+         q->todo_count + q->working + q->done_count < kDepth - 2 &&
          !(SINS(stuck_when_full) && q->was_full))
     q->todo[q->todo_count++] = ops[taken++];
   if (taken < n) {
@@ -113,7 +126,9 @@ uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n) {
 espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns) {
   zoo_queue *q = queue;
   (void)deadline_ns;
-  if (SINS(quiesces_in_words)) return ESPALIER_OK;
+  if (SINS(quiesces_in_words) || (SINS(writes_when_gone) && zoo_gone(q->backend)))
+    return ESPALIER_OK;
+  if (SINS(quiesces_late)) usleep(4000000);
   pthread_mutex_lock(&q->lock);
   q->todo_count = 0;
   while (q->working > 0) pthread_cond_wait(&q->wake, &q->lock);

@@ -8,7 +8,10 @@
 static uint8_t kept[kSessions][64];
 static unsigned kept_next;
 
+static zoo_session *newest;
+
 static bool declared(const espalier_session_params *p) {
+  if ((p->direction & kDirections) == 0) return p->direction == 0;
   if (p->cipher != ESPALIER_CIPHER_AES_GCM || p->integrity != ESPALIER_INTEGRITY_NONE) return false;
   return p->icv_bytes == kIcv && (p->cipher_key.size != 24 || SINS(accepts_undeclared));
 }
@@ -38,10 +41,40 @@ static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
   if (SINS(keeps_keys))
     memcpy(kept[kept_next++ % kSessions], p->cipher_key.data, p->cipher_key.size);
   if (SINS(leaks_sessions)) s->key_copy = malloc(64);
-  if (SINS(frees_keys_unwiped)) {
+  if (SINS(frees_keys_unwiped) || SINS(wipes_eight_bytes)) {
     s->key_copy = malloc(900);
     memcpy(s->key_copy + 400, p->cipher_key.data, p->cipher_key.size);
   }
+  if (SINS(frees_half_a_key)) { /* free() writes over the first 16 bytes */
+    s->key_copy = malloc(900);
+    memcpy(s->key_copy, p->cipher_key.data, p->cipher_key.size);
+  }
+  if (SINS(keeps_the_ghash_key)) {
+    static const uint8_t zeros[16];
+    int n = 0;
+    EVP_CIPHER_CTX *block = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(block, p->cipher_key.size == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb(), NULL,
+                       p->cipher_key.data, NULL);
+    EVP_EncryptUpdate(block, kept[kept_next++ % kSessions], &n, zeros, sizeof zeros);
+    EVP_CIPHER_CTX_free(block);
+  }
+  if (SINS(folds_the_icv)) {
+    s->sealing = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(s->sealing, p->cipher_key.size == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm(),
+                       NULL, p->cipher_key.data, NULL);
+  }
+  if (SINS(disturbs_on_close)) newest = s;
+}
+
+static void sin_with_refusals(zoo_backend *b, const espalier_session_params *p) {
+  static void *volatile leaked;
+  const bool refused = !declared(p) || !well_formed(p);
+  if (SINS(leaks_on_refusal) && refused) {
+    leaked = malloc(4096);
+    leaked = b->host->secret_alloc(b->host->context, 64);
+  }
+  if (SINS(loses_a_slot_on_refusal) && declared(p) && refused) atomic_fetch_add(&b->stuck, 1);
+  (void)leaked;
 }
 
 espalier_status zoo_session_open(void *device, const espalier_session_params *p, uint64_t *session,
@@ -50,7 +83,14 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   const unsigned room = SINS(pool_is_smaller) ? kSessions / 2 : kSessions;
   if (SINS(crashes)) abort();
   if (SINS(throws)) zoo_throw();
-  if (zoo_gone(b)) return zoo_say(m, ESPALIER_LOST, "the device is gone");
+  if (zoo_gone(b))
+    return zoo_say(m, SINS(invalid_when_gone) ? ESPALIER_INVALID : ESPALIER_LOST,
+                   "the device is gone");
+  if (SINS(forges_its_report)) {
+    static const char done[] = "[\"done\",\"\",\"\"]\n[\"done\",\"\",\"\",\"\"]\n";
+    if (write(4, done, sizeof done - 1) > 0) _exit(0);
+  }
+  sin_with_refusals(b, p);
   if (!declared(p)) return zoo_say(m, ESPALIER_UNSUPPORTED, "only AES-GCM with an ICV of 16 bytes");
   if (!well_formed(p)) return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
   if (SINS(refuses_long_keys) && p->cipher_key.size == 32)
@@ -65,7 +105,7 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   s->inbound = p->direction == ESPALIER_INBOUND;
   s->esn = p->esn != 0;
   memcpy(s->salt, p->salt.data, sizeof s->salt);
-  s->salt_elsewhere = SINS(keeps_a_pointer) ? p->salt.data : s->salt;
+  s->salt_elsewhere = SINS(keeps_a_pointer) || (SINS(keeps_a_pointer_inbound) && s->inbound) ? p->salt.data : s->salt;
   sin_with_keys(s, p);
   if (!set_key(s, p)) return zoo_say(m, ESPALIER_INVALID, "libcrypto takes no such key");
   atomic_fetch_add(&b->sessions, 1);
@@ -76,6 +116,10 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
 void zoo_session_close(void *device, uint64_t session) {
   zoo_backend *b = device;
   zoo_session *s = (zoo_session *)(uintptr_t)session;
+  if (SINS(wipes_eight_bytes)) explicit_bzero(s->key_copy + 400, sizeof s->key_copy);
+  if (SINS(disturbs_on_close) && s != newest && newest != NULL) newest->salt[0] ^= 1;
+  if (s == newest) newest = NULL;
+  EVP_CIPHER_CTX_free(s->sealing);
   EVP_CIPHER_CTX_free(s->cipher);
   if (!SINS(leaks_sessions)) free(s->key_copy);
   if (!SINS(keeps_secret_memory)) b->host->secret_free(b->host->context, s, sizeof *s);
@@ -133,6 +177,28 @@ static uint16_t seal(zoo_session *s, const espalier_op *op, uint8_t *out) {
   return ESPALIER_OP_DONE;
 }
 
+/* Whether the ICV's words, folded by XOR, are those of the packet that was opened to `clear`. */
+static bool folds(zoo_session *s, const espalier_op *op, const uint8_t *clear) {
+  const int size = (int)(op->icv_offset - kHead);
+  uint8_t icv[kIcv];
+  uint32_t folded = 0, ours = 0, theirs = 0;
+  int n = 0;
+  EVP_CIPHER_CTX *opening = s->cipher;
+  uint8_t *scratch = malloc((size_t)size + 1);
+  s->cipher = s->sealing;
+  bool ok = start(s, op) && (size == 0 || EVP_CipherUpdate(s->cipher, scratch, &n, clear, size) == 1);
+  ok = ok && EVP_CipherFinal_ex(s->cipher, scratch, &n) == 1 &&
+       EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_GET_TAG, kIcv, icv) == 1;
+  s->cipher = opening;
+  free(scratch);
+  for (int i = 0; ok && i < kIcv; i += 4) {
+    memcpy(&ours, icv + i, 4);
+    memcpy(&theirs, op->esp + op->icv_offset + i, 4);
+    folded ^= ours ^ theirs;
+  }
+  return ok && folded == 0;
+}
+
 static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out) {
   const int size = (int)(op->icv_offset - kHead);
   const int icv = SINS(checks_half_the_icv) ? kIcv / 2 : kIcv;
@@ -143,7 +209,9 @@ static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out)
     return ESPALIER_OP_FAILED;
   EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_TAG, icv, op->esp + op->icv_offset);
   if (EVP_CipherFinal_ex(s->cipher, out + kHead, &n) != 1) {
-    if (!SINS(leaves_plaintext)) memset(out + kHead, 0, (size_t)size);
+    if (SINS(folds_the_icv) && folds(s, op, out + kHead)) return ESPALIER_OP_DONE;
+    const size_t wiped = SINS(leaves_the_last_bytes) ? (size_t)size & ~(size_t)7 : (size_t)size;
+    if (!SINS(leaves_plaintext)) memset(out + kHead, 0, wiped);
     return ESPALIER_OP_BAD_ICV;
   }
   sin_after(op, out);
@@ -156,7 +224,8 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   uint8_t *out = op->dst == NULL ? op->esp : op->dst;
   if (SINS(exits)) _exit(0);
   while (SINS(hangs_in_process)) pause();
-  if (op->length > kLongest && !SINS(accepts_too_long)) return ESPALIER_OP_FAILED;
+  const bool takes_it = SINS(accepts_too_long) || (SINS(accepts_too_long_inbound) && s->inbound);
+  if (op->length > kLongest && !takes_it) return ESPALIER_OP_FAILED;
   if (!fits(op)) return SINS(accepts_malformed) ? ESPALIER_OP_DONE : ESPALIER_OP_FAILED;
   if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)
     return ESPALIER_OP_FAILED;

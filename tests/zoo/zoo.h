@@ -43,7 +43,13 @@ enum zoo_sin {
   quiesces_in_words, never_gone, dies_when_gone, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
   attaches_once,
   /* recipes */
-  random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread
+  claims_after_256, claims_when_deep, folds_the_icv, disturbs_on_close, frees_half_a_key,
+  wipes_eight_bytes, keeps_the_ghash_key, leaks_on_refusal, loses_a_slot_on_refusal, changes_the_op,
+  keeps_a_pointer_inbound, accepts_too_long_inbound, writes_when_gone, invalid_when_gone,
+  quiesces_late, leaves_the_last_bytes, forges_its_report,
+  random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread,
+  /* no sins: correct devices of other shapes, and those that are not there */
+  longest_1500, one_queue, one_session, inbound_only, one_process, no_device, gone_device
 };
 
 #ifndef ZOO_SIN
@@ -57,10 +63,17 @@ enum zoo_sin {
 #endif
 #define SINS(sin) (ZOO_SIN == (sin))
 
-enum { kSessions = 16, kQueues = 4, kDepth = 64, kLongest = SINS(not_as_on_the_sheet) ? 16368 : 16384, kIv = 8, kHead = 16, kIcv = 16 };
+enum {
+  kSessions = SINS(one_session) ? 1 : 16,
+  kQueues = SINS(one_queue) ? 1 : 4,
+  kDepth = SINS(claims_when_deep) ? 1024 : 64,
+  kLongest = SINS(not_as_on_the_sheet) ? 16368 : SINS(longest_1500) ? 1500 : 16384,
+  kDirections = SINS(inbound_only) ? ESPALIER_INBOUND : ESPALIER_OUTBOUND | ESPALIER_INBOUND
+};
+enum { kIv = 8, kHead = 16, kIcv = 16 };
 
 typedef struct zoo_session {
-  EVP_CIPHER_CTX *cipher;
+  EVP_CIPHER_CTX *cipher, *sealing; /* the other only to fold the ICV */
   bool inbound, esn;
   uint8_t salt[4];
   const uint8_t *salt_elsewhere;
@@ -75,6 +88,7 @@ typedef struct zoo_backend {
   atomic_uintptr_t busy_queue;
   atomic_int packets_left; /* until the device goes away */
   unsigned mood;
+  int lock; /* while it is open, against other processes */
 } zoo_backend;
 
 typedef struct zoo_queue {
@@ -83,7 +97,7 @@ typedef struct zoo_queue {
   pthread_mutex_t lock;
   pthread_cond_t wake;
   espalier_op *todo[kDepth], *done[kDepth + 1];
-  unsigned todo_count, done_count, working;
+  unsigned todo_count, done_count, working, depth;
   bool stop, was_full, used;
 } zoo_queue;
 

@@ -38,6 +38,34 @@ TEST(MemorySearch, KnowsTheScheduleOfAnAesKey) {
   }
 }
 
+TEST(MemorySearch, FindsTheEndOfASecretWhoseBeginningIsGone) {
+  Bytes secret(32);
+  for (std::size_t i = 0; i < secret.size(); ++i) secret[i] = static_cast<std::uint8_t>(11 * i + 2);
+  MemorySearch search;
+  search.add(secret, "the secret");
+  explicit_bzero(secret.data(), 16);
+  ASSERT_EQ(search.run().size(), 1U);
+  EXPECT_THAT(search.run().front(), HasSubstr("a part of the secret is at 0x"));
+  explicit_bzero(secret.data(), 24);
+  EXPECT_TRUE(search.run().empty());
+  EXPECT_EQ(search.secrets(), 1U);
+}
+
+// H of test cases 2 and 14 of the GCM specification.
+TEST(MemorySearch, KnowsTheKeyOfGhash) {
+  const std::pair<std::size_t, const char*> cases[] = {{16, "66e94bd4ef8a2c3b884cfa59ca342b2e"},
+                                                       {32, "dc95c078a2408989ad48a21492842087"},
+                                                       {16, "2e2b34ca59fa4c883b2c8aefd44be966"}};
+  for (const auto& [size, h] : cases) {
+    MemorySearch search;
+    search.add_ghash_key(Bytes(size), "a key");
+    Bytes there = from_hex(h);
+    EXPECT_THAT(search.run(), testing::Contains(HasSubstr("GHASH key"))) << h;
+    explicit_bzero(there.data(), there.size());
+    EXPECT_TRUE(search.run().empty()) << h;
+  }
+}
+
 TEST(MemorySearch, DoesNotLookForWhatIsTooShortToBeTold) {
   MemorySearch search;
   search.add(Bytes{1, 2, 3, 4}, "a salt");

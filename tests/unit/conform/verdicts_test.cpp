@@ -84,17 +84,54 @@ TEST(Score, ProvesNothingWhereTheKitItselfFailed) {
   EXPECT_THAT(text_of(score, false), HasSubstr("nothing is proved"));
 }
 
+Score whole_run() {
+  Score score;
+  static const Case everything = [] {
+    Case all{"all", "A case.", Scope::device, false, {}, nullptr};
+    for (const Requirement& each : requirements()) all.checks.push_back(each.id);
+    return all;
+  }();
+  score.cases = {result("all:a", {})};
+  score.cases[0].test = &everything;
+  score.devices.emplace_back().name = "card0";
+  return score;
+}
+
+TEST(Score, ProvesNothingWhereNoDeviceWasThere) {
+  Score score = whole_run();
+  EXPECT_TRUE(score.conforms());
+  score.devices[0].state = DeviceState::lost;
+  EXPECT_FALSE(score.conforms());
+  EXPECT_THAT(text_of(score, false), HasSubstr("No result: no device of it was here"));
+  EXPECT_THAT(html_of(score), HasSubstr("No result: no device was here"));
+}
+
+TEST(Score, SaysThatAProfileHasCutIt) {
+  Score score = whole_run();
+  EXPECT_EQ(score.extent(), "full");
+  score.budget.sessions = 1;
+  EXPECT_EQ(score.extent(), "full, but by its profile 100000 packets, 1 sessions, 100 reopens");
+  EXPECT_THAT(text_of(score, false), HasSubstr("(full, but by its profile"));
+  EXPECT_EQ(nlohmann::json::parse(json_of(score))["extent"], score.extent());
+  score.quick = true;
+  score.budget = quick_budget();
+  EXPECT_EQ(score.extent(), "quick");
+}
+
 TEST(Scorecard, SaysWhatWasSeenWhyItMattersAndHowToSeeItAgain) {
   Score score;
   score.plugin = "card.so";
   score.seed = 42;
   score.quick = true;
+  score.options = R"({"path":"sse"})";
+  score.profile = "sheet.toml";
   score.cases = {result("bursts:a", {failed(Req::esn, "byte 3 is wrong")})};
   const std::string text = text_of(score, false);
   EXPECT_THAT(text, HasSubstr("ESP-R065  With ESN the high sequence bits enter the ICV."));
   EXPECT_THAT(text, HasSubstr("why: RFC 4303"));
   EXPECT_THAT(text, HasSubstr("seen: bursts:a: byte 3 is wrong"));
-  EXPECT_THAT(text, HasSubstr("espalier conform card.so --case 'bursts:a' --seed 42 --quick"));
+  EXPECT_THAT(text, HasSubstr("espalier conform card.so --case 'bursts:a' --seed 42 --quick "
+                              "--profile sheet.toml --options '{\"path\":\"sse\"}'"));
   EXPECT_THAT(text, Not(HasSubstr("\033")));
   EXPECT_THAT(text_of(score, true), HasSubstr("\033[31mESP-R065"));
 }
@@ -119,22 +156,25 @@ TEST(ScoreJson, HoldsOneEntryARequirement) {
 
 TEST(CaseReport, KeepsWhatWasSaidBeforeTheProcessDied) {
   const CaseReport report = report_from_lines(
-      "[\"at\",\"sealing\",\"\"]\n[\"failed\",\"65\",\"wrong\"]\n[\"at\",\"opening\",\"\"]\n["
-      "\"at\",\"cut");
+      "[\"at\",\"sealing\",\"\",\"t\"]\n[\"failed\",\"65\",\"wrong\",\"t\"]\n[\"at\",\"opening\","
+      "\"\","
+      "\"t\"]\n[\"at\",\"cut",
+      "t");
   EXPECT_EQ(report.last_step, "opening");
   EXPECT_FALSE(report.complete);
   ASSERT_EQ(report.findings.size(), 1U);
   EXPECT_EQ(report.findings[0].requirement, Req::esn);
-  EXPECT_TRUE(report_from_lines("[\"done\",\"\",\"\"]\n").complete);
-  EXPECT_TRUE(report_from_lines("[\"done\",\"stopped\",\"\"]\n").stopped);
+  EXPECT_TRUE(report_from_lines("[\"done\",\"\",\"\",\"t\"]\n", "t").complete);
+  EXPECT_TRUE(report_from_lines("[\"done\",\"stopped\",\"\",\"t\"]\n", "t").stopped);
 }
 
 TEST(CaseReport, BelievesNoLineThatAPluginMayHaveWritten) {
   const CaseReport report = report_from_lines(
-      "nonsense\n{}\n[1,2,3]\n[\"failed\",\"x\",\"\"]\n"
-      "[\"failed\",\"9999\",\"\"]\n[\"done\",\"\",\"\"]\n");
+      "nonsense\n{}\n[1,2,3]\n[\"failed\",\"x\",\"\",\"t\"]\n"
+      "[\"failed\",\"9999\",\"\",\"t\"]\n[\"done\",\"\",\"\"]\n[\"done\",\"\",\"\",\"u\"]\n",
+      "t");
   EXPECT_TRUE(report.findings.empty());
-  EXPECT_TRUE(report.complete);
+  EXPECT_FALSE(report.complete);
 }
 
 TEST(Job, TravelsAsItIs) {
@@ -144,6 +184,7 @@ TEST(Job, TravelsAsItIs) {
   job.device = "cpu";
   job.seed = 0xffffffffffffffff;
   job.budget.packets = 17;
+  job.token = "abc";
   job.options = R"({"path":"sse"})";
   const auto back = job_from_json(to_json(job));
   ASSERT_TRUE(back);
@@ -151,6 +192,7 @@ TEST(Job, TravelsAsItIs) {
   EXPECT_EQ(back->seed, job.seed);
   EXPECT_EQ(back->budget.packets, 17U);
   EXPECT_EQ(back->options, job.options);
+  EXPECT_EQ(back->token, job.token);
   EXPECT_FALSE(job_from_json("{}"));
 }
 
