@@ -171,6 +171,18 @@ class Requests(ControlLab):
             self.espalier.command("sa", *words, "--socket", self.left.socket), text=True,
             input=content, capture_output=True, check=False, timeout=60)
 
+    def test_a_dead_gateways_socket_does_not_hide_the_one_that_runs(self):
+        folder = pathlib.Path("/run/espalier")
+        folder.mkdir()
+        for site, gateway in self.gateways.items():
+            (folder / f"{site}.sock").symlink_to(gateway.socket)
+        both = self.espalier.call("status")
+        self.assertEqual(both.returncode, 2)
+        self.assertIn("Several gateways run here", both.stderr)
+        self.gateways["left"].process.send_signal(signal.SIGKILL)
+        lab.stop(self.gateways["left"].process)
+        self.assertEqual(self.espalier.ask("status")["site"], "right")
+
     def test_what_is_wrong_is_said_in_a_sentence(self):
         good = {"sa": self.SA, "keys": self.KEYS}
         outbound = self.SA | {"name": "office/out", "direction": "outbound", "selectors": [

@@ -46,8 +46,10 @@ struct GatewayEvent {
     replaced,        // the SA that it replaced is gone
     device_lost,
     path_mtu,
-    tun_gone,  // nothing can be carried any more
-    refused,   // by a device that the policy prefers to the one that took it
+    tun_gone,     // nothing can be carried any more
+    refused,      // by a device that the policy prefers to the one that took it
+    peer_silent,  // it is sent packets, and none comes from it
+    peer_heard,   // again
   };
   Kind kind = Kind::device_lost;
   std::string sa{};  // "": it is not of one SA
@@ -55,6 +57,7 @@ struct GatewayEvent {
 };
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept;  // "sa.soft_lifetime": stable
+int log_level(GatewayEvent::Kind kind) noexcept;  // of the ABI: good news is no warning
 
 // What the system needs around an SA, such as routes and kernel rules. [control]
 struct SaSurroundings {

@@ -250,7 +250,7 @@ Result<GatewaySa> ControlService::find(const json& request) {
   std::vector<std::string_view> known;
   for (const SaTraffic& sa : gateway_.traffic()) known.push_back(sa.name);
   return fail(ErrorCode::not_found,
-              fmt::format("There is no SA '{}'{}", *name, did_you_mean(known, *name)));
+              fmt::format("There is no SA named '{}'{}", *name, did_you_mean(known, *name)));
 }
 
 Result<ControlService::Json> ControlService::explain(const json& request) {
@@ -259,6 +259,11 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
   const Decision decision = named(*sa->decision, sa->spec.name);
   Json reply = decision_json(decision);
   reply["text"] = to_text(decision);
+  if (sa->status.expired)
+    reply["text"] = fmt::format(
+        "{}It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
+        "nothing. 'espalier sa rekey' replaces it.\n",
+        to_text(decision));
   reply["backend"] = sa->status.backend;
   reply["device"] = sa->status.device;
   return reply;

@@ -5,6 +5,8 @@
 #include "gateway/decision_pool.hpp"
 #include "gateway/used_keys.hpp"
 
+#include <espalier/abi.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -138,11 +140,16 @@ bool is_a_devices(const Error& error) {
 }  // namespace
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
-  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
-                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
-                                        "sa.replaced",      "device.lost",      "path.mtu",
-                                        "tun.gone",         "sa.refused"};
+  constexpr std::string_view names[] = {
+      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved", "sa.homeless",
+      "sa.peer_moved",    "sa.replaced",      "device.lost",       "path.mtu", "tun.gone",
+      "sa.refused",       "peer.silent",      "peer.heard"};
   return names[std::size_t(kind)];
+}
+
+int log_level(GatewayEvent::Kind kind) noexcept {
+  const bool good = kind == Kind::replaced || kind == Kind::peer_heard;
+  return good ? ESPALIER_LOG_INFO : ESPALIER_LOG_WARNING;
 }
 
 using Sas = std::map<const SaSpec*, Entry, ByPublicName>;
@@ -364,7 +371,7 @@ std::vector<GatewayEvent> Gateway::tend() {
   impl_->move_homeless(done);
   impl_->end_graces(done);
   std::ranges::move(std::exchange(impl_->noticed, {}), std::back_inserter(done));
-  for (const GatewayEvent& event : done) impl_->log(2, event.text);
+  for (const GatewayEvent& event : done) impl_->log(log_level(event.kind), event.text);
   return done;
 }
 

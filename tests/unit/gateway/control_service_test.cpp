@@ -333,7 +333,17 @@ TEST_F(ControlServiceTest, ExplainsAnSaAndSuggestsNames) {
   EXPECT_THAT(reply.at("text").get<std::string>(), HasSubstr("office/out: fake"));
   EXPECT_EQ(reply.at("decision").at("sa"), "office/out");
   EXPECT_EQ(complaint(R"({"verb":"explain","name":"ofice/out"})"),
-            "There is no SA 'ofice/out'; did you mean 'office/out'?");
+            "There is no SA named 'ofice/out'; did you mean 'office/out'?");
+}
+
+TEST_F(ControlServiceTest, ExplainsThatAnSaHasExpired) {
+  ASSERT_EQ(complaint(with(add_request(), R"("spi")", R"("lifetime":{"hard_seconds":1},"spi")")),
+            "");
+  const char* const explain = R"({"verb":"explain","name":"office/out"})";
+  EXPECT_THAT(ask(explain).at("text").get<std::string>(), Not(HasSubstr("EXPIRED")));
+  sim_.pass(std::chrono::seconds(3));
+  sim_.gateway().tend();
+  EXPECT_THAT(ask(explain).at("text").get<std::string>(), HasSubstr("It has EXPIRED"));
 }
 
 TEST_F(ControlServiceTest, ReportsStatusAndDrops) {
