@@ -302,6 +302,10 @@ void Run::print_end(const Console& console, bool json) {
 }
 
 int run(const Options& options, const Console& console) {
+  if (options.config.file == "-")
+    return console.refuse({ErrorCode::invalid,
+                           "A gateway reads its configuration again at each reload: name a file "
+                           "instead of '-'."});
   const auto hardened = harden_process();  // before the configuration, which may hold keys
   if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();
