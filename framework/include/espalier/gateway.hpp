@@ -85,6 +85,11 @@ class Gateway {
   Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
                                                 SaKeys&& keys, std::chrono::milliseconds grace);
 
+  // That the SA takes no traffic of a live one to another peer, which has the same selector;
+  // `replaced` is the SA that it comes in the place of, or "". The newest of two gets all packets,
+  // so that whoever adds SAs for others asks this first.
+  Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const;
+
   // The SAs by name, behind that of `after`, and no more than `most`: all of many thousands take a
   // while, so that a loop that has other work, too, asks for them in parts.
   std::vector<GatewaySa> list(std::string_view after = {},
