@@ -43,7 +43,9 @@ void add_check(CLI::App& app, const Console& console, int& exit_code) {
   const auto options = std::make_shared<Options>();
   add_config_options(*verb, options->config);
   verb->add_flag("--json", options->json, "As JSON");
-  verb->footer("Examples:\n  espalier check site-to-site.toml\n  espalier check --json gw.toml");
+  verb->footer(
+      "Examples:\n  espalier check site-to-site.toml\n  espalier check --json gw.toml\n"
+      "  espalier check -  (what comes on standard input)");
   verb->callback([=, &console, &exit_code] { exit_code = check(*options, console); });
 }
 

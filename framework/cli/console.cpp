@@ -8,8 +8,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
 namespace espalier::cli {
 
@@ -24,8 +26,16 @@ Console::Console() {
 }
 
 void Console::print(std::string_view text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if ((std::fflush(stdout) != 0 || !written) && write_error_ == 0) write_error_ = errno;
+}
+
+int Console::end(int exit_code) const {
+  print({});  // and what others wrote there
+  if (write_error_ == 0 || write_error_ == EPIPE) return exit_code;
+  tell(fmt::format("The output cannot be written: {}.",
+                   std::generic_category().message(write_error_)));
+  return exit_code == kDone ? kFailed : exit_code;
 }
 
 void Console::print_json(const nlohmann::ordered_json& value) const { print(json_text(value)); }

@@ -32,6 +32,9 @@ class Console {
   void print(std::string_view text) const;
   void print_json(const nlohmann::ordered_json& value) const;
   void tell(std::string_view sentence) const;
+  // The exit code of a command that was otherwise to end with this one: kFailed, and a sentence, if
+  // not all that was printed got out. A reader that went away had enough, and is no failure.
+  int end(int exit_code) const;
   // Tells the error and gives the exit code for it.
   int fail(const Error& error) const;
   // The same where the fault is in what was given: an argument, or a file that one names.
@@ -39,6 +42,7 @@ class Console {
 
  private:
   TextStyle style_;
+  mutable int write_error_ = 0;  // the first errno of print()
 };
 
 }  // namespace espalier::cli

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway_socket.hpp"
 
+#include "gateway/control_socket.hpp"
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -13,6 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kFolder = "/run/espalier";
+
+bool is_dead(const fs::path& socket) {
+  const auto connected = connect_control(socket);
+  return !connected && connected.error().code == ErrorCode::not_found;
+}
 
 }  // namespace
 
@@ -29,13 +36,19 @@ Result<fs::path> gateway_socket(const fs::path& given) {
   for (fs::directory_iterator entry(kFolder, error), end; !error && entry != end;
        entry.increment(error))
     if (entry->is_socket(error)) sockets.push_back(entry->path());
+  std::ranges::sort(sockets);
+  // What a killed gateway left behind is passed over; of several such, one is enough to say it.
+  if (sockets.size() > 1) {
+    const fs::path first = sockets.front();
+    std::erase_if(sockets, is_dead);
+    if (sockets.empty()) return first;
+  }
   if (sockets.size() == 1) return sockets.front();
   if (sockets.empty())
     return fail(ErrorCode::not_found,
                 fmt::format("No gateway is running: there is no socket in '{}'. Start one with "
                             "'espalier run CONFIG', or name its socket with --socket.",
                             kFolder));
-  std::ranges::sort(sockets);
   std::string names;
   for (const fs::path& socket : sockets) names += ' ' + socket.native();
   return fail(ErrorCode::invalid,

@@ -40,9 +40,8 @@ int run_command(int argc, char** argv) {
       "bad usage or configuration.");
   int exit_code = kDone;
   for (const auto add :
-       {add_run, add_check, add_plan, add_probe, add_conform,
-        add_capdiff, add_keygen, add_sa, add_esp, add_status,
-        add_explain, add_events, add_stop, add_transforms, add_version})
+       {add_run, add_check, add_plan, add_probe, add_conform, add_capdiff, add_keygen, add_sa,
+        add_esp, add_status, add_explain, add_events, add_stop, add_transforms, add_version})
     add(app, console, exit_code);
   if (const auto complaint = complaint_about_verb(app, argc, argv); !complaint.empty()) {
     console.tell(complaint);
@@ -51,14 +50,14 @@ int run_command(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) return console.end(app.exit(error));  // --help, --version
     console.tell(usage_mistake(app, error));
     return kUsage;
   } catch (const std::exception& error) {
     console.tell(fmt::format("Something that should not happen did: {}", error.what()));
     return kFailed;
   }
-  return exit_code;
+  return console.end(exit_code);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include <espalier/abi.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
@@ -58,6 +59,14 @@ Result<void> check_dataplane(const GatewayConfig& config) {
                   "user space now, set dataplane = \"userspace\" in [gateway]; the backends "
                   "that its [policy] names must work there, as aesni and openssl do.",
                   config.file.native()));
+}
+
+// "1 address and 2 routes", without what there is none of.
+std::string lost_words(const InterfaceChange& change) {
+  std::vector<std::string> parts;
+  if (change.addresses > 0) parts.push_back(counted(change.addresses, "address"));
+  if (change.routes > 0) parts.push_back(counted(change.routes, "route"));
+  return fmt::format("{}", fmt::join(parts, " and "));
 }
 
 // A gateway from its configuration to its end. Members are destroyed in reverse order.
@@ -213,9 +222,11 @@ void Run::look_after_interface() {
                      "up again ('ip link set {0} up').",
                      tun));
   else if (change->addresses + change->routes > 0)
-    log_(ESPALIER_LOG_WARNING,
-         fmt::format("Somebody took {} and {} of the TUN device '{}' away; they are there again.",
-                     counted(change->addresses, "address"), counted(change->routes, "route"), tun));
+    log_(
+        ESPALIER_LOG_WARNING,
+        fmt::format("The TUN device '{}' had lost {}, as when it is set down and up; what was lost "
+                    "is there again.",
+                    tun, lost_words(*change)));
 }
 
 // At a clean end.
@@ -234,8 +245,8 @@ Result<void> Run::serve() {
   engine_->start();
   malloc_trim(0);  // what reading the configuration and placing its SAs needed goes back
   log_(ESPALIER_LOG_INFO,
-       fmt::format("Site '{}' runs with {} SAs; control socket {}.", config_.site, gateway_->size(),
-                   config_.control_socket.native()));
+       fmt::format("Site '{}' runs with {}; control socket {}.", config_.site,
+                   counted(gateway_->size(), "SA"), config_.control_socket.native()));
   loop.each_second([this] {
     look_after_rules();
     look_after_interface();
@@ -281,7 +292,8 @@ void Run::print_end(const Console& console, bool json) {
   const auto drops = drops_json(gateway_->drops());
   if (!json) {
     console.print(render_sas(reports, console.style()));
-    console.print('\n' + render_drops(drops, console.style()));
+    console.print('\n' +
+                  render_drops(with_wire(drops, monitor_->port_counters()), console.style()));
     return;
   }
   auto list = nlohmann::ordered_json::array();
@@ -290,6 +302,10 @@ void Run::print_end(const Console& console, bool json) {
 }
 
 int run(const Options& options, const Console& console) {
+  if (options.config.file == "-")
+    return console.refuse({ErrorCode::invalid,
+                           "A gateway reads its configuration again at each reload: name a file "
+                           "instead of '-'."});
   const auto hardened = harden_process();  // before the configuration, which may hold keys
   if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();

@@ -93,7 +93,12 @@ void RunLoop::look() {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   if (start < next_look_) return;
-  for (const std::string& warning : monitor_.sample(start)) log_(ESPALIER_LOG_WARNING, warning);
+  auto news = monitor_.sample(start);
+  for (const std::string& warning : news.warnings) log_(ESPALIER_LOG_WARNING, warning);
+  for (GatewayEvent& event : news.events) {
+    log_(log_level(event.kind), event.text);
+    tell_(std::move(event));
+  }
   next_look_ = start + (Clock::now() - start) * kLookShare;
 }
 

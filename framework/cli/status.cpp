@@ -22,19 +22,18 @@ struct Options {
 };
 
 std::string render_dropped(const nlohmann::ordered_json& status, const TextStyle& style) {
-  auto dropped = status.at("drops");
-  for (const auto& [name, count] : status.at("wire").items()) dropped["wire: " + name] = count;
-  return render_drops(dropped, style);
+  return render_drops(with_wire(status.at("drops"), status.at("wire")), style);
 }
 
 std::string render(const nlohmann::ordered_json& status, const TextStyle& style) {
   std::vector<SaReport> reports;
   for (const auto& sa : status.at("sas")) reports.push_back(sa_report_from_json(sa));
-  return fmt::format("Site {} of {}: pid {}, {} dataplane, {} workers, up {} s\n\n{}\n{}",
+  return fmt::format("Site {} of {}: pid {}, {} dataplane, {}, up {} s\n\n{}\n{}",
                      status.at("site").get<std::string>(), status.at("config").get<std::string>(),
                      status.at("pid").get<int>(), status.at("dataplane").get<std::string>(),
-                     status.at("workers").get<int>(), status.at("uptime_seconds").get<long>(),
-                     render_sas(reports, style), render_dropped(status, style));
+                     counted(status.at("workers").get<std::uint64_t>(), "worker"),
+                     status.at("uptime_seconds").get<long>(), render_sas(reports, style),
+                     render_dropped(status, style));
 }
 
 int status(const Options& options, const Console& console) {

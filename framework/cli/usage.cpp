@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cctype>
 #include <string_view>
 #include <vector>
@@ -61,11 +62,21 @@ std::string unexpected(const Verb& verb, const std::string& word) {
   return unknown(verb, word, known, "option");
 }
 
-std::string sentence_about(const Verb& verb, const CLI::Error& error) {
+// An option that stands before its verb, or nothing.
+std::string too_early(const CLI::App& app, const Verb& verb) {
+  const auto words = app.remaining();
+  const auto option =
+      std::ranges::find_if(words, [](const std::string& word) { return word.starts_with('-'); });
+  if (verb.app == &app || option == words.end()) return {};
+  return fmt::format("'{}' comes before its verb: write '{} {}'.", *option, verb.words, *option);
+}
+
+std::string sentence_about(const CLI::App& app, const Verb& verb, const CLI::Error& error) {
   const int kind = error.get_exit_code();
   if (kind != static_cast<int>(CLI::ExitCodes::RequiredError) &&
       kind != static_cast<int>(CLI::ExitCodes::ExtrasError))
     return fmt::format("'{}': {}.", verb.words, error.what());
+  if (auto early = too_early(app, verb); !early.empty()) return early;
   const auto parts = verb.app->get_subcommands([](const CLI::App*) { return true; });
   const auto rest = verb.app->remaining();
   if (!parts.empty()) {
@@ -85,7 +96,7 @@ std::string sentence_about(const Verb& verb, const CLI::Error& error) {
 
 std::string usage_mistake(const CLI::App& app, const CLI::Error& error) {
   const Verb verb = verb_of(app);
-  return fmt::format("{} '{} --help' has more.", sentence_about(verb, error), verb.words);
+  return fmt::format("{} '{} --help' has more.", sentence_about(app, verb, error), verb.words);
 }
 
 }  // namespace espalier::cli

@@ -107,6 +107,27 @@ class Command(unittest.TestCase):
             self.assertEqual(self.complaint(*words, code=USAGE),
                              f"espalier: {said} '{said.split(chr(39))[1]} --help' has more.\n")
         self.assertIn("'espalier --help' lists them", self.complaint("bogus", code=USAGE))
+        self.assertEqual(self.complaint("--socket", "x", "status", code=USAGE),
+                         "espalier: '--socket' comes before its verb: write 'espalier status "
+                         "--socket'. 'espalier status --help' has more.\n")
+
+    def test_a_configuration_may_come_on_standard_input(self):
+        for text, code, said in ((SITES + TUNNEL, DONE, "-: 2 sites, 1 tunnel: good\n"),
+                                 ("[site.left", USAGE, "-:1:11: error: not valid TOML")):
+            result = subprocess.run(self.espalier.command("check", "-"), input=text, text=True,
+                                    capture_output=True, check=False)
+            self.assertEqual((result.returncode, result.stderr), (code, ""))
+            self.assertIn(said, result.stdout)
+        self.assertIn("name a file instead of '-'", self.complaint("run", "-", code=USAGE))
+
+    def test_output_that_is_lost_is_a_failure(self):
+        for words in (("transforms",), ("--help",), ("version", "--json")):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run(self.espalier.command(*words), stdout=full, text=True,
+                                        stderr=subprocess.PIPE, check=False)
+            self.assertEqual(result.returncode, 1, words)
+            self.assertEqual(result.stderr, "espalier: The output cannot be written: No space left "
+                                            "on device.\n")
 
     def test_version(self):
         version = self.ask("version")

@@ -153,6 +153,18 @@ class Control(ControlLab):
         self.add_all(0x5000)
         self.assertEqual(self.ping(), 5)
 
+    def test_a_dead_gateways_socket_does_not_hide_the_one_that_runs(self):
+        folder = pathlib.Path("/run/espalier")
+        folder.mkdir()
+        for site, gateway in self.gateways.items():
+            (folder / f"{site}.sock").symlink_to(gateway.socket)
+        both = self.espalier.call("status")
+        self.assertEqual(both.returncode, 2)
+        self.assertIn("Several gateways run here", both.stderr)
+        self.gateways["left"].process.send_signal(signal.SIGKILL)
+        lab.stop(self.gateways["left"].process)
+        self.assertEqual(self.espalier.ask("status")["site"], "right")
+
 
 class Requests(ControlLab):
     """What is asked of one gateway, without traffic."""

@@ -37,10 +37,10 @@ class Life(running.LabTest):
         lines = self.espalier.call("events", "--socket", gateway.socket, "--json").stdout
         return [output.check(self, "events", json.loads(line)) for line in lines.splitlines()]
 
-    def wait_for_event(self, gateway, kind):
+    def wait_for_event(self, gateway, kind, limit=10):
         def seen():
             return [event for event in self.events(gateway) if event["kind"] == kind]
-        lab.wait_until(seen, 10, f"there was no event {kind}")
+        lab.wait_until(seen, limit, f"there was no event {kind}")
         return seen()[0]
 
     def wire(self, file, *fields, filter="udp.port == 4500"):
@@ -73,6 +73,10 @@ class Life(running.LabTest):
         (out,) = [sa for sa in left.sas() if sa["name"] == "office/out"]
         self.assertTrue(out["expired"])
         self.assertEqual(out["packets"], 10)
+        told = self.espalier.call("explain", "office/out", "--socket", left.socket).stdout
+        self.assertIn("It has EXPIRED", told)
+        table = self.espalier.call("status", "--socket", left.socket).stdout
+        self.assertRegex(table, r"(?m)^office/out \(EXPIRED\) ")
         lab.wait_until(lambda: "hard_lifetime" in (lab.FOLDER / "events.log").read_text(), 10,
                        "the follower was told nothing")
         left.stop()
@@ -84,6 +88,27 @@ class Life(running.LabTest):
         self.wait_for_event(left, "sa.soft_lifetime")
         self.wait_for_event(left, "sa.hard_lifetime")
         lab.wait_until(lambda: self.ping(count=1)[0] == 0, 10, "it went on after its hour")
+
+    # ---- a peer that is gone --------------------------------------------------------------------
+
+    def test_a_peer_that_is_gone_and_comes_back_is_told(self):
+        left, right = self.start()
+        self.network.run("right", "ip", "link", "set", "wire", "down")
+        self.ping(count=1)
+        event = self.wait_for_event(left, "peer.silent", limit=60)
+        self.assertIn("192.0.2.2", event["text"])
+        self.network.run("right", "ip", "link", "set", "wire", "up")
+        lab.wait_until(lambda: self.ping(count=1)[0], 20, "the peer did not come back")
+        self.wait_for_event(left, "peer.heard")
+
+    def test_the_closing_table_counts_what_status_counts(self):
+        left, right = self.start()
+        right.stop()
+        self.ping(count=3)  # the right host answers that nobody listens there
+        lab.wait_until(lambda: left.status()["wire"]["receive_errors"], 10,
+                       "what came back was not counted")
+        left.stop()
+        self.assertRegex(left.log(), r"(?m)^wire: receive_errors +\d")
 
     # ---- path MTU -------------------------------------------------------------------------------
 

@@ -161,13 +161,15 @@ class TunDevice(Routing):
                        "nothing was said of a TUN device that is down")
         self.assertNotEqual(self.state(), before)
         self.network.run("left", "ip", "link", "set", "esp0", "up")
-        lab.wait_until(lambda: "they are there again" in left.log(), 20, "nothing was put back")
+        lab.wait_until(lambda: "is there again" in left.log(), 20, "nothing was put back")
         after = self.state()
         for table in before:
             if "link" not in table:
                 self.assertEqual(sorted(after[table].splitlines()), sorted(before[table].splitlines()))
         self.reaches("left", "10.2.0.9")
-        self.assertEqual(left.log().count("they are there again"), 1)
+        self.assertEqual(left.log().count("is there again"), 1)
+        self.assertRegex(left.log(), r"'esp0' had lost [1-9]\d* (address|route)")
+        self.assertNotRegex(left.log(), r"\b0 (addresses|routes)")
         left.stop()
         right.stop()
 

@@ -46,8 +46,10 @@ struct GatewayEvent {
     replaced,        // the SA that it replaced is gone
     device_lost,
     path_mtu,
-    tun_gone,  // nothing can be carried any more
-    refused,   // by a device that the policy prefers to the one that took it
+    tun_gone,     // nothing can be carried any more
+    refused,      // by a device that the policy prefers to the one that took it
+    peer_silent,  // it is sent packets, and none comes from it
+    peer_heard,   // again
   };
   Kind kind = Kind::device_lost;
   std::string sa{};  // "": it is not of one SA
@@ -55,6 +57,7 @@ struct GatewayEvent {
 };
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept;  // "sa.soft_lifetime": stable
+int log_level(GatewayEvent::Kind kind) noexcept;  // of the ABI: good news is no warning
 
 // What the system needs around an SA, such as routes and kernel rules. [control]
 struct SaSurroundings {
@@ -81,6 +84,11 @@ class Gateway {
   // (an inbound one after `grace`, since packets of the peer may still be on their way).
   Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
                                                 SaKeys&& keys, std::chrono::milliseconds grace);
+
+  // That the SA takes no traffic of a live one to another peer, which has the same selector;
+  // `replaced` is the SA that it comes in the place of, or "". The newest of two gets all packets,
+  // so that whoever adds SAs for others asks this first.
+  Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const;
 
   // The SAs by name, behind that of `after`, and no more than `most`: all of many thousands take a
   // while, so that a loop that has other work, too, asks for them in parts.

@@ -293,6 +293,21 @@ void check_unreached(const SiteDraft& site, const std::vector<const TunnelDraft*
                       findings.place(network.at)));
 }
 
+// Addresses from which packets leave that no tunnel carries.
+void check_tun_addresses(const SiteDraft& site, Findings& findings) {
+  for (const auto& address : site.tun_addresses) {
+    const IpPrefix alone = host(address.value.address);
+    if (std::ranges::any_of(site.site.networks,
+                            [&](const IpPrefix& network) { return covers(network, alone); }))
+      continue;
+    findings.warning(
+        address.at,
+        fmt::format("the TUN device of site '{}' has the address {}, which is in none of its "
+                    "'networks': packets from it are in no tunnel and are dropped",
+                    site.site.name, to_string(address.value.address)));
+  }
+}
+
 }  // namespace
 
 void check_unused(const ConfigDraft& draft, Findings& findings) {
@@ -304,6 +319,7 @@ void check_unused(const ConfigDraft& draft, Findings& findings) {
       findings.warning(site.at, fmt::format("site '{}' is in no tunnel", site.site.name));
     else
       check_unreached(site, tunnels->second, findings);
+  for (const SiteDraft& site : draft.sites) check_tun_addresses(site, findings);
 }
 
 void check_static_keys(const ConfigDraft& draft, Findings& findings) {

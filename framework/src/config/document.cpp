@@ -138,6 +138,11 @@ Document read_document(SourceText& text, std::uint32_t file,
                        std::span<const std::string_view> secret_keys, SecretPool& pool,
                        Findings& findings) {
   Document document;
+  if (text.view().contains('\0')) {
+    document.complete = false;
+    findings.error({file, 0, 0}, "this is no text file");
+    return document;
+  }
   take_secrets(text, file, secret_keys, pool, document, findings);
   for (std::size_t errors = 0; errors < kMostSyntaxErrors; ++errors) {
     auto root = parse(text.view(), file);

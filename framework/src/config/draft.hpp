@@ -17,6 +17,7 @@ struct SiteDraft {
   Position at;
   std::optional<Position> address_at;
   std::vector<Located<IpPrefix>> networks;
+  std::vector<Located<IpPrefix>> tun_addresses;
 };
 
 // The keys of one direction as written: whether they fit is known when the transform is.

@@ -90,7 +90,11 @@ Result<KeyFile> read_keys(const Descriptor& opened, const std::filesystem::path&
 
 // Where claims are recorded: only its owner may be able to take a record out.
 Result<Descriptor> open_state(const std::filesystem::path& state_directory) {
-  if (auto made = make_folder(state_directory); !made) return std::unexpected(made.error());
+  if (auto made = make_folder(state_directory); !made)
+    return fail(made.error().code,
+                fmt::format("{}; used keys are recorded there: name another folder with --state, "
+                            "or as 'state_directory'",
+                            made.error().message));
   auto state = open_folder(state_directory);
   if (!state) return state;
   struct stat status{};

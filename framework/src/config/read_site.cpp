@@ -34,19 +34,20 @@ std::optional<IpPrefix> as_interface_address(const Item& item) {
   return std::nullopt;
 }
 
-constexpr Field<SiteConfig> kTun[] = {
+constexpr Field<SiteDraft> kTun[] = {
     {"name", "a name for the TUN device, such as \"esp0\"",
-     [](const Item& item, SiteConfig& site) {
-       site.tun_name = as_interface(item).value_or(site.tun_name);
+     [](const Item& item, SiteDraft& draft) {
+       draft.site.tun_name = as_interface(item).value_or(draft.site.tun_name);
      }},
     {"addresses", "a list of addresses with prefix length, such as [\"10.1.0.1/24\"]",
-     [](const Item& item, SiteConfig& site) {
-       site.tun_addresses = values_of(as_located_list(item, as_interface_address));
+     [](const Item& item, SiteDraft& draft) {
+       draft.tun_addresses = as_located_list(item, as_interface_address);
+       draft.site.tun_addresses = values_of(draft.tun_addresses);
      }},
     {"mtu", "a number from 576 to 65535",
-     [](const Item& item, SiteConfig& site) {
+     [](const Item& item, SiteDraft& draft) {
        if (const auto mtu = as_integer(item, kSmallestMtu, kLargestMtu))
-         site.tun_mtu = static_cast<std::uint32_t>(*mtu);
+         draft.site.tun_mtu = static_cast<std::uint32_t>(*mtu);
      }},
 };
 
@@ -80,7 +81,7 @@ constexpr Field<SiteDraft> kSite[] = {
      [](const Item& item, SiteDraft& draft) {
        const auto table = as_table(item, fmt::format("'tun' of [site.{}]", draft.site.name));
        if (!table) return;
-       read_table(*table, kTun, draft.site);
+       read_table(*table, kTun, draft);
        const auto is_ipv6 = [](const IpPrefix& prefix) {
          return prefix.address.family == Family::ipv6;
        };

@@ -99,7 +99,8 @@ Result<SourceText> read_all(const Descriptor& descriptor, const std::filesystem:
 }
 
 Result<ConfigText> read_config_text(const std::filesystem::path& file) {
-  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor descriptor(file == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                          : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor) return system_failure("open", file, errno);
   struct stat status{};
   if (::fstat(descriptor.get(), &status) != 0) return system_failure("read", file, errno);

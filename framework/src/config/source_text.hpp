@@ -60,7 +60,7 @@ struct ConfigText {
   bool others_can_read = false;
 };
 
-// A configuration file, pipe or terminal.
+// A configuration file, pipe or terminal; "-" is the standard input.
 Result<ConfigText> read_config_text(const std::filesystem::path& file);
 
 // Opens a file that holds keys: refused unless it is a regular file (no link), of the right owner,

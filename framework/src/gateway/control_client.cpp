@@ -26,10 +26,17 @@ ErrorCode code_named(const std::string& name) {
   return ErrorCode::io;
 }
 
+bool is_gone(int error) { return error == EPIPE || error == ECONNRESET; }
+
+Error gateway_ended() {
+  return {ErrorCode::lost, "The gateway ended before it answered. Its log says why."};
+}
+
 Result<void> send_all(int socket, std::span<const char> bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && is_gone(errno)) return std::unexpected(gateway_ended());
     if (sent < 0)
       return fail(ErrorCode::io,
                   fmt::format("The gateway did not take the request: {}.", io::words_of(errno)));
@@ -53,11 +60,13 @@ class Lines {
       std::array<char, 16384> part;
       const ssize_t got = ::recv(socket_, part.data(), part.size(), 0);
       if (got < 0 && errno == EINTR) continue;
+      if (got == 0 || (got < 0 && is_gone(errno))) return std::unexpected(gateway_ended());
+      if (got < 0 && errno != EAGAIN)
+        return fail(ErrorCode::io,
+                    fmt::format("The gateway's answer cannot be read: {}.", io::words_of(errno)));
       if (got < 0)
         return fail(ErrorCode::transient,
                     fmt::format("The gateway did not answer within {} s.", kPatience.tv_sec));
-      if (got == 0)
-        return fail(ErrorCode::lost, "The gateway ended before it answered. Its log says why.");
       text_.append(part.data(), static_cast<std::size_t>(got));
     }
   }

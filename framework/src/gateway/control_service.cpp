@@ -122,6 +122,18 @@ Result<std::chrono::milliseconds> grace_in(const json& request) {
   return std::chrono::milliseconds(grace->get<std::uint64_t>());
 }
 
+// What neither the request nor the configuration says.
+Result<void> check_complete(const SaSpec& sa) {
+  if (sa.spi == 0)
+    return fail(ErrorCode::invalid,
+                fmt::format("The SA needs an 'spi', a number from {} up.", kMinSpi));
+  if (sa.peer.address == IpAddress{.family = sa.peer.address.family})
+    return fail(ErrorCode::invalid,
+                "The SA needs a 'peer': the address and port of the other end, such as "
+                "192.0.2.2:4500.");
+  return {};
+}
+
 // The SA of a request with its keys, checked as far as they can be without the gateway.
 Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base,
                      const GatewayConfig& config) {
@@ -129,6 +141,7 @@ Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base,
   if (auto lifted = check_lifted(request); !lifted) return std::unexpected(lifted.error());
   auto sa = sa_from_json(request["sa"], std::move(base));
   if (!sa) return sa;
+  if (auto complete = check_complete(*sa); !complete) return std::unexpected(complete.error());
   if (auto valid = validate(*sa); !valid) return std::unexpected(valid.error());
   if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
   if (auto carried = check_carried(*sa, config); !carried) return std::unexpected(carried.error());
@@ -219,6 +232,7 @@ Result<ControlService::Json> ControlService::run(const std::string& verb, const 
 Result<ControlService::Json> ControlService::add(const json& request, SaKeys keys) {
   const auto sa = sa_in(request, keys, base_of(request, config_), config_);
   if (!sa) return std::unexpected(sa.error());
+  if (auto apart = gateway_.check_overlap(*sa, ""); !apart) return std::unexpected(apart.error());
   const auto decision = gateway_.add(*sa, std::move(keys));
   if (!decision) return std::unexpected(decision.error());
   return placed_json(**decision, *sa);
@@ -231,6 +245,8 @@ Result<ControlService::Json> ControlService::rekey(const json& request, SaKeys k
   if (!grace) return std::unexpected(grace.error());
   const auto sa = sa_in(request, keys, old->spec, config_);
   if (!sa) return std::unexpected(sa.error());
+  if (auto apart = gateway_.check_overlap(*sa, old->spec.name); !apart)
+    return std::unexpected(apart.error());
   const auto decision = gateway_.rekey(old->spec.name, *sa, std::move(keys), *grace);
   if (!decision) return std::unexpected(decision.error());
   return placed_json(**decision, *sa);
@@ -250,7 +266,7 @@ Result<GatewaySa> ControlService::find(const json& request) {
   std::vector<std::string_view> known;
   for (const SaTraffic& sa : gateway_.traffic()) known.push_back(sa.name);
   return fail(ErrorCode::not_found,
-              fmt::format("There is no SA '{}'{}", *name, did_you_mean(known, *name)));
+              fmt::format("There is no SA named '{}'{}", *name, did_you_mean(known, *name)));
 }
 
 Result<ControlService::Json> ControlService::explain(const json& request) {
@@ -259,6 +275,11 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
   const Decision decision = named(*sa->decision, sa->spec.name);
   Json reply = decision_json(decision);
   reply["text"] = to_text(decision);
+  if (sa->status.expired)
+    reply["text"] = fmt::format(
+        "{}It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
+        "nothing. 'espalier sa rekey' replaces it.\n",
+        to_text(decision));
   reply["backend"] = sa->status.backend;
   reply["device"] = sa->status.device;
   return reply;

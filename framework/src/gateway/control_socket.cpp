@@ -157,6 +157,12 @@ Result<Descriptor> connect_control(const fs::path& path) {
   if (!socket) return socket;
   const int error = connect_to(socket->get(), *address);
   if (error == 0) return socket;
+  struct stat found{};
+  if (error == ECONNREFUSED && ::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode))
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("'{}' is no socket. Name the control socket of a gateway with --socket.",
+                    path.native()));
   if (error == ENOENT || error == ECONNREFUSED)
     return fail(ErrorCode::not_found,
                 fmt::format("No gateway is running at '{}'. Start one with 'espalier run CONFIG', "

@@ -3,7 +3,10 @@
 
 #include "esp/on_wire.hpp"
 #include "gateway/decision_pool.hpp"
+#include "gateway/selector_holders.hpp"
 #include "gateway/used_keys.hpp"
+
+#include <espalier/abi.h>
 
 #include <fmt/format.h>
 
@@ -138,11 +141,16 @@ bool is_a_devices(const Error& error) {
 }  // namespace
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
-  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
-                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
-                                        "sa.replaced",      "device.lost",      "path.mtu",
-                                        "tun.gone",         "sa.refused"};
+  constexpr std::string_view names[] = {
+      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved", "sa.homeless",
+      "sa.peer_moved",    "sa.replaced",      "device.lost",       "path.mtu", "tun.gone",
+      "sa.refused",       "peer.silent",      "peer.heard"};
   return names[std::size_t(kind)];
+}
+
+int log_level(GatewayEvent::Kind kind) noexcept {
+  const bool good = kind == Kind::replaced || kind == Kind::peer_heard;
+  return good ? ESPALIER_LOG_INFO : ESPALIER_LOG_WARNING;
 }
 
 using Sas = std::map<const SaSpec*, Entry, ByPublicName>;
@@ -153,6 +161,7 @@ struct Gateway::Impl {
   Engine& engine;
   std::function<void(int, std::string_view)> log;
   Sas sas;
+  SelectorHolders holders{};
   DecisionPool decisions;
   std::vector<Retiring> retiring;
   UsedKeys used_keys;
@@ -175,7 +184,7 @@ struct Gateway::Impl {
 
 Gateway::Gateway(Registry& registry, Placer& placer, Engine& engine,
                  std::function<void(int level, std::string_view text)> log)
-    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}}) {}
+    : impl_(new Impl{registry, placer, engine, std::move(log), {}, {}, {}, {}, {}}) {}
 Gateway::~Gateway() = default;
 
 void Gateway::surround(SaSurroundings surroundings) {
@@ -252,8 +261,21 @@ Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& 
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
   auto decision = named(*entry->second.decision, sa.name);
+  impl_->holders.add(*entry->first);
   impl_->sas.insert(std::move(*entry));
   return decision;
+}
+
+Result<void> Gateway::check_overlap(const SaSpec& sa, std::string_view replaced) const {
+  const SaSpec* other = impl_->holders.to_another_peer(
+      sa, [&](const SaSpec& held) { return public_name(held.name) == replaced; });
+  if (other == nullptr) return {};
+  return fail(
+      ErrorCode::conflict,
+      fmt::format("SA '{}' to {} would take the traffic of SA '{}' to {}, which has the "
+                  "same selector; delete that one first, or give them selectors that "
+                  "differ",
+                  sa.name, to_string(sa.peer), public_name(other->name), to_string(other->peer)));
 }
 
 Result<void> Gateway::remove(std::string_view sa) {
@@ -264,6 +286,7 @@ Result<void> Gateway::remove(std::string_view sa) {
         fmt::format("there is no SA named '{}'; 'espalier sa list' shows what there is", sa));
   }
   const auto left = impl_->sas.extract(found);
+  impl_->holders.remove(*left.key());
   return impl_->leave(*left.key(), left.mapped().home());
 }
 
@@ -293,6 +316,8 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   }
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
+  impl_->holders.remove(old);
+  impl_->holders.add(*entry->first);
   Entry replaced = std::move(impl_->sas.extract(found).mapped());
   auto decision = named(*entry->second.decision, sa.name);
   impl_->sas.insert(std::move(*entry));
@@ -364,7 +389,7 @@ std::vector<GatewayEvent> Gateway::tend() {
   impl_->move_homeless(done);
   impl_->end_graces(done);
   std::ranges::move(std::exchange(impl_->noticed, {}), std::back_inserter(done));
-  for (const GatewayEvent& event : done) impl_->log(2, event.text);
+  for (const GatewayEvent& event : done) impl_->log(log_level(event.kind), event.text);
   return done;
 }
 

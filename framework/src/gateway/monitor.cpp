@@ -8,19 +8,19 @@ namespace espalier {
 Monitor::Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
     : gateway_(gateway), ports_(std::move(ports)) {}
 
-std::vector<std::string> Monitor::sample(Time now) {
+Monitor::News Monitor::sample(Time now) {
   const auto sas = gateway_.traffic();
   rates_.begin_round();
   for (const SaTraffic& sa : sas) rates_.sample(sa.name, sa.counters.bytes, now);
   rates_.end_round();
-  std::vector<std::string> warnings = silence_.look(sas, now);
+  News news{silence_.look(sas, now), {}};
   if (!refusal_told_ && total(&PortCounters::segmentation_refused) > 0) {
     refusal_told_ = true;
-    warnings.push_back(
+    news.warnings.push_back(
         "The system refuses to cut large UDP messages on the way to a peer, as it does where a "
         "device cannot compute checksums: ESP packets are sent one by one from now on.");
   }
-  return warnings;
+  return news;
 }
 
 std::vector<SaReport> Monitor::reports(std::string_view after, std::size_t most) const {

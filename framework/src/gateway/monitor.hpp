@@ -25,8 +25,13 @@ class Monitor {
 
   Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports);
 
-  // To be called about every second. Gives warnings to be told, each once.
-  std::vector<std::string> sample(Time now);
+  // What is to be told, each once.
+  struct News {
+    std::vector<GatewayEvent> events;  // not logged yet
+    std::vector<std::string> warnings;
+  };
+  // To be called about every second.
+  News sample(Time now);
 
   // Of the SAs that Gateway::list() would give.
   std::vector<SaReport> reports(std::string_view after = {},

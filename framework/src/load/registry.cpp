@@ -19,6 +19,10 @@ using load::PluginSlot;
 constexpr const char* kDisabled = "it is disabled in the configuration";
 
 Error no_folder(const fs::path& folder, const std::error_code& error) {
+  if (error == std::errc::not_a_directory)
+    return {
+        ErrorCode::invalid,
+        fmt::format("'{}' is no folder: name the one that the plugins are in", folder.string())};
   const auto code =
       error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io;
   return {code,

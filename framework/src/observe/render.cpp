@@ -167,6 +167,11 @@ nlohmann::ordered_json drops_json(const DropCounts& counts) {
   return value;
 }
 
+nlohmann::ordered_json with_wire(nlohmann::ordered_json drops, const nlohmann::ordered_json& wire) {
+  for (const auto& [name, count] : wire.items()) drops["wire: " + name] = count;
+  return drops;
+}
+
 std::string render_drops(const nlohmann::ordered_json& counts, const TextStyle& style) {
   TextTable table({"DROPPED", ">PACKETS"});
   for (const auto& [name, count] : counts.items())

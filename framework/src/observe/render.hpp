@@ -33,6 +33,9 @@ std::string render_inventory(const Inventory& inventory, const TextStyle& style)
 std::string render_transforms(const TextStyle& style);
 nlohmann::ordered_json transforms_json();
 
+// The drops, and the counters of the wire as "wire: NAME".
+nlohmann::ordered_json with_wire(nlohmann::ordered_json drops, const nlohmann::ordered_json& wire);
+
 // Counters that are not zero, or one line that says that there are none. `counts` maps the names
 // of to_string(Drop) to numbers, as drops_json() gives them.
 std::string render_drops(const nlohmann::ordered_json& counts, const TextStyle& style);

@@ -106,12 +106,25 @@ std::string summary(std::span<const PassedOver> others) {
   return text;
 }
 
+namespace {
+
+// Without UDP there is no port, and 0 stands for it.
+std::string peer_words(const SaReport& report) {
+  const bool no_port = report.peer.ends_with(":0") && report.encapsulation == "none";
+  if (!no_port) return report.peer;
+  std::string address = report.peer.substr(0, report.peer.size() - 2);
+  return address.starts_with('[') ? address.substr(1, address.size() - 2) : address;
+}
+
+}  // namespace
+
 std::string render_sas(std::span<const SaReport> reports, const TextStyle& style) {
   if (reports.empty()) return "There are no SAs.\n";
   TextTable table({"SA", "SPI", "TRANSFORM", "PEER", "BACKEND", "DEVICE", ">PACKETS", ">ERRORS",
                    ">GBIT/S", ">PEAK", "OTHERS"});
   for (const SaReport& report : reports)
-    table.add({report.name, fmt::format("{:#010x}", report.spi), report.transform, report.peer,
+    table.add({report.expired ? report.name + " (EXPIRED)" : report.name,
+               fmt::format("{:#010x}", report.spi), report.transform, peer_words(report),
                report.backend, report.device, fmt::to_string(report.packets),
                fmt::to_string(report.errors), gbits(report.bits_per_second),
                gbits(report.peak_bits_per_second), summary(report.others)});

@@ -8,6 +8,8 @@
 namespace espalier {
 namespace {
 
+using Kind = GatewayEvent::Kind;
+
 struct Traffic {
   const SaTraffic* outbound = nullptr;
   const SaTraffic* inbound = nullptr;
@@ -49,7 +51,7 @@ std::string heard_again(const Traffic& traffic) {
 
 }  // namespace
 
-std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time now) {
+std::vector<GatewayEvent> SilenceWatch::look(std::span<const SaTraffic> sas, Time now) {
   std::map<IpAddress, Traffic> peers;
   for (const SaTraffic& sa : sas) {
     Traffic& traffic = peers[sa.spec->peer.address];
@@ -62,11 +64,11 @@ std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time
       traffic.refused += sa.counters.errors;
     }
   }
-  std::vector<std::string> sentences;
+  std::vector<GatewayEvent> events;
   for (const auto& [address, traffic] : peers) {
     Peer& peer = peers_[address];
     if (traffic.received > peer.received) {
-      if (peer.told) sentences.push_back(heard_again(traffic));
+      if (peer.told) events.push_back({Kind::peer_heard, "", heard_again(traffic)});
       peer = {traffic.sent, traffic.received, now, false, true, false};
       continue;
     }
@@ -77,10 +79,11 @@ std::vector<std::string> SilenceWatch::look(std::span<const SaTraffic> sas, Time
     const auto patience = peer.heard ? kLaterPatience : kPatience;
     if (!peer.waiting || peer.told || now - peer.waiting_since < patience) continue;
     peer.told = true;
-    sentences.push_back(peer.heard ? fell_silent(traffic) : never_heard(traffic));
+    events.push_back(
+        {Kind::peer_silent, "", peer.heard ? fell_silent(traffic) : never_heard(traffic)});
   }
   std::erase_if(peers_, [&](const auto& entry) { return !peers.contains(entry.first); });
-  return sentences;
+  return events;
 }
 
 }  // namespace espalier

@@ -20,9 +20,9 @@ class SilenceWatch {
   static constexpr std::chrono::seconds kPatience{10};       // with one that was never heard
   static constexpr std::chrono::seconds kLaterPatience{30};  // traffic may be one-way for a while
 
-  // Looks at the SAs' counters; gives a sentence for each peer, identified by its address, that has
+  // Looks at the SAs' counters; gives an event for each peer, identified by its address, that has
   // been silent since a packet was seen to leave for it, once, and one when it is heard again.
-  std::vector<std::string> look(std::span<const SaTraffic> sas, Time now);
+  std::vector<GatewayEvent> look(std::span<const SaTraffic> sas, Time now);
 
  private:
   struct Peer {

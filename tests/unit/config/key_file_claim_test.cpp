@@ -195,6 +195,14 @@ TEST_F(Claim, AStateDirectoryThatOthersCanWriteIsRefused) {
   EXPECT_TRUE(claim(left_)) << "nothing was used up";
 }
 
+TEST_F(Claim, AStateDirectoryThatCannotBeMadeIsNamedWithTheWayOut) {
+  generate();
+  const auto claimed = config::KeyFileClaim::prepare(left_, left_ / "state", *secrets_, "left");
+  ASSERT_FALSE(claimed);
+  EXPECT_THAT(claimed.error().message, HasSubstr("name another folder with --state"));
+  EXPECT_TRUE(claim(left_)) << "nothing was used up";
+}
+
 TEST_F(Claim, AFolderInWhichNothingCanBeRenamedIsRefusedBeforeTheKeysAreUsedUp) {
   generate();
   as_ordinary_user(folder_, [&] {

@@ -206,6 +206,14 @@ TEST_F(Reading, AFolderIsOneError) {
   EXPECT_THAT(reading.findings[0].message, HasSubstr("Is a directory"));
 }
 
+TEST_F(Reading, AFileThatIsNoTextIsOneError) {
+  const std::string program(
+      "\x7f"
+      "ELF\0\xff\xfe\n\0\n",
+      10);
+  EXPECT_THAT(sentences(read(program)), ElementsAre("gateway.toml: error: this is no text file"));
+}
+
 TEST_F(Reading, AnEmptyFileIsAConfigurationOfNothing) {
   const GatewayConfig config = good("");
   EXPECT_TRUE(config.sites.empty());

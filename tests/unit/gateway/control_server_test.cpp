@@ -59,6 +59,35 @@ TEST(ControlSocketFile, IsForItsOwnerAloneAndVanishesWithTheGateway) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST(ControlSocketFile, IsNoFolderAndNoOtherFile) {
+  const Folder folder;
+  std::ofstream(folder / "file") << "text";
+  for (const fs::path& path : {folder / "file", folder / "."}) {
+    const auto connected = connect_control(path);
+    ASSERT_FALSE(connected);
+    EXPECT_EQ(connected.error().code, ErrorCode::invalid);
+    EXPECT_THAT(connected.error().message, HasSubstr("' is no socket. "));
+  }
+}
+
+// What is unread when a process is killed resets the connection.
+TEST(ControlClient, SaysAtOnceThatTheGatewayEndedEvenIfItsConnectionWasReset) {
+  const Folder folder;
+  auto socket = ControlSocket::listen(folder / "gateway.sock");
+  ASSERT_TRUE(socket) << socket.error().message;
+  const io::Descriptor listener = socket->take_descriptor();
+  std::thread gateway([&] {
+    const io::Descriptor client(::accept(listener.get(), nullptr, nullptr));
+    char byte = 0;
+    ASSERT_EQ(::recv(client.get(), &byte, 1, MSG_PEEK), 1);
+  });
+  const auto reply = ask_gateway(folder / "gateway.sock", nlohmann::json{{"verb", "status"}});
+  gateway.join();
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::lost);
+  EXPECT_THAT(reply.error().message, HasSubstr("The gateway ended before it answered"));
+}
+
 TEST(ControlSocketFile, MakesItsFolder) {
   const Folder folder;
   EXPECT_TRUE(ControlSocket::listen(folder / "run/deep/gateway.sock"));

@@ -228,6 +228,55 @@ TEST_F(ControlServiceTest, RefusesAnSaThatThePortsDoNotCarry) {
       HasSubstr("this gateway's is 192.0.2.1:4500"));
 }
 
+// Among equal selectors the newest SA would get every packet.
+TEST_F(ControlServiceTest, RefusesAnSaThatWouldTakeTheTrafficOfAnotherPeers) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  const std::string fresh = with(with(add_request(), kKeys, kFreshKeys), "4096", "4097");
+  const std::string other = with(fresh, "office/out", "thief");
+  const std::string elsewhere = with(other, "192.0.2.2:4500", "192.0.2.3:4500");
+  EXPECT_EQ(complaint(elsewhere),
+            "SA 'thief' to 192.0.2.3:4500 would take the traffic of SA 'office/out' to "
+            "192.0.2.2:4500, which has the same selector; delete that one first, or give them "
+            "selectors that differ.");
+  EXPECT_EQ(sim_.gateway().size(), 1u);
+  EXPECT_EQ(ask(with(elsewhere, "10.2.0.0/16", "10.3.0.0/16")).at("ok"), true)
+      << "other selectors take nothing";
+  ASSERT_EQ(ask(R"({"verb":"sa.delete","name":"thief"})").at("ok"), true);
+  ASSERT_EQ(ask(R"({"verb":"sa.delete","name":"office/out"})").at("ok"), true);
+  EXPECT_EQ(complaint(with(elsewhere, "f0010203", "f1010203")), "") << "the other one is gone";
+}
+
+TEST_F(ControlServiceTest, LetsARekeyLeadToAnotherPeerButNotIntoAnothersTraffic) {
+  ASSERT_EQ(ask(add_request()).at("ok"), true);
+  const std::string rekey =
+      std::string(R"({"verb":"sa.rekey","name":"office/out","sa":{"spi":4097,)") +
+      R"("peer":"192.0.2.3:4500"},)" + kFreshKeys + "}";
+  EXPECT_EQ(complaint(rekey), "") << "it takes its own";
+  const std::string another =
+      with(with(with(with(add_request(), "10.2.0.0/16", "10.3.0.0/16"), "office/out", "b"), "4096",
+                "5000"),
+           "00010203", "e0010203");
+  ASSERT_EQ(complaint(another), "");
+  EXPECT_THAT(
+      complaint(with(with(rekey, "4097", "4098"), "\"spi\"",
+                     R"("selectors":[{"source":"10.1.0.0/16","destination":"10.3.0.0/16"}],)"
+                     R"("spi")")),
+      HasSubstr("would take the traffic of SA 'b'"));
+}
+
+TEST_F(ControlServiceTest, RefusesAnSaWithoutAnSpi) {
+  EXPECT_EQ(complaint(with(add_request(), R"("spi":4096,)", "")),
+            "The SA needs an 'spi', a number from 256 up.");
+}
+
+TEST_F(ControlServiceTest, RefusesAnSaWithoutAPeerInEitherDirection) {
+  const std::string nowhere = with(add_request(), R"("peer":"192.0.2.2:4500",)", "");
+  const std::string words =
+      "The SA needs a 'peer': the address and port of the other end, such as 192.0.2.2:4500.";
+  EXPECT_EQ(complaint(nowhere), words);
+  EXPECT_EQ(complaint(with(nowhere, "outbound", "inbound")), words);
+}
+
 TEST_F(ControlServiceTest, TakesThisEndFromTheGatewayWhereTheRequestIsSilent) {
   const auto reply = ask(with(add_request(), R"("local":"192.0.2.1:4500",)", ""));
   ASSERT_EQ(reply.at("ok"), true) << reply;
@@ -333,7 +382,17 @@ TEST_F(ControlServiceTest, ExplainsAnSaAndSuggestsNames) {
   EXPECT_THAT(reply.at("text").get<std::string>(), HasSubstr("office/out: fake"));
   EXPECT_EQ(reply.at("decision").at("sa"), "office/out");
   EXPECT_EQ(complaint(R"({"verb":"explain","name":"ofice/out"})"),
-            "There is no SA 'ofice/out'; did you mean 'office/out'?");
+            "There is no SA named 'ofice/out'; did you mean 'office/out'?");
+}
+
+TEST_F(ControlServiceTest, ExplainsThatAnSaHasExpired) {
+  ASSERT_EQ(complaint(with(add_request(), R"("spi")", R"("lifetime":{"hard_seconds":1},"spi")")),
+            "");
+  const char* const explain = R"({"verb":"explain","name":"office/out"})";
+  EXPECT_THAT(ask(explain).at("text").get<std::string>(), Not(HasSubstr("EXPIRED")));
+  sim_.pass(std::chrono::seconds(3));
+  sim_.gateway().tend();
+  EXPECT_THAT(ask(explain).at("text").get<std::string>(), HasSubstr("It has EXPIRED"));
 }
 
 TEST_F(ControlServiceTest, ReportsStatusAndDrops) {

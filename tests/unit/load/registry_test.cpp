@@ -111,6 +111,15 @@ TEST(Registry, SaysWhichFolderIsMissing) {
   EXPECT_THAT(loaded.error().message, HasSubstr("the plugin folder '/nonexistent/plugins'"));
 }
 
+TEST(Registry, TellsAFileFromAFolder) {
+  const auto secrets = std::move(SecretPool::create()).value();
+  const auto loaded = Registry::load({.folders = {"/proc/self/exe"}}, *secrets);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::invalid);
+  EXPECT_EQ(loaded.error().message,
+            "'/proc/self/exe' is no folder: name the one that the plugins are in");
+}
+
 TEST(Registry, TakesAnEmptyFolder) {
   const PluginFolder folder;
   EXPECT_THAT(LoadedRegistry(folder.path())->backends(), IsEmpty());

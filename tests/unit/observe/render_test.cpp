@@ -114,6 +114,12 @@ TEST(RenderDrops, ShowsWhatIsNotZero) {
   EXPECT_THAT(text, Not(HasSubstr("in_bad_icv")));
 }
 
+TEST(RenderDrops, NamesWhatTheWireCounted) {
+  const auto counts = with_wire(drops_json({}), {{"receive_errors", 5U}, {"keepalives", 0U}});
+  EXPECT_THAT(render_drops(counts, {}), HasSubstr("wire: receive_errors        5\n"));
+  EXPECT_THAT(render_drops(counts, {}), Not(HasSubstr("keepalives")));
+}
+
 TEST(RenderDrops, AsJsonHasEveryCounter) {
   const auto value = drops_json(DropCounts{});
   EXPECT_EQ(value.size(), kDropKinds);

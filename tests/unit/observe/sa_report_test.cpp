@@ -3,6 +3,7 @@
 
 #include "unit/observe/sas.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -11,6 +12,7 @@ namespace espalier {
 namespace {
 
 using test::gateway_sa;
+using testing::HasSubstr;
 
 SaReport full_report() {
   GatewaySa sa = gateway_sa("office/out", Direction::outbound);
@@ -63,6 +65,24 @@ TEST(RenderSas, IsOneLineForEachSa) {
       "GBIT/S  PEAK  OTHERS\n"
       "office/out  0x00001001  aes256gcm16  192.0.2.2:4500  aesni    cpu        1234       5  "
       "  0.94  1.50  qat: device.absent; openssl/cpu: not_needed\n");
+}
+
+TEST(RenderSas, MarksWhatCarriesNothingMore) {
+  SaReport expired = full_report();
+  expired.expired = true;
+  const std::array reports = {expired};
+  EXPECT_THAT(render_sas(reports, {}), HasSubstr("\noffice/out (EXPIRED)  0x00001001  "));
+}
+
+TEST(RenderSas, NamesNoPortWhereThereIsNone) {
+  SaReport raw = full_report();
+  raw.encapsulation = "none";
+  raw.peer = "192.0.2.2:0";
+  SaReport raw6 = raw;
+  raw6.peer = "[2001:db8::2]:0";
+  const std::array reports = {raw, raw6};
+  EXPECT_THAT(render_sas(reports, {}), HasSubstr("  192.0.2.2    "));
+  EXPECT_THAT(render_sas(reports, {}), HasSubstr("  2001:db8::2  "));
 }
 
 TEST(RenderSas, SaysWhenThereAreNone) { EXPECT_EQ(render_sas({}, {}), "There are no SAs.\n"); }

@@ -16,12 +16,18 @@ using testing::IsEmpty;
 
 class SilenceWatchTest : public testing::Test {
  protected:
+  // The sentences; the kinds of the events are kept.
   std::vector<std::string> look(int at) {
     std::vector<SaTraffic> traffic;
     for (const GatewaySa& sa : sas_)
       traffic.push_back(
           {sa.spec.name, &sa.spec, {.packets = sa.status.packets, .errors = sa.status.errors}});
-    return watch_.look(traffic, start_ + seconds(at));
+    std::vector<std::string> sentences;
+    for (const GatewayEvent& event : watch_.look(traffic, start_ + seconds(at))) {
+      sentences.push_back(event.text);
+      kinds_.push_back(event.kind);
+    }
+    return sentences;
   }
   SaStatus& out() { return sas_[0].status; }
   SaStatus& in() { return sas_[1].status; }
@@ -29,6 +35,7 @@ class SilenceWatchTest : public testing::Test {
   std::vector<GatewaySa> sas_ = {test::gateway_sa("t/out", Direction::outbound),
                                  test::gateway_sa("t/in", Direction::inbound)};
   SilenceWatch watch_;
+  std::vector<GatewayEvent::Kind> kinds_;
   SilenceWatch::Time start_{seconds(1000)};
 };
 
@@ -102,6 +109,7 @@ TEST_F(SilenceWatchTest, NamesAPeerThatFallsSilentLaterAndWhenItIsHeardAgain) {
   in().packets = 6;
   EXPECT_THAT(look(201), ElementsAre("The peer 192.0.2.2 is heard again."));
   EXPECT_THAT(look(300), IsEmpty());
+  EXPECT_THAT(kinds_, ElementsAre(GatewayEvent::Kind::peer_silent, GatewayEvent::Kind::peer_heard));
 }
 
 TEST_F(SilenceWatchTest, ARekeyThatTakesCountersAwayIsNoSilence) {
