@@ -186,7 +186,7 @@ class Reload(unittest.TestCase):
         self.ping()
 
     def test_what_goes_makes_room_for_what_comes(self):
-        full = ('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n'
+        full = ('[policy]\nbackends = ["quickassist", "openssl"]\nfallback = "fail"\n'
                 '[backend.openssl]\nmax_sas = 2\n')
         self.configure(full, SITES, OFFICE)
         left = self.start("left")

@@ -90,10 +90,9 @@ std::string_view reason_of(const BackendInfo& rejected) {
   return reason;
 }
 
-// A plugin whose name is taken is known by its path.
 void append_rejected(std::string& out, const BackendInfo& backend, const TextStyle& style) {
-  out += fmt::format("{} {}{}\n  {}\n", bold(backend.name, style), red("rejected", style),
-                     backend.name == backend.path ? "" : ", " + backend.path, reason_of(backend));
+  out += fmt::format("{} {}, {}\n  {}\n", bold(backend.name, style), red("rejected", style),
+                     backend.path, reason_of(backend));
 }
 
 }  // namespace
