@@ -230,9 +230,9 @@ std::map<std::string_view, Reader> sa_readers(SaSpec& sa) {
   std::map<std::string_view, Reader> readers;
   const auto text = [&readers](const char* member, std::string& out) {
     readers[member] = [member, &out](const json& v) -> Result<void> {
-      auto text = text_of(v, member);
-      if (!text) return std::unexpected(text.error());
-      out = std::move(*text);
+      auto given = text_of(v, member);
+      if (!given) return std::unexpected(given.error());
+      out = std::move(*given);
       return {};
     };
   };

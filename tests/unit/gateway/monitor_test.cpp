@@ -19,7 +19,9 @@ class MonitorTest : public testing::Test {
  protected:
   MonitorTest() {
     EXPECT_TRUE(bench_.registry->add_builtin(fake_.name(), fake_.entry(), fake_.options()));
-    placer_ = std::make_unique<Placer>(*bench_.registry, Policy{.backends = {"fake"}});
+    Policy policy;
+    policy.backends = {"fake"};
+    placer_ = std::make_unique<Placer>(*bench_.registry, policy);
     gateway_ = std::make_unique<Gateway>(*bench_.registry, *placer_, *gate_.engine,
                                          [](int, std::string_view) {});
     monitor_ = std::make_unique<Monitor>(*gateway_, Ports{});

@@ -80,7 +80,7 @@ TEST(Registry, DoesNotRunWhatIsDisabled) {
   PluginFolder folder;
   folder.add("exits");
   const LoadedRegistry loaded({.folders = {folder.path()}, .disabled = {"exits"}});
-  EXPECT_EQ(loaded.find("exits").rejected, "plugin exits.so: it is disabled in the configuration");
+  EXPECT_EQ(loaded.find("exits").rejected, "it is disabled in the configuration");
 }
 
 TEST(Registry, KeepsTheFirstOfTwoPluginsOfOneName) {

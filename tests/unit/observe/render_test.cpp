@@ -65,7 +65,7 @@ TEST(RenderInventory, NamesARejectedPluginOnce) {
   BackendInfo bad;
   bad.name = "bad";
   bad.path = "/lib/bad.so";
-  bad.rejected = "plugin bad.so: its ABI is 9.0";
+  bad.rejected = "its ABI is 9.0";
   Inventory inventory;
   inventory.backends = {bad};
   EXPECT_EQ(render_inventory(inventory, {}), "bad rejected, /lib/bad.so\n  its ABI is 9.0\n");
