@@ -37,11 +37,10 @@ void tell(const Options& options, const ConfigReading& reading,
           const std::vector<std::string>& homeless, const Console& console) {
   const std::string& file = options.config.file.native();
   if (options.json) {
-    nlohmann::ordered_json json{{"file", file},
-                                {"usable", reading.config.has_value()},
-                                {"findings", findings_json(reading.findings)}};
-    if (!options.inventory.empty()) json["homeless"] = homeless;
-    return console.print_json(json);
+    return console.print_json({{"file", file},
+                               {"usable", reading.config.has_value()},
+                               {"findings", findings_json(reading.findings)},
+                               {"homeless", homeless}});
   }
   for (const Diagnostic& finding : reading.findings) console.print(to_string(finding) + '\n');
   if (!reading.config) return;

@@ -250,6 +250,9 @@ class Reload(unittest.TestCase):
         self.write('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n'
                    '[backend.openssl]\nenabled = false\n', SITES,
                    tunnel("office", "left", "right", "aes128gcm16"))
+        self.refused(left, "the policy leaves its SAs openssl alone")
+        self.write('[policy]\nbackends = ["quickassist"]\nfallback = "fail"\n', SITES,
+                   tunnel("office", "left", "right", "aes128gcm16"))
         self.refused(left, "No backend is left for SA 'office/out'")
         self.write(SITES, OFFICE)
         self.reload(left)
