@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -76,8 +77,9 @@ void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
 void put_in_order(std::vector<Diagnostic>& findings) {
   std::map<fs::path, std::size_t> files;
   for (const Diagnostic& finding : findings) files.try_emplace(finding.file, files.size());
-  std::ranges::stable_sort(findings, {}, [&](const Diagnostic& finding) {
-    return std::tuple(files.at(finding.file), finding.line, finding.column);
+  std::ranges::sort(findings, {}, [&](const Diagnostic& finding) {
+    return std::tuple(files.at(finding.file), finding.line, finding.column,
+                      std::string_view(finding.message));
   });
 }
 
