@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "harden.hpp"
 #include "usage.hpp"
 #include "verbs.hpp"
 
@@ -31,6 +32,8 @@ std::string complaint_about_verb(const CLI::App& app, int argc, char** argv) {
 
 int run_command(int argc, char** argv) {
   const Console console;
+  // The gateway, which lives long, also says what could not be locked.
+  if (const auto hardened = harden_process(); !hardened) return console.fail(hardened.error());
   CLI::App app("Puts every IPsec SA on the best accelerator that can take it, and says why.",
                "espalier");
   app.require_subcommand(1);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends.hpp"
 #include "configuration.hpp"
+#include "harden.hpp"
 #include "run_keys.hpp"
 #include "run_loop.hpp"
 #include "run_network.hpp"
 #include "run_places.hpp"
-#include "run_process.hpp"
 #include "run_reload.hpp"
 #include "verbs.hpp"
 
@@ -306,8 +306,6 @@ int run(const Options& options, const Console& console) {
     return console.refuse({ErrorCode::invalid,
                            "A gateway reads its configuration again at each reload: name a file "
                            "instead of '-'."});
-  const auto hardened = harden_process();  // before the configuration, which may hold keys
-  if (!hardened) return console.fail(hardened.error());
   const auto secrets = SecretPool::create();
   if (!secrets) return console.fail(secrets.error());
   auto reading = read_and_tell(options.config, **secrets, console);
@@ -316,7 +314,8 @@ int run(const Options& options, const Console& console) {
   if (const auto specs = sa_specs(*config, ""); !specs) return console.refuse(specs.error());
   if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
   const Log log = make_log();
-  if (!hardened->warning.empty()) log(ESPALIER_LOG_WARNING, hardened->warning);
+  if (const auto hardened = harden_process(); !hardened->warning.empty())
+    log(ESPALIER_LOG_WARNING, hardened->warning);
   auto registry = load_backends(backend_options(*config), **secrets, log);
   if (!registry) return console.fail(registry.error());
   if (!tell_names(reading, (*registry)->backends())) return unusable(options.config, console);

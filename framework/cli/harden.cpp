@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "run_process.hpp"
+#include "harden.hpp"
 
 #include "io/os_error.hpp"
 
