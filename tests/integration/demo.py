@@ -42,7 +42,7 @@ class Demo(unittest.TestCase):
                          r"tshark, given the keys, reads the ESP on the wire: .*\d+ icmp.*\d+ tcp",
                          r"TCP over IPv4, left to right, 1 s: \d+\.\d\d Gbit/s",
                          r"TCP over IPv6, left to right, 1 s: \d+\.\d\d Gbit/s",
-                         r"nothing else crossed the wire",
+                         r"nothing else but ARP and neighbour discovery crossed the wire",
                          r"left +left-right/out +aes256gcm16 +(aesni|openssl), \S+ +\d+ +\d+\.\d\d",
                          r"right +left-right/in +aes256gcm16 +(aesni|openssl), \S+ +\d+ +\d+\.\d\d",
                          r"not quickassist: device\.absent: "):
