@@ -47,6 +47,8 @@ install(DIRECTORY sdk/cmake/ DESTINATION ${package_folder})
 # The mock kit, for the tests of those who use the library or write a backend, and the examples.
 install(DIRECTORY sdk/mock sdk/example DESTINATION ${data_folder}/sdk)
 install(FILES sdk/PORTING.md STYLE.md DESTINATION ${data_folder}/sdk)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(EXISTS ${PROJECT_SOURCE_DIR}/configs)
   install(DIRECTORY configs/ DESTINATION ${data_folder})
 endif()

@@ -48,7 +48,8 @@ class Install(unittest.TestCase):
                         "share/espalier/sdk/mock/mock_backend.hpp",
                         "share/espalier/sdk/example/backend.cpp",
                         "share/espalier/sdk/example/c/backend.c",
-                        "share/espalier/sdk/PORTING.md"):
+                        "share/espalier/sdk/PORTING.md", "share/doc/espalier/LICENSE",
+                        "share/doc/espalier/docs/counters.md"):
             self.find(pattern)
 
     def build_example(self, folder, name, *settings):
