@@ -60,8 +60,6 @@ int connect_to(int socket, const sockaddr_un& address) {
 
 // Held while the file is looked at and made, so that two starts do not replace each other's.
 Result<Descriptor> lock_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
   Descriptor lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!lock)
     return std::unexpected(failure(
@@ -78,6 +76,23 @@ Result<Descriptor> lock_folder(const fs::path& folder) {
     std::this_thread::sleep_for(kLockPause);
   }
   return lock;
+}
+
+struct LockedFolder {
+  MadeFolders made;
+  Descriptor lock;  // given up before what was made is removed
+};
+
+// The folder is there as long as the lock is held: whoever made it may have removed it before.
+Result<LockedFolder> make_and_lock(const fs::path& folder) {
+  for (;;) {
+    MadeFolders made(folder);
+    auto lock = lock_folder(folder);
+    if (!lock) return std::unexpected(lock.error());
+    struct stat found{};
+    if (::fstat(lock->get(), &found) != 0 || found.st_nlink > 0)
+      return LockedFolder{std::move(made), std::move(*lock)};
+  }
 }
 
 // Clears the way for a new socket at `path`.
@@ -115,8 +130,8 @@ Result<void> remove_stale(const fs::path& path, const sockaddr_un& address) {
 Result<ControlSocket> ControlSocket::listen(const fs::path& path) {
   const auto address = address_of(path);
   if (!address) return std::unexpected(address.error());
-  const auto lock = lock_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
-  if (!lock) return std::unexpected(lock.error());
+  auto folder = make_and_lock(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  if (!folder) return std::unexpected(folder.error());
   if (auto clear = remove_stale(path, *address); !clear) return std::unexpected(clear.error());
   auto socket = new_socket();
   if (!socket) return std::unexpected(socket.error());
@@ -131,6 +146,7 @@ Result<ControlSocket> ControlSocket::listen(const fs::path& path) {
                                                       "Set another 'control_socket'.",
                                                       path.native(), io::words_of(errno))));
   ControlSocket control;
+  control.folders_ = std::move(folder->made);
   control.socket_ = std::move(*socket);
   control.path_ = path;
   control.device_ = made.st_dev;
@@ -139,7 +155,8 @@ Result<ControlSocket> ControlSocket::listen(const fs::path& path) {
 }
 
 ControlSocket::ControlSocket(ControlSocket&& other) noexcept
-    : socket_(std::move(other.socket_)),
+    : folders_(std::move(other.folders_)),
+      socket_(std::move(other.socket_)),
       path_(std::exchange(other.path_, {})),
       device_(other.device_),
       inode_(other.inode_) {}

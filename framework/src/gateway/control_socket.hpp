@@ -3,6 +3,7 @@
 
 #include <espalier/result.hpp>
 
+#include "gateway/made_folders.hpp"
 #include "io/descriptor.hpp"
 
 #include <sys/types.h>
@@ -17,7 +18,7 @@ inline constexpr std::size_t kMaxControlLine = 64 * 1024;  // with its newline
 
 // A listening Unix socket at `path`, mode 0600. The socket file of a process that has died is
 // replaced; one that is served is refused with the pid of who does. Removed when destroyed, if it
-// is still this one.
+// is still this one, together with the folders that were made for it.
 class ControlSocket {
  public:
   static Result<ControlSocket> listen(const std::filesystem::path& path);
@@ -31,6 +32,7 @@ class ControlSocket {
  private:
   ControlSocket() = default;
 
+  MadeFolders folders_;
   io::Descriptor socket_;
   std::filesystem::path path_;  // "" once moved from
   dev_t device_ = 0;

@@ -93,6 +93,26 @@ TEST(ControlSocketFile, MakesItsFolder) {
   EXPECT_TRUE(ControlSocket::listen(folder / "run/deep/gateway.sock"));
 }
 
+TEST(ControlSocketFile, TakesTheFoldersAlongThatWereMadeForIt) {
+  const Folder folder;
+  fs::create_directory(folder / "run");
+  {
+    const auto first = ControlSocket::listen(folder / "run/deep/er/first.sock");
+    ASSERT_TRUE(first);
+    EXPECT_FALSE(ControlSocket::listen(folder / "run/deep/er/first.sock")) << "it is served";
+    EXPECT_TRUE(ControlSocket::listen(folder / "run/deep/er/second.sock"));
+    EXPECT_TRUE(fs::exists(folder / "run/deep/er/first.sock")) << "they are another's";
+  }
+  EXPECT_FALSE(fs::exists(folder / "run/deep"));
+  EXPECT_TRUE(fs::exists(folder / "run")) << "it was there before";
+}
+
+TEST(ControlSocketFile, ThatCannotBeMadeLeavesNoFolders) {
+  const Folder folder;
+  EXPECT_FALSE(ControlSocket::listen(folder / "run/deep/")) << "there is no name";
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 TEST(ControlSocketFile, OfALiveGatewayIsRefusedWithItsPid) {
   const Folder folder;
   const auto first = ControlSocket::listen(folder / "gateway.sock");
