@@ -175,6 +175,30 @@ TEST_F(GatewayTest, AnSaThatNobodyTookIsPlacedOnceADeviceIsThere) {
   EXPECT_EQ(gateway.find("a")->status.backend, "second");
 }
 
+TEST_F(GatewayTest, TheRoomOfSasThatMovedAwayIsFreeOnceTheirDeviceIsBack) {
+  Gateway& gateway = with({"first", "second"});
+  Policy limited = placer_->policy();
+  limited.limits = {{.backend = "first", .max_sas = 2}};
+  placer_->set_policy(limited);
+  const auto add = [&](const char* name, std::uint32_t spi) {
+    EXPECT_TRUE(gateway.add(tunnel_sa(name, Direction::outbound, "aes256gcm16", spi),
+                            keys(static_cast<std::uint8_t>(spi))));
+    return gateway.find(name)->status.backend;
+  };
+  ASSERT_EQ(add("a", 0x1001), "first");
+  ASSERT_EQ(add("b", 0x1002), "first");
+  first_.control().unplug();
+  tend();
+  ASSERT_EQ(gateway.find("a")->status.backend, "second");
+  ASSERT_EQ(gateway.find("b")->status.backend, "second");
+  first_.control().plug_in();
+  now_ += std::chrono::seconds(2);  // it is quarantined first
+  tend();
+  EXPECT_EQ(add("c", 0x1003), "first");
+  EXPECT_EQ(add("d", 0x1004), "first");
+  EXPECT_EQ(add("e", 0x1005), "second") << "now it is full";
+}
+
 TEST_F(GatewayTest, TwoOutboundSasToOnePeerNeedTwoSpis) {
   Gateway& gateway = with({"first"});
   SaSpec sa = tunnel_sa("a", Direction::outbound, "aes256gcm16", 0x1001);
