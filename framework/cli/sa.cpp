@@ -77,7 +77,8 @@ int ask(const Options& options, const json& request, const Console& console) {
 constexpr const char* kFileHelp =
     "A file with \"sa\" and \"keys\" as JSON, or '-' for standard input";
 constexpr const char* kFileFooter =
-    "Keys are never given as arguments, which others could read. The file holds, for example:\n"
+    "Keys are never given as arguments, which others could read, nor in a file that others can "
+    "open (chmod 600). It holds, for example:\n"
     "  {\"sa\": {\"name\": \"office/out\", \"direction\": \"outbound\", \"spi\": 4096,\n"
     "          \"transform\": \"aes256gcm16\", \"local\": \"192.0.2.1:4500\",\n"
     "          \"peer\": \"192.0.2.2:4500\",\n"

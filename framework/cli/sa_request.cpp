@@ -3,11 +3,12 @@
 
 #include <espalier/secret.hpp>
 
+#include "config/source_text.hpp"
 #include "gateway/control_socket.hpp"
-#include "io/descriptor.hpp"
 #include "io/os_error.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -19,14 +20,26 @@
 namespace espalier::cli {
 namespace {
 
-// Fills the buffer from the file; gives the number of bytes, one more than fits if it is longer.
+// A file must be one that may hold keys, as a key file; a pipe is whoever's it is.
+Result<config::Descriptor> open_keys(const std::filesystem::path& file) {
+  struct stat found{};
+  if (file != "-" && ::stat(file.c_str(), &found) == 0 && S_ISREG(found.st_mode))
+    return config::open_secret_file(file, config::Owner::caller);
+  config::Descriptor opened(file == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                        : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened)
+    return fail(ErrorCode::io,
+                fmt::format("'{}' cannot be read: {}.", file.native(), io::words_of(errno)));
+  return opened;
+}
+
+// Fills the buffer from the file; gives the number of bytes.
 Result<std::size_t> read_file(const std::filesystem::path& file, std::span<char> buffer) {
-  io::Descriptor opened;
-  if (file != "-") opened = io::Descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  const int fd = file == "-" ? STDIN_FILENO : opened.get();
+  const auto opened = open_keys(file);
+  if (!opened) return std::unexpected(opened.error());
   std::size_t used = 0;
-  while (fd >= 0 && used < buffer.size()) {
-    const ssize_t got = ::read(fd, buffer.data() + used, buffer.size() - used);
+  while (used < buffer.size()) {
+    const ssize_t got = ::read(opened->get(), buffer.data() + used, buffer.size() - used);
     if (got == 0) return used;
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) break;

@@ -15,7 +15,8 @@ namespace espalier::cli {
 // are in one buffer only, which is wiped.
 class SaRequest {
  public:
-  // `head`: an object with the verb. `file`: "-" is standard input.
+  // `head`: an object with the verb. `file`: "-" is standard input; what is no pipe must be its
+  // owner's alone, as a key file.
   static Result<SaRequest> read(const std::filesystem::path& file, const nlohmann::json& head);
   ~SaRequest();
   SaRequest(SaRequest&&) = default;

@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -325,6 +326,8 @@ class Command(unittest.TestCase):
         """2: what was given is at fault, before anything was tried; 1: what was asked failed."""
         bad, none = self.write("bad.toml", "[gatway]\n"), self.folder / "none"
         empty, text = self.write("empty", ""), self.write("text", "not json")
+        for file in (empty, text):
+            file.chmod(0o600)
         misspelt = self.write("misspelt.toml", SITES + TUNNEL + '[policy]\nbackends = ["aesnii"]\n')
         here, socket = ("--site", "left"), ("--socket", none)
         for code, *words in (
@@ -415,10 +418,31 @@ class Command(unittest.TestCase):
 
     def test_without_a_gateway_its_verbs_say_so(self):
         socket = self.folder / "none.sock"
-        self.write("sa.json", "{}")
+        self.write("sa.json", "{}").chmod(0o600)
         for words in (("status",), ("explain", "x"), ("sa", "list"), ("sa", "delete", "x"),
                       ("sa", "add", self.folder / "sa.json")):
             self.assertIn("No gateway is running", self.complaint(*words, "--socket", socket))
+
+    def test_a_file_with_the_keys_of_an_sa_is_its_owners_alone(self):
+        file, socket = self.write("sa.json", "{}"), ("--socket", self.folder / "none.sock")
+        link = self.folder / "link.json"
+        link.symlink_to(file)
+        for words in (("sa", "add"), ("sa", "rekey", "office/out")):
+            for mode in (0o644, 0o640, 0o602):
+                file.chmod(mode)
+                self.assertEqual(self.complaint(*words, file, *socket, code=USAGE),
+                                 f"espalier: Others can open {file} (mode {mode:04o}), so its keys are not "
+                                 "secret: make new ones, and chmod 600.\n")
+                with file.open() as opened:
+                    said = subprocess.run(self.espalier.command(*words, "-", *socket), stdin=opened,
+                                          text=True, capture_output=True, check=False).stderr
+                self.assertIn("No gateway is running", said, "a pipe is nobody else's")
+            file.chmod(0o600)
+            self.assertIn("No gateway is running", self.complaint(*words, file, *socket))
+            self.assertIn("is a symbolic link", self.complaint(*words, link, *socket, code=USAGE))
+            shell = f"{shlex.join(self.espalier.command(*words))} <(echo '{{}}') {shlex.join(map(str, socket))}"
+            said = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, check=False)
+            self.assertIn("No gateway is running", said.stderr)
 
     def test_colour_is_for_terminals_without_no_color_alone(self):
         self.assertNotIn("\x1b", self.call("transforms").stdout)
