@@ -108,9 +108,11 @@ Result<void> replace(KeyedSa& sa, Gateway& gateway) {
   return {};
 }
 
+using Names = std::set<std::string, std::less<>>;
+
 // The tunnels of which an SA was refused; none of their SAs is left.
-std::set<std::string, std::less<>> add_sas(std::vector<KeyedSa> sas, const Running& running) {
-  std::set<std::string, std::less<>> refused;
+Names add_sas(std::vector<KeyedSa> sas, const Running& running) {
+  Names refused;
   for (KeyedSa& sa : sas) {
     const std::string tunnel(tunnel_of(sa.spec));
     if (refused.contains(tunnel)) continue;
@@ -143,7 +145,8 @@ std::set<fs::path> fresh_key_files(const GatewayConfig& config) {
   return files;
 }
 
-void tell(const ReloadPlan& plan, const Running& running) {
+// That tunnels were refused was said when they were.
+void tell(const ReloadPlan& plan, const Names& refused, const Running& running) {
   running.log(
       ESPALIER_LOG_INFO,
       fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.",
@@ -151,8 +154,8 @@ void tell(const ReloadPlan& plan, const Running& running) {
                   plan.gone.size(), plan.policy_changed ? "changed" : "unchanged",
                   running.gateway.size()));
   for (const std::string& tunnel : tunnels_by_socket(running.config))
-    if (std::ranges::binary_search(plan.added, tunnel) ||
-        std::ranges::binary_search(plan.changed, tunnel))
+    if (!refused.contains(tunnel) && (std::ranges::binary_search(plan.added, tunnel) ||
+                                      std::ranges::binary_search(plan.changed, tunnel)))
       running.log(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
                                                  running.config.control_socket.native()));
   for (const fs::path& file : fresh_key_files(running.config))
@@ -196,7 +199,7 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);
-  tell(*plan, running);
+  tell(*plan, refused, running);
   return {};
 }
 

@@ -233,6 +233,20 @@ class Reload(unittest.TestCase):
         self.assertIn("0 changed", self.reload(right))
         self.ping()
 
+    def test_a_tunnel_whose_keys_have_served_waits_for_no_socket(self):
+        self.configure(SITES, OFFICE)
+        copy = (lab.FOLDER / "left.office.keys").read_bytes()
+        left = self.start("left")
+        for claim in (lab.FOLDER / "left.state").iterdir():
+            claim.unlink()
+        again = lab.FOLDER / "left.again.keys"
+        again.write_bytes(copy)
+        again.chmod(0o600)
+        self.write(SITES, tunnel("office", "left", "right", keys="again"))
+        said = self.reload(left)
+        self.assertIn("Tunnel 'office' carries nothing until a reload with new keys", said)
+        self.assertNotIn("waits for its SAs", said)
+
     def test_what_is_wrong_changes_nothing_and_is_said(self):
         self.configure(SITES, OFFICE)
         left = self.start("left")

@@ -87,6 +87,8 @@ std::vector<std::string_view> changes_of_gateway(const GatewayConfig& running,
     changes.push_back("whether the kernel's rules are required");
   if (running.offloads != wanted.offloads) changes.push_back("the offloads");
   if (running.control_socket != wanted.control_socket) changes.push_back("the control socket");
+  if (running.state_directory != wanted.state_directory)
+    changes.push_back("the state directory, which belongs to the keys");
   if (running.plugin_folders != wanted.plugin_folders) changes.push_back("the plugin folders");
   if (running.backend_options != wanted.backend_options)
     changes.push_back("the options of the backends");

@@ -174,6 +174,7 @@ TEST_F(ReloadPlanOf, WhatOnlyARestartCanApplyIsNamed) {
            {gateway("workers = 3"), "number of workers"},
            {gateway("offloads = false"), "the offloads"},
            {gateway("control_socket = \"/run/other.sock\""), "the control socket"},
+           {gateway("state_directory = \"/var/lib/other\""), "the state directory"},
            {changed("192.0.2.1", "192.0.2.7"), "outer address or port"},
            {changed("esp0", "esp1"), "the name of the TUN device"},
            {changed("10.1.0.1/24", "10.1.0.7/24"), "the addresses of the TUN device"},
