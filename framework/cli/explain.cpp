@@ -40,7 +40,9 @@ void add_explain(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_option("SA", options->sa, "Its name, as in 'espalier status'")->required();
   add_socket_option(*verb, options->socket);
   verb->add_flag("--json", options->json, "As JSON: the decision");
-  verb->footer("Example:\n  espalier explain office/out");
+  verb->footer(
+      "docs/reasons.md says of each reason when it is given and what to do.\n"
+      "Example:\n  espalier explain office/out");
   verb->callback([=, &console, &exit_code] { exit_code = explain(*options, console); });
 }
 

@@ -20,6 +20,7 @@ from gateway import Espalier  # noqa: E402
 APPLIANCES = TOP / "configs/appliances"
 CONFIGURATION = TOP / "docs/configuration.md"
 COUNTERS = TOP / "docs/counters.md"
+REASONS = TOP / "docs/reasons.md"
 README = (TOP / "README.md").read_text()
 SCHEMA = json.loads((TOP / "configs/schema/espalier.schema.json").read_text())
 OUTPUT = json.loads((TOP / "configs/schema/output.schema.json").read_text())
@@ -185,6 +186,37 @@ class Counters(unittest.TestCase):
     def test_has_every_counter_of_the_sockets(self):
         written = [row[0].strip("`") for row in rows(sections(COUNTERS)["At the sockets"])]
         self.assertEqual(written, OUTPUT["definitions"]["wire"]["required"])
+
+
+class Reasons(unittest.TestCase):
+    """docs/reasons.md"""
+
+    def setUp(self):
+        source = (TOP / "framework/src/select/decision_text.cpp").read_text()
+        self.codes = dict(re.findall(r'case Reason::(\w+):\s+return "([\w.]+)";', source))
+        self.written = {row[0].strip("`"): row[1:] for row in rows(REASONS.read_text())}
+
+    def test_has_every_reason_in_the_order_of_the_enum(self):
+        header = (TOP / "framework/include/espalier/decision.hpp").read_text()
+        named = re.findall(r"^  (\w+),", re.search(r"enum class Reason[^{]*{(.*?)};", header, re.S)[1],
+                           re.MULTILINE)
+        self.assertGreater(len(named), 20, "the list is no longer where it was")
+        self.assertEqual(list(self.written), [self.codes[name] for name in named])
+
+    def test_each_says_when_it_appears_and_what_to_do(self):
+        for code, cells in self.written.items():
+            self.assertEqual(len(cells), 2, code)
+            self.assertTrue(all(cells), code)
+
+    def test_says_of_those_alone_that_nothing_gives_that_nothing_does(self):
+        select = "".join(file.read_text() for file in (TOP / "framework/src/select").glob("*.cpp")
+                         if file.name != "decision_text.cpp")
+        unused = {code for name, code in self.codes.items() if not re.search(rf"Reason::{name}\b", select)}
+        self.assertEqual({code for code, (when, _) in self.written.items()
+                          if "no backend of this version says so" in when}, unused)
+
+    def test_the_help_of_explain_leads_there(self):
+        self.assertIn("docs/reasons.md", Espalier(os.environ["ESPALIER_BUILD"]).call("explain", "--help").stdout)
 
 
 class Headers(unittest.TestCase):
