@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "configuration.hpp"
 
+#include "model/escaped.hpp"
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -12,7 +14,8 @@ namespace espalier::cli {
 namespace {
 
 void tell(std::span<const Diagnostic> findings) {
-  for (const Diagnostic& finding : findings) fmt::print(stderr, "{}\n", to_string(finding));
+  for (const Diagnostic& finding : findings)
+    fmt::print(stderr, "{}\n", escaped(to_string(finding), "\n"));
 }
 
 }  // namespace

@@ -444,6 +444,19 @@ class Command(unittest.TestCase):
             said = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, check=False)
             self.assertIn("No gateway is running", said.stderr)
 
+    def test_names_from_outside_are_shown_without_their_control_characters(self):
+        (self.folder / "a\x1b[2J\x07.so").write_text("no plugin")
+        config = self.write("b\x1b[2J.toml", "x = 1\n")
+        for words in (("probe", "--plugins", self.folder), ("check", config), ("plan", config),
+                      ("status", "--socket", self.folder / "c\x1b[2J.sock")):
+            said = self.espalier.call(*words)
+            with self.subTest(words=words):
+                self.assertIn("\\u001b[2J", said.stdout + said.stderr)
+                self.assertNotIn("\x1b", said.stdout + said.stderr)
+                self.assertNotIn("\x07", said.stdout + said.stderr)
+        found = json.loads(self.espalier.call("probe", "--json", "--plugins", self.folder).stdout)
+        self.assertTrue(any(b["path"].endswith("a\x1b[2J\x07.so") for b in found["backends"]), found)
+
     def test_colour_is_for_terminals_without_no_color_alone(self):
         self.assertNotIn("\x1b", self.call("transforms").stdout)
         plain = os.environ | {"NO_COLOR": "1", "TERM": "xterm"}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/sentence.hpp"
 
+#include "model/escaped.hpp"
+
 #include <algorithm>
 #include <cctype>
 
@@ -23,7 +25,7 @@ bool lacks_stop(std::string_view text) {
 }  // namespace
 
 std::string as_sentence(std::string_view text) {
-  std::string sentence(text);
+  std::string sentence = escaped(text, "\n");
   if (text.empty()) return sentence;
   if (is_word(text.substr(0, text.find(' '))))
     sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));

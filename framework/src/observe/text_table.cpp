@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observe/text_table.hpp"
 
+#include "model/escaped.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,6 +36,7 @@ TextTable::TextTable(const std::vector<std::string>& columns) {
 
 void TextTable::add(std::vector<std::string> cells) {
   cells.resize(header_.size());
+  for (std::string& cell : cells) cell = escaped(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -19,7 +19,7 @@ class TextTable {
   // A name that starts with '>' is that of a column aligned to the right.
   explicit TextTable(const std::vector<std::string>& columns);
 
-  void add(std::vector<std::string> cells);  // as many as there are columns
+  void add(std::vector<std::string> cells);  // as many as there are columns; escaped
   bool empty() const noexcept { return rows_.empty(); }
   std::string render(const TextStyle& style) const;
 
