@@ -5,6 +5,8 @@
 #include <load/child.hpp>
 #include <load/try_plugin.hpp>
 
+#include "offspring.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -35,12 +37,14 @@ bool started_by_espalier() {
          S_ISFIFO(found.st_mode);
 }
 
-// Dies with its parent, leaves no core (there might be keys in it), and does not compute for ever.
+// Dies with its parent, leaves no core (there might be keys in it), does not compute for ever, and
+// knows what its plugin starts.
 bool confine() {
   const rlimit no_core{0, 0};
   const rlimit cpu{kCpuSeconds, kCpuSeconds};
   return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
-         setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_CPU, &cpu) == 0;
+         setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_CPU, &cpu) == 0 &&
+         espalier::probe::adopt_orphans();
 }
 
 // The parent may have died before the signal of its death was asked for.
@@ -73,8 +77,11 @@ int probe(std::vector<std::string> others) {
   keep_from_children(Child::kImageFd);
   keep_from_children(Child::kReportFd);
   const std::string options = read_all(STDIN_FILENO);
-  const auto found = espalier::load::try_plugin(Descriptor(Child::kImageFd), options,
-                                                espalier::load::find_in_files(std::move(others)));
+  auto found = espalier::load::try_plugin(Descriptor(Child::kImageFd), options,
+                                          espalier::load::find_in_files(std::move(others)));
+  // In the gateway they would outlive it, with the descriptors that they have from it.
+  if (espalier::probe::kill_offspring() && found.rejected.empty())
+    found.rejected = "it started a process that runs on after its backend was closed";
   return write_all(Child::kReportFd, espalier::load::to_report(found)) ? 0 : 1;
 }
 

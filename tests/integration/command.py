@@ -457,6 +457,13 @@ class Command(unittest.TestCase):
         found = json.loads(self.espalier.call("probe", "--json", "--plugins", self.folder).stdout)
         self.assertTrue(any(b["path"].endswith("a\x1b[2J\x07.so") for b in found["backends"]), found)
 
+    def test_a_plugin_that_leaves_a_process_behind_does_not_hold_the_output(self):
+        shutil.copy(self.espalier.program.parents[1] / "tests/plugins/forks.so", self.folder)
+        (self.folder / "forks.so").chmod(0o755)
+        piped = shlex.join(self.espalier.command("probe", "--plugins", str(self.folder))) + " | cat"
+        said = subprocess.run(piped, shell=True, text=True, capture_output=True, check=True, timeout=60)
+        self.assertIn("it started a process that runs on", said.stdout)
+
     def test_colour_is_for_terminals_without_no_color_alone(self):
         self.assertNotIn("\x1b", self.call("transforms").stdout)
         plain = os.environ | {"NO_COLOR": "1", "TERM": "xterm"}

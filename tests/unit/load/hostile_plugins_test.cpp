@@ -114,16 +114,31 @@ int probes_of(const std::string& plugin) {
   return count;
 }
 
-TEST(ForkingPlugin, IsNotWaitedForAndItsChildIsKilled) {
+class ForkingPlugin : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ForkingPlugin, IsSetAsideAndItsChildIsKilled) {
   PluginFolder folder;
-  folder.add("forks");
+  folder.add(GetParam());
   const LoadedRegistry loaded(
       {.folders = {folder.path()}, .probe_limit = std::chrono::seconds(60)});
   ASSERT_TRUE(loaded.registry);
+  EXPECT_EQ(loaded.find(GetParam()).rejected,
+            "it started a process that runs on after its backend was closed");
   // A killed process needs a moment to be gone.
-  for (int i = 0; i < 600 && probes_of("forks") > 0; ++i)
+  for (int i = 0; i < 600 && probes_of(GetParam()) > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  EXPECT_EQ(probes_of("forks"), 0);
+  EXPECT_EQ(probes_of(GetParam()), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Zoo, ForkingPlugin, ::testing::Values("forks", "daemonizes"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST(PluginThatRunsAProgram, IsUsedIfThatHasEnded) {
+  PluginFolder folder;
+  folder.add("runs_a_program");
+  const LoadedRegistry loaded(folder.path());
+  EXPECT_EQ(loaded.find("runs_a_program").rejected, "");
+  expect_working(*loaded, "runs_a_program", "zoo");
 }
 
 // ---- Files that are not to be trusted -----------------------------------------------------------
