@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/control_keys.hpp"
 
+#include "gateway/complaints.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -122,11 +124,12 @@ Result<void> validate_keys(const SaSpec& sa, const SaKeys& keys) {
   if (info == nullptr)
     return fail(ErrorCode::unsupported, fmt::format("SA '{}': Espalier has no transform '{}'.",
                                                     sa.name, to_string(sa.transform)));
-  auto checked = check_length(sa, "cipher key", keys.cipher.size(), info->cipher_key_bytes);
-  if (checked) checked = check_length(sa, "salt", keys.salt.size(), info->salt_bytes);
-  if (checked)
-    checked = check_length(sa, "integrity key", keys.integrity.size(), info->integrity_key_bytes);
-  return checked;
+  Complaints complaints;
+  complaints.add(check_length(sa, "cipher key", keys.cipher.size(), info->cipher_key_bytes));
+  complaints.add(check_length(sa, "salt", keys.salt.size(), info->salt_bytes));
+  complaints.add(
+      check_length(sa, "integrity key", keys.integrity.size(), info->integrity_key_bytes));
+  return complaints.result();
 }
 
 }  // namespace espalier

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/control_sa.hpp"
 
+#include "gateway/complaints.hpp"
 #include "model/nearest_name.hpp"
-#include "model/sentence.hpp"
 
 #include <fmt/format.h>
 
@@ -103,21 +103,6 @@ Result<void> read_ports(const json& value, std::string_view member, std::uint16_
 
 using Reader = std::function<Result<void>(const json&)>;
 
-// All that is wrong with an SA: whoever wrote it is told at once.
-class Complaints {
- public:
-  void add(const Error& error) {
-    text_ += fmt::format("{}{}", text_.empty() ? "" : " ", as_sentence(error.message));
-  }
-  Result<void> result() const {
-    if (text_.empty()) return {};
-    return fail(ErrorCode::invalid, text_);
-  }
-
- private:
-  std::string text_;
-};
-
 // Gives each member of the object to its reader. The error names all that failed, or have none.
 Result<void> read_object(const json& object, std::string_view what,
                          const std::map<std::string_view, Reader>& readers) {
@@ -131,8 +116,8 @@ Result<void> read_object(const json& object, std::string_view what,
       for (const auto& entry : readers) known.push_back(entry.first);
       complaints.add({ErrorCode::invalid, fmt::format("The {} has no member '{}'{}", what, member,
                                                       did_you_mean(known, member))});
-    } else if (auto read = reader->second(value); !read) {
-      complaints.add(read.error());
+    } else {
+      complaints.add(reader->second(value));
     }
   }
   return complaints.result();
@@ -295,10 +280,8 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_por
   return endpoint;
 }
 
-Result<SaSpec> sa_from_json(const json& value, SaSpec base) {
-  if (auto read = read_object(value, "SA", sa_readers(base)); !read)
-    return std::unexpected(read.error());
-  return base;
+Result<void> sa_from_json(const json& value, SaSpec& sa) {
+  return read_object(value, "SA", sa_readers(sa));
 }
 
 }  // namespace espalier

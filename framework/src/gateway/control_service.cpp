@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/control_service.hpp"
 
+#include "gateway/complaints.hpp"
 #include "gateway/control_keys.hpp"
 #include "gateway/control_sa.hpp"
 #include "gateway/site_view.hpp"
@@ -122,30 +123,54 @@ Result<std::chrono::milliseconds> grace_in(const json& request) {
   return std::chrono::milliseconds(grace->get<std::uint64_t>());
 }
 
-// What neither the request nor the configuration says.
-Result<void> check_complete(const SaSpec& sa) {
-  if (sa.spi == 0)
-    return fail(ErrorCode::invalid,
-                fmt::format("The SA needs an 'spi', a number from {} up.", kMinSpi));
-  if (sa.peer.address == IpAddress{.family = sa.peer.address.family})
-    return fail(ErrorCode::invalid,
-                "The SA needs a 'peer': the address and port of the other end, such as "
-                "192.0.2.2:4500.");
-  return {};
+// What neither the request nor the configuration says. A member that could not be read is not
+// missing.
+Result<void> check_complete(const SaSpec& sa, const json& given, bool all_read) {
+  Complaints complaints;
+  const auto missing = [&](const char* member) { return all_read || !given.contains(member); };
+  if (sa.name.empty() && missing("name"))
+    complaints.add({ErrorCode::invalid, "The SA needs a 'name' of its own."});
+  if (sa.spi == 0 && missing("spi"))
+    complaints.add(
+        {ErrorCode::invalid, fmt::format("The SA needs an 'spi', a number from {} up.", kMinSpi)});
+  if (sa.peer.address == IpAddress{.family = sa.peer.address.family} && missing("peer"))
+    complaints.add({ErrorCode::invalid,
+                    "The SA needs a 'peer': the address and port of the other end, such as "
+                    "192.0.2.2:4500."});
+  return complaints.result();
+}
+
+bool knows_transform(const json& sa) {
+  const auto name = sa.find("transform");
+  return name == sa.end() ||
+         (name->is_string() && find_transform(name->get_ref<const std::string&>()));
+}
+
+// All that is wrong with the members of "sa" and with "keys", in one error.
+Result<void> read_sa(const json& request, const SaKeys& keys, SaSpec& sa) {
+  Complaints complaints;
+  const auto given = request.find("sa");
+  const bool is_object = given != request.end() && given->is_object();
+  if (given == request.end()) {
+    complaints.add({ErrorCode::invalid, "The request needs an \"sa\"."});
+  } else {
+    const auto read = sa_from_json(*given, sa);
+    complaints.add(read);
+    if (is_object) complaints.add(check_complete(sa, *given, read.has_value()));
+  }
+  const auto lifted = check_lifted(request);
+  complaints.add(lifted);
+  if (lifted && is_object && knows_transform(*given)) complaints.add(validate_keys(sa, keys));
+  return complaints.result();
 }
 
 // The SA of a request with its keys, checked as far as they can be without the gateway.
 Result<SaSpec> sa_in(const json& request, const SaKeys& keys, SaSpec base,
                      const GatewayConfig& config) {
-  if (!request.contains("sa")) return fail(ErrorCode::invalid, "The request needs an \"sa\".");
-  if (auto lifted = check_lifted(request); !lifted) return std::unexpected(lifted.error());
-  auto sa = sa_from_json(request["sa"], std::move(base));
-  if (!sa) return sa;
-  if (auto complete = check_complete(*sa); !complete) return std::unexpected(complete.error());
-  if (auto valid = validate(*sa); !valid) return std::unexpected(valid.error());
-  if (auto valid = validate_keys(*sa, keys); !valid) return std::unexpected(valid.error());
-  if (auto carried = check_carried(*sa, config); !carried) return std::unexpected(carried.error());
-  return sa;
+  if (auto read = read_sa(request, keys, base); !read) return std::unexpected(read.error());
+  if (auto valid = validate(base); !valid) return std::unexpected(valid.error());
+  if (auto carried = check_carried(base, config); !carried) return std::unexpected(carried.error());
+  return base;
 }
 
 // What an SA has where its request is silent: all that the tunnel says for the SA of its name, but

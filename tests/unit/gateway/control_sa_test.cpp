@@ -10,7 +10,9 @@ namespace {
 using testing::HasSubstr;
 
 Result<SaSpec> read(const char* text, SaSpec base = {}) {
-  return sa_from_json(nlohmann::json::parse(text), std::move(base));
+  auto read = sa_from_json(nlohmann::json::parse(text), base);
+  if (!read) return std::unexpected(read.error());
+  return base;
 }
 
 std::string complaint(const char* text) {

@@ -277,6 +277,35 @@ TEST_F(ControlServiceTest, RefusesAnSaWithoutAPeerInEitherDirection) {
   EXPECT_EQ(complaint(with(nowhere, "outbound", "inbound")), words);
 }
 
+TEST_F(ControlServiceTest, TellsAllThatIsMissingOrWrongAtOnce) {
+  EXPECT_EQ(
+      complaint(R"({"verb":"sa.add","sa":{"name":"a","mode":"tunel"},)"
+                R"("keys":{"cipher":"00","integrity":"0000"}})"),
+      "'mode' of the SA must be 'tunnel' or 'transport'. "
+      "The SA needs an 'spi', a number from 256 up. "
+      "The SA needs a 'peer': the address and port of the other end, such as 192.0.2.2:4500. "
+      "The cipher key of SA 'a' is 1 bytes long; aes256gcm16 takes 32. Keys are given as hex, "
+      "two digits a byte. "
+      "The salt of SA 'a' is 0 bytes long; aes256gcm16 takes 4. Keys are given as hex, two "
+      "digits a byte. "
+      "SA 'a' was given an integrity key of 2 bytes; aes256gcm16 has none.");
+  EXPECT_EQ(
+      complaint(R"({"verb":"sa.add"})"),
+      "The request needs an \"sa\". The request needs \"keys\": an object with \"cipher\" and, "
+      "as the transform asks, \"salt\" and \"integrity\", each in hex.");
+}
+
+TEST_F(ControlServiceTest, DoesNotCallMissingOrShortWhatItCouldNotRead) {
+  const std::string said = complaint(
+      R"({"verb":"sa.add","sa":{"name":"a","spi":"x","peer":"nowhere","transform":"aes256gmc16"},)"
+      R"("keys":{"cipher":"00"}})");
+  for (const char* member :
+       {"'spi' of the SA must be", "'peer' of the SA: ", "'transform' of the SA"})
+    EXPECT_THAT(said, HasSubstr(member));
+  EXPECT_THAT(said, Not(HasSubstr("needs")));
+  EXPECT_THAT(said, Not(HasSubstr("bytes long"))) << "how long it must be is not known";
+}
+
 TEST_F(ControlServiceTest, TakesThisEndFromTheGatewayWhereTheRequestIsSilent) {
   const auto reply = ask(with(add_request(), R"("local":"192.0.2.1:4500",)", ""));
   ASSERT_EQ(reply.at("ok"), true) << reply;
