@@ -133,8 +133,8 @@ class Captures(unittest.TestCase):
             after_udp = [frame[28:] for _, frame in read_pcap(self.outer)]
             self.assertEqual([int.from_bytes(esp[4:8]) for esp in after_udp],
                              [number % (1 << 32) for number in numbers])
-            self.converted("decrypt", "right", self.outer, self.back)
-            self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
+        self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
         self.configure(esn="false")
         refused = self.esp("encrypt", "left", self.inner, self.outer, "--first-sequence", 1 << 32)
         self.assertEqual(refused.returncode, 1)
