@@ -46,7 +46,9 @@ std::string to_json(const Job& job) {
                  {"case_seconds", job.budget.case_seconds},
                  {"options", job.options},
                  {"token", job.token},
-                 {"lost_options", job.lost_options}});
+                 {"lost_options", job.endings.lost},
+                 {"back_options", job.endings.back},
+                 {"degraded_options", job.endings.degraded}});
 }
 
 Result<Job> job_from_json(std::string_view text) {
@@ -63,7 +65,9 @@ Result<Job> job_from_json(std::string_view text) {
                           .case_seconds = json.at("case_seconds")},
                .options = json.at("options"),
                .token = json.at("token"),
-               .lost_options = json.at("lost_options")};
+               .endings = {.lost = json.at("lost_options"),
+                           .back = json.at("back_options"),
+                           .degraded = json.at("degraded_options")}};
   } catch (const Json::exception& e) {
     return fail(ErrorCode::invalid, std::string("a case cannot read its job: ") + e.what());
   }

@@ -27,6 +27,13 @@ struct Budget {
 };
 Budget quick_budget();
 
+// The backend's own options with which something becomes of its device under load, or "".
+struct Endings {
+  std::string lost{};      // it goes away
+  std::string back{};      // it goes away, and comes back by itself within 10 s
+  std::string degraded{};  // it becomes DEGRADED
+};
+
 // What one child process is to do.
 struct Job {
   std::string name{};        // "icv:cpu:aes-gcm": the case, the device, the capability
@@ -37,7 +44,7 @@ struct Job {
   Budget budget{};
   std::string options = "{}";  // the backend's own
   std::string token{};         // what a line of its report ends with; the plugin is not told it
-  std::string lost_options{};  // those with which its device goes away under load, or ""
+  Endings endings{};
 };
 std::string to_json(const Job& job);
 Result<Job> job_from_json(std::string_view text);

@@ -54,7 +54,9 @@ Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string
     : run_(run) {
   Words words;
   const espalier_backend* table = nullptr;
-  const auto status = entry.negotiate(host_.table(), options.c_str(), &table, words.message());
+  const WatchedCall<decltype(entry.negotiate)> negotiate(run, "negotiate", kControlCall,
+                                                         entry.negotiate);
+  const auto status = negotiate(host_.table(), options.c_str(), &table, words.message());
   if (status != ESPALIER_OK)
     run.stop(broken,
              fmt::format("it does not start here: {} ({})", words.text(), status_name(status)));
@@ -62,12 +64,13 @@ Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string
   if (const auto sound = load::check_table(table); !sound)
     run.stop(Req::tables, sound.error().message);
   table_ = table;
+  watched_.emplace(run, *table);
 }
 
 Backend::~Backend() {
   if (table_ == nullptr) return;
   run_.at("closing the backend");
-  table_->close(table_->self);
+  watched_->close(watched_->self);
 }
 
 std::vector<Device> Backend::devices() {
@@ -84,7 +87,7 @@ Device Backend::device(const std::string& name) {
 }
 
 OpenedDevice::OpenedDevice(Run& run, Backend& backend, Device info, Req broken)
-    : run_(run), info_(std::move(info)), table_(backend.table().userspace) {
+    : run_(run), info_(std::move(info)), table_(&*backend.table().userspace) {
   run.at("opening the device");
   Words words;
   const auto status =

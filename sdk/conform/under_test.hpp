@@ -6,10 +6,12 @@
 
 #include <espalier/abi.h>
 #include <conform/run.hpp>
+#include <conform/watched_table.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,7 +47,7 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
 
   Host& host() noexcept { return host_; }
-  const espalier_backend& table() const noexcept { return *table_; }
+  const WatchedBackend& table() const noexcept { return *watched_; }
   std::vector<Device> devices();           // believed, or the case ends
   Device device(const std::string& name);  // the case ends where there is none
 
@@ -53,6 +55,7 @@ class Backend {
   Run& run_;
   Host host_;
   const espalier_backend* table_ = nullptr;
+  std::optional<WatchedBackend> watched_;  // the same
 };
 
 // An open userspace device. Sessions are closed by hand. [control]
@@ -77,7 +80,7 @@ class OpenedDevice {
 
   Run& run() noexcept { return run_; }
   const Device& info() const noexcept { return info_; }
-  const espalier_userspace& table() const noexcept { return *table_; }
+  const WatchedUserspace& table() const noexcept { return *table_; }
   void* handle() const noexcept { return handle_; }
   // Of the longest packet that it declares, in whole blocks; 0 where none is that short.
   std::uint32_t longest_payload(const Sa& sa) const;
@@ -90,7 +93,7 @@ class OpenedDevice {
  private:
   Run& run_;
   Device info_;
-  const espalier_userspace* table_;
+  const WatchedUserspace* table_;
   void* handle_ = nullptr;
 };
 
