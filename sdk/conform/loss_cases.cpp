@@ -94,14 +94,14 @@ class Doomed {
   }
 
   // Once the device is gone: what it still had is let go of, and not touched after that.
-  void quiesce(Req broken) {
+  void quiesce() {
     if (!lane_.asynchronous()) return;
     run_.at("quiescing a queue of a device that is gone");
     const auto& host = *backend_.host().table();
     const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
     const auto status = device_.table().queue_quiesce(lane_.handle(), deadline);
     if (status != ESPALIER_OK)
-      run_.stop(broken, "its queue cannot be quiesced once it is gone: " + status_name(status));
+      run_.stop(Req::lost, "its queue cannot be quiesced once it is gone: " + status_name(status));
     const auto packets = [&] {
       Bytes all;
       for (const espalier_op* op : sent_) all.insert(all.end(), op->esp, op->esp + op->length);
@@ -110,7 +110,7 @@ class Doomed {
     const Bytes before = packets();
     std::this_thread::sleep_for(kSilence);
     if (packets() != before)
-      run_.stop(broken, "after it was gone and queue_quiesce() said OK, packets were written");
+      run_.stop(Req::lost, "after it was gone and queue_quiesce() said OK, packets were written");
     collect();  // anything that was back already is now back twice
     judge();
     lane_.forget();
@@ -172,6 +172,34 @@ std::string carries(OpenedDevice& device, Lane& lane, Traffic& traffic) {
   return traffic.what_is_wrong();
 }
 
+// What is wrong with it on an ordinary day is the other cases' to tell: then this one ends.
+void end_unless_sound(Run& run) {
+  Backend backend(run, run.entry(), run.job().options);
+  const Device info = backend.device(run.job().device);
+  {
+    const OpenedDevice once(run, backend, info);
+  }
+  OpenedDevice device(run, backend, info, Req::device_again);
+  PacketMemory packets(device);
+  Lane lane(device);
+  Traffic traffic(run, device, packets);
+  run.at("sending packets to a device that stays");
+  for (int round = 0; round < 2; ++round) {
+    health_of(backend, info.id);
+    if (!carries(device, lane, traffic).empty()) run.end_early();
+    traffic.forget();
+    if (!lane.asynchronous()) continue;
+    std::size_t left = 0;
+    while (left == 0 && traffic.room() > kBurst) {
+      const auto ops = traffic.some(kBurst);
+      left = ops.size() - lane.submit(ops);
+    }
+    lane.drain();
+    if (!traffic.what_is_wrong(left).empty()) run.end_early();
+    traffic.forget();
+  }
+}
+
 // Opening anew what is gone: all is well, or the answer is LOST.
 void open_what_is_gone(Run& run, Backend& backend, std::uint64_t id) {
   const auto& t = backend.table();
@@ -196,6 +224,7 @@ void lost(Run& run) {
       run.not_applicable(each, "no profile says how its device is made to go away (lost_options)");
     return;
   }
+  end_unless_sound(run);
   Backend backend(run, run.entry(), options);
   Doomed doomed(run, backend);
   run.at("sending packets until the device is gone");
@@ -210,7 +239,7 @@ void lost(Run& run) {
       answer.status != ESPALIER_LOST)
     run.fail(Req::lost,
              "session_open() of a device that is gone answers " + status_name(answer.status));
-  doomed.quiesce(Req::lost);
+  doomed.quiesce();
   open_what_is_gone(run, backend, doomed.device().info().id);
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(milliseconds(20));
@@ -224,6 +253,7 @@ void lost_deep(Run& run) {
   if (options.empty())
     return run.not_applicable(Req::lost_whole,
                               "no profile says how its device is made to go away (lost_options)");
+  end_unless_sound(run);
   Backend backend(run, run.entry(), options);
   Doomed doomed(run, backend);
   run.at("filling the queue until the device is gone");
@@ -234,7 +264,7 @@ void lost_deep(Run& run) {
                          doomed.lane().in_flight(), doomed.deepest()));
   run.at("taking back what a device that is gone had");
   doomed.collect();
-  doomed.quiesce(Req::lost_whole);
+  doomed.quiesce();
   run.at("closing what a device that is gone had open");
 }
 
@@ -257,41 +287,46 @@ void try_the_dead(Run& run, Doomed& doomed) {
 
 Device wait_until_back(Run& run, Backend& backend, const Device& before) {
   run.at("waiting for the device to come back");
+  bool same_id = false;
   for (const auto until = Clock::now() + kPatience; Clock::now() < until;) {
     for (Device& device : backend.devices()) {
       if (device.name != before.name || device.state == DeviceState::lost) continue;
-      if (device.id == before.id)
-        run.stop(Req::comes_back, "it is back under the id that it had before it was lost");
-      return std::move(device);
+      same_id = device.id == before.id;
+      if (!same_id) return std::move(device);
     }
     std::this_thread::sleep_for(milliseconds(5));
   }
-  run.stop(Req::comes_back, "with back_options, it is not back 10 s after it was lost");
+  run.stop(Req::comes_back, same_id ? "it is back under the id that it had before it was lost"
+                                    : "with back_options, it is not back 10 s after it was lost");
 }
 
-// A device that was just opened, with nothing in it, has the room that it says.
-void fill_up(Run& run, Backend& backend, OpenedDevice& device, const Traffic& traffic) {
+// How many sessions open beside what is open, up to the room that is declared.
+std::size_t room_of(OpenedDevice& device, const Traffic& traffic) {
+  constexpr std::uint64_t kMost = 10'000;
+  const auto most = std::min(kMost, capacity_of(device.info(), PoolKind::sas, traffic.direction()));
+  std::vector<std::uint64_t> open;
+  while (open.size() < most) {
+    const auto answer = device.try_open(traffic.sa(), traffic.direction());
+    if (answer.status != ESPALIER_OK) break;
+    open.push_back(answer.session);
+  }
+  for (const auto session : open) device.close(session);
+  return open.size();
+}
+
+// With one session open, the device has the room that it had then before the loss.
+void fill_up(Run& run, Backend& backend, OpenedDevice& device, const Traffic& traffic,
+             std::size_t before) {
   run.at("filling a device that is back");
-  const auto room = capacity_of(device.info(), PoolKind::sas, traffic.direction());
   for (const CapacityPool& pool : backend.device(device.info().name).pools)
     if (pool.kind == PoolKind::sas && pool.use == PoolUse::live && pool.used > 1)
       run.fail(Req::stays_dead, fmt::format("pool '{}' of a device that is back says that {} are "
                                             "used, with one session open",
                                             pool.name, pool.used));
-  std::vector<std::uint64_t> open;
-  constexpr std::uint64_t kMost = 10'000;
-  while (room <= kMost && open.size() + 1 < room) {
-    const auto answer = device.try_open(traffic.sa(), traffic.direction());
-    if (answer.status != ESPALIER_OK) {
-      run.fail(Req::stays_dead,
-               fmt::format("a device that is back has room for {} sessions, and refuses number {}: "
-                           "{}",
-                           room, open.size() + 2, answer.words));
-      break;
-    }
-    open.push_back(answer.session);
-  }
-  for (const auto session : open) device.close(session);
+  if (const auto now = room_of(device, traffic); now < before)
+    run.fail(Req::stays_dead, fmt::format("a device that is back takes {} sessions, of {} before "
+                                          "it was lost",
+                                          now, before));
 }
 
 void back(Run& run) {
@@ -303,9 +338,12 @@ void back(Run& run) {
                          "(back_options)");
     return;
   }
+  end_unless_sound(run);
   Backend backend(run, run.entry(), options);
   std::optional<Doomed> doomed(std::in_place, run, backend);
   const Device before = doomed->device().info();
+  run.at("filling the device before it is gone");
+  const auto room = room_of(doomed->device(), doomed->traffic());
   run.at("sending packets until the device is gone");
   if (!doomed->send_until(kBurst, [&] { return doomed->gone(); }))
     run.stop(Req::lost, "with back_options, its health does not become GONE");
@@ -313,7 +351,7 @@ void back(Run& run) {
   const Device now = wait_until_back(run, backend, before);
   if (!doomed->gone()) run.fail(Req::stays_dead, "with the device back, its old id is not GONE");
   try_the_dead(run, *doomed);
-  doomed->quiesce(Req::lost_whole);
+  doomed->quiesce();
   doomed.reset();
   run.at("opening a device that is back");
   OpenedDevice device(run, backend, now, Req::comes_back);
@@ -323,7 +361,7 @@ void back(Run& run) {
   run.at("sending packets to a device that is back");
   if (const auto wrong = carries(device, lane, traffic); !wrong.empty())
     run.stop(Req::comes_back, "it is back and opens, but " + wrong);
-  fill_up(run, backend, device, traffic);
+  fill_up(run, backend, device, traffic, room);
 }
 
 void degraded(Run& run) {
@@ -331,6 +369,7 @@ void degraded(Run& run) {
   if (options.empty())
     return run.not_applicable(Req::degraded,
                               "no profile says how its device is made DEGRADED (degraded_options)");
+  end_unless_sound(run);
   Backend backend(run, run.entry(), options);
   Doomed doomed(run, backend);
   run.at("sending packets until the device is degraded");
@@ -344,8 +383,11 @@ void degraded(Run& run) {
     run.stop(Req::degraded, "once it is DEGRADED, " + wrong);
   run.at("opening a session of a device that is degraded");
   const auto& traffic = doomed.traffic();
-  doomed.device().close(
-      doomed.device().open(traffic.sa(), traffic.direction(), Req::degraded, Req::degraded));
+  const auto answer = doomed.device().try_open(traffic.sa(), traffic.direction());
+  if (answer.status == ESPALIER_OK) return doomed.device().close(answer.session);
+  if (answer.status != ESPALIER_CAPACITY)  // it may have room for one
+    run.fail(Req::degraded, fmt::format("once it is DEGRADED, a session is refused: {} ({})",
+                                        answer.words, status_name(answer.status)));
 }
 
 }  // namespace

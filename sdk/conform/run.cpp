@@ -87,6 +87,8 @@ CaseReport report_from_lines(std::string_view lines, std::string_view token) {
     if (key == "at") report.last_step = value;
     if (key == "note") report.notes.push_back(value);
     if (key == "inventory") report.inventory = value;
+    if (key == "compared")
+      std::from_chars(value.data(), value.data() + value.size(), report.compared);
     if (key == "done") {
       report.complete = true;
       report.stopped = value == "stopped";
@@ -137,6 +139,8 @@ bool Run::failed(Req requirement) const {
 void Run::at(std::string_view step) { say("at", step); }
 void Run::note(std::string_view words) { say("note", words); }
 void Run::inventory(const Inventory& found) { say("inventory", to_json(found)); }
+
+void Run::compared(std::uint64_t packets) { say("compared", std::to_string(packets)); }
 
 void Run::fail(Req requirement, std::string words) {
   {

@@ -59,8 +59,9 @@ struct Finding {
 // What came out of one case's process, in the order in which it was said.
 struct CaseReport {
   std::vector<Finding> findings;
-  std::string last_step;  // what it was about to do last
-  std::string inventory;  // of the case `describe`
+  std::string last_step;       // what it was about to do last
+  std::string inventory;       // of the case `describe`
+  std::uint64_t compared = 0;  // packets, with the reference
   std::vector<std::string> notes;
   bool complete = false;  // false: the process ended before the case did
   bool stopped = false;   // it ended early, at a failure after which nothing more can be seen
@@ -83,6 +84,7 @@ class Run {
   void at(std::string_view step);  // said when the process dies in it
   void note(std::string_view words);
   void inventory(const Inventory& found);
+  void compared(std::uint64_t packets);
   // Of each requirement the first failure counts.
   void fail(Req requirement, std::string words);
   // The same, and the end of the case and its process: the device may still hold its packets, which

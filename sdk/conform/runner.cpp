@@ -62,9 +62,10 @@ std::string new_token() {
 // What may be broken only because another case has the device: where its processes exclude each
 // other, or share what the device has room for.
 bool may_be_taken(const CaseResult& result) {
-  constexpr Req kOfRoom[] = {Req::described, Req::opens,        Req::declared,
-                             Req::slots,     Req::slots_freed,  Req::queue_limit,
-                             Req::attach,    Req::device_again, Req::backend_again};
+  constexpr Req kOfRoom[] = {Req::described,  Req::opens,        Req::declared,
+                             Req::slots,      Req::slots_freed,  Req::queue_limit,
+                             Req::attach,     Req::device_again, Req::backend_again,
+                             Req::comes_back, Req::stays_dead,   Req::lost};
   return std::ranges::any_of(result.findings, [&](const Finding& finding) {
     return finding.kind == Finding::Kind::failed &&
            std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
@@ -314,6 +315,7 @@ class Runner {
                       .test = task.test,
                       .findings = std::move(report.findings),
                       .notes = std::move(report.notes),
+                      .compared = report.compared,
                       .reached_end = report.complete && !report.stopped,
                       .seconds = std::chrono::duration<double>(Clock::now() - start).count()};
     const auto failed = [&](Req requirement, std::string words) {

@@ -101,6 +101,24 @@ std::string reasons(const std::vector<Verdict>& all, State state, std::string_vi
   return out.empty() ? out : fmt::format("\n{}\n{}", title, out);
 }
 
+// How many packets were compared with the reference, of each capability.
+std::string compared(const Score& score) {
+  std::size_t capabilities = 0;
+  std::uint64_t least = ~std::uint64_t{0};
+  std::uint64_t all = 0;
+  for (const CaseResult& each : score.cases) {
+    if (each.compared == 0) continue;
+    ++capabilities;
+    least = std::min(least, each.compared);
+    all += each.compared;
+  }
+  if (capabilities == 0) return {};
+  return wrapped(fmt::format("note: compared with the reference: {} random packets, of each of {} "
+                             "capabilities {} at the least",
+                             all, capabilities, least),
+                 "  ");
+}
+
 std::string result_line(const Score& score, const std::vector<Verdict>& all, const Painter& paint) {
   const auto holds = count(all, "", State::holds);
   const auto failed = count(all, "", State::failed);
@@ -145,6 +163,7 @@ std::string text_of(const Score& score, bool colour) {
   for (const std::string& error : score.kit_errors) out += "\nThe kit failed: " + error + "\n";
   out += reasons(all, State::not_applicable, "Not applicable");
   if (score.filter.empty()) out += reasons(all, State::not_checked, "Not checked");
+  out += compared(score);
   for (const CaseResult& each : score.cases)
     for (const std::string& note : each.notes)
       out += wrapped(fmt::format("note: {}: {}", each.name, note), "  ");

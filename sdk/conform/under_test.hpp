@@ -5,6 +5,7 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <espalier/extensions.h>
 #include <conform/run.hpp>
 #include <conform/watched_table.hpp>
 
@@ -18,10 +19,11 @@
 
 namespace espalier::conform {
 
-// What the host gives, watched: secret memory that is given back, and events. Thread-safe.
+// What the host gives, watched: secret memory that is given back, and events. To a backend that
+// decorates another it gives the oracle, under the name of openssl. Thread-safe.
 class Host {
  public:
-  Host();
+  explicit Host(const espalier_plugin_entry& oracle);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -32,6 +34,8 @@ class Host {
 
  private:
   espalier_host table_{};
+  const espalier_plugin_entry& oracle_;
+  espalier_host_plugins plugins_{};
   std::atomic<std::size_t> secrets_{0};
   std::atomic<std::size_t> given_{0};
   std::atomic<bool> exhausted_{false};

@@ -108,6 +108,7 @@ static espalier_status pools(void *self, uint64_t device, espalier_pool *list, u
     pool->capacity = i == 0 ? kSessions : kQueues;
     pool->used = i == 0 && !SINS(pool_looks_empty) ? atomic_load(&b->sessions) : 0;
     if (i == 0 && SINS(count_drifts)) pool->used += atomic_load(&b->times_full) / 4;
+    if (pool->used > pool->capacity) pool->used = pool->capacity;
     strcpy(pool->name, i == 0 ? "sessions" : "queues");
   }
   return ESPALIER_OK;
@@ -119,10 +120,11 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
     atomic_fetch_add(&b->asked, 1);
   bool gone = device != id_of(b) || SINS(gone_device) ||
               (zoo_gone(b, (unsigned)(device - kDevice)) && !SINS(never_gone));
-  if (SINS(gone_for_a_moment) && gone && atomic_fetch_add(&b->times_gone, 1) > 2) gone = false;
+  const unsigned asked = gone ? atomic_fetch_add(&b->times_gone, 1) : 0;
+  if (SINS(gone_for_a_moment) && asked > 1 && asked < 5) gone = false;
   said->state = gone               ? ESPALIER_GONE
-                : SINS(feels_down) ? ESPALIER_DOWN
                 : zoo_hot(b)       ? ESPALIER_DEGRADED
+                : SINS(feels_down) ? ESPALIER_DOWN
                                    : ESPALIER_UP;
   strcpy(said->reason, zoo_hot(b) && !SINS(hot_in_silence) ? "it is hot" : "");
   return ESPALIER_OK;
