@@ -225,7 +225,7 @@ void lost(Run& run) {
     return;
   }
   end_unless_sound(run);
-  Backend backend(run, run.entry(), options);
+  Backend backend(run, run.entry(), options, Req::backend_again);
   Doomed doomed(run, backend);
   run.at("sending packets until the device is gone");
   constexpr std::size_t kFew = 16;
@@ -254,7 +254,7 @@ void lost_deep(Run& run) {
     return run.not_applicable(Req::lost_whole,
                               "no profile says how its device is made to go away (lost_options)");
   end_unless_sound(run);
-  Backend backend(run, run.entry(), options);
+  Backend backend(run, run.entry(), options, Req::backend_again);
   Doomed doomed(run, backend);
   run.at("filling the queue until the device is gone");
   if (!doomed.send_until(std::size_t{1} << 16, [&] { return doomed.gone(); }))
@@ -300,12 +300,14 @@ Device wait_until_back(Run& run, Backend& backend, const Device& before) {
                                     : "with back_options, it is not back 10 s after it was lost");
 }
 
-// How many sessions open beside what is open, up to the room that is declared.
+// How many sessions open beside the one that is open, up to the capacity that is declared.
 std::size_t room_of(OpenedDevice& device, const Traffic& traffic) {
-  constexpr std::uint64_t kMost = 10'000;
-  const auto most = std::min(kMost, capacity_of(device.info(), PoolKind::sas, traffic.direction()));
+  std::uint64_t capacity = 10'000;
+  for (const CapacityPool& pool : device.info().pools)
+    if (pool.kind == PoolKind::sas && (pool.directions & traffic.direction()) != 0)
+      capacity = std::min(capacity, pool.capacity);
   std::vector<std::uint64_t> open;
-  while (open.size() < most) {
+  while (open.size() + 1 < capacity) {
     const auto answer = device.try_open(traffic.sa(), traffic.direction());
     if (answer.status != ESPALIER_OK) break;
     open.push_back(answer.session);
@@ -339,10 +341,11 @@ void back(Run& run) {
     return;
   }
   end_unless_sound(run);
-  Backend backend(run, run.entry(), options);
+  Backend backend(run, run.entry(), options, Req::backend_again);
   std::optional<Doomed> doomed(std::in_place, run, backend);
   const Device before = doomed->device().info();
   run.at("filling the device before it is gone");
+  room_of(doomed->device(), doomed->traffic());  // a slot that is never freed is another case's
   const auto room = room_of(doomed->device(), doomed->traffic());
   run.at("sending packets until the device is gone");
   if (!doomed->send_until(kBurst, [&] { return doomed->gone(); }))
@@ -370,7 +373,7 @@ void degraded(Run& run) {
     return run.not_applicable(Req::degraded,
                               "no profile says how its device is made DEGRADED (degraded_options)");
   end_unless_sound(run);
-  Backend backend(run, run.entry(), options);
+  Backend backend(run, run.entry(), options, Req::backend_again);
   Doomed doomed(run, backend);
   run.at("sending packets until the device is degraded");
   if (!doomed.send_until(kBurst, [&] { return doomed.state() == ESPALIER_DEGRADED; }))

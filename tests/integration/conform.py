@@ -168,13 +168,15 @@ class Capdiff(unittest.TestCase):
 
         device = "[backend]\nname = 'example'\n[[devices]]\nname = 'card0'\n"
         gcm = "[[devices.capabilities]]\ncipher = 'aes-gcm'\nintegrity = 'none'\n"
-        pool = "[[devices.pools]]\nname = 'sas'\ncapacity = "
+        pool = ("[[devices.pools]]\nname = 'queues'\nkind = 'queues'\ncapacity = 2\n"
+                "[[devices.pools]]\nname = 'sas'\ncapacity = ")
         self.assertEqual(lost(device + gcm + pool + "16\n"), (0, []))
         self.assertEqual(lost(device + gcm + "key_bits = [128, 192, 256]\n"),
                          (1, ["example/card0, aes-gcm key bits 192 yes no"]))
         self.assertEqual(lost(device + pool + "17\n"),
                          (1, ["example/card0, pool sas capacity of sas 17 16"]))
-        self.assertEqual(lost(device + "[[devices.pools]]\nname = 'sas'\n"), (0, []))
+        self.assertEqual(lost(device + "[[devices.pools]]\nname = 'sas'\ncapacity = 16\n"),
+                         (1, ["example/card0, pool queues capacity of queues no limit 2"]))
 
     def test_no_limit_is_more_than_any(self):
         folder = tempfile.TemporaryDirectory()
