@@ -15,7 +15,9 @@ bool is_aes(Cipher cipher) {
          cipher == Cipher::aes_gmac;
 }
 
-void wipe_bytes(Bytes& bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+void wipe_bytes(Bytes& bytes) {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
+}
 
 void remember(MemorySearch& search, const Sa& sa) {
   const std::string name(sa.info->name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <conform/watched_table.hpp>
 
 #if defined(__x86_64__)
@@ -37,9 +38,28 @@ std::uint64_t fpu_state() noexcept {
 #endif
 }
 
+CallWatch::Moment CallWatch::Moment::now() noexcept {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  const auto microseconds = [](const timeval& t) {
+    return std::chrono::seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec);
+  };
+  return {std::chrono::steady_clock::now(),
+          microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_nivcsw};
+}
+
+// By the clock; but where the machine has given the processor to others meanwhile, what was used.
+std::chrono::microseconds CallWatch::took(const Moment& end) const noexcept {
+  const auto by_clock =
+      std::chrono::duration_cast<std::chrono::microseconds>(end.clock - start_.clock);
+  constexpr int kBusyMachine = 10;
+  if (end.displaced == start_.displaced || by_clock > kBusyMachine * limit_) return by_clock;
+  return end.used - start_.used;
+}
+
 void CallWatch::end() {
   const bool backwards = runs_backwards();
-  const auto took = std::chrono::steady_clock::now() - start_;
+  const auto took = this->took(Moment::now());
   if (backwards)
     run_.fail(Req::fpu, fmt::format("{}() returns with the direction flag set", name_));
   if (const auto now = fpu_state(); now != fpu_)

@@ -26,19 +26,24 @@ std::uint64_t fpu_state() noexcept;
 class CallWatch {
  public:
   CallWatch(Run& run, const char* name, std::chrono::seconds limit) noexcept
-      : run_(run),
-        name_(name),
-        limit_(limit),
-        fpu_(fpu_state()),
-        start_(std::chrono::steady_clock::now()) {}
+      : run_(run), name_(name), limit_(limit), fpu_(fpu_state()), start_(Moment::now()) {}
   void end();
 
  private:
+  struct Moment {
+    std::chrono::steady_clock::time_point clock;
+    std::chrono::microseconds used{};  // of the processor, by this thread
+    long displaced = 0;                // how often the thread had to make room for others
+
+    static Moment now() noexcept;
+  };
+  std::chrono::microseconds took(const Moment& end) const noexcept;
+
   Run& run_;
   const char* name_;
   std::chrono::seconds limit_;
   std::uint64_t fpu_;
-  std::chrono::steady_clock::time_point start_;
+  Moment start_;
 };
 
 template <class Function>
