@@ -77,16 +77,16 @@ class Chooser {
     return std::nullopt;
   }
 
-  // Whether drivers put together make a driver of `name`: every leaf is one of the part it is at.
-  bool does(const Expression& drivers, const Expression& name) const {
-    if (const auto* known = find_driver(registered_, drivers.text());
-        known != nullptr && known->name == name.text() && known->is_for_all())
-      return true;
-    if (drivers.is_leaf()) return false;
-    if (const auto parts = made_of(name); parts && does(drivers, *parts)) return true;
+  // Whether drivers put together can make a driver of `name`. One that is not registered may be: the
+  // kernel loads the module of such a part by itself.
+  bool may_do(const Expression& drivers, const Expression& name) const {
+    if (const auto* known = find_driver(registered_, drivers.text()))
+      return known->name == name.text() && known->is_for_all();
+    if (drivers.is_leaf()) return true;
+    if (const auto parts = made_of(name); parts && may_do(drivers, *parts)) return true;
     return drivers.root == name.root &&
            std::ranges::equal(drivers.arguments, name.arguments,
-                              [&](const auto& a, const auto& b) { return does(a, b); });
+                              [&](const auto& a, const auto& b) { return may_do(a, b); });
   }
 
  private:
@@ -132,18 +132,19 @@ Result<std::string> aead_driver(const Expression& aead, const Expression& wanted
       return fail(ErrorCode::unsupported,
                   fmt::format("{} is for other drivers of the kernel only", text));
     if (auto found = chooser.with_driver(aead, *driver)) return *found;
-    return fail(ErrorCode::unsupported, fmt::format("{} does {}, which is no part of {}", text,
-                                                    driver->name, aead.text()));
+    return fail(ErrorCode::unsupported,
+                fmt::format("{} does {}, which is no part of {}, or what is to do the rest is not "
+                            "loaded",
+                            text, driver->name, aead.text()));
   }
-  if (chooser.does(wanted, aead)) return text;
   if (wanted.is_leaf())
     return fail(ErrorCode::not_found,
                 fmt::format("the kernel has no driver {}: its module may have to be loaded "
                             "(/proc/crypto lists what there is)",
                             text));
+  if (chooser.may_do(wanted, aead)) return text;
   return fail(ErrorCode::unsupported,
-              fmt::format("{} does not make a driver of {}, or a part of it is not in /proc/crypto",
-                          text, aead.text()));
+              fmt::format("{} does not make a driver of {}", text, aead.text()));
 }
 
 }  // namespace
@@ -225,11 +226,15 @@ Inference infer(std::string_view wanted, std::span<const Algorithm> before,
   if (more != 1)
     return {false, fmt::format("{} has {} users more than before the SA, and 1 would be its", wanted,
                                more)};
-  for (const Algorithm& each : after)
-    if (each.driver != wanted && users(after, each.driver) != users(before, each.driver))
+  for (const Algorithm& each : after) {
+    // A user of "pcrypt(x)" is one of x as well.
+    const bool within = wanted.find('(' + each.driver + ')') != wanted.npos;
+    const std::int64_t expected = within || each.driver == wanted ? 1 : 0;
+    if (users(after, each.driver) != users(before, each.driver) + expected)
       return {false, fmt::format("the users of {}, which does the same, changed as well: others add "
                                  "and remove SAs",
                                  each.driver)};
+  }
   return {true, ""};
 }
 

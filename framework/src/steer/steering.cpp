@@ -6,6 +6,15 @@
 #include <algorithm>
 
 namespace espalier::steer {
+namespace {
+
+Result<void> check(const Algorithm& made, const Binding& binding) {
+  if (made.name == binding.name) return {};
+  return fail(ErrorCode::unsupported, fmt::format("{} does {}, and the SA needs {}", made.driver,
+                                                  made.name, binding.name));
+}
+
+}  // namespace
 
 Result<Steering> Steering::start(Kernel& kernel, Journal& journal, UndoReport* taken_over) {
   auto undone = undo(journal, kernel);
@@ -28,15 +37,16 @@ Result<Binding> Steering::choose(const Transform& transform, bool esn, std::stri
 
 // Makes the instance where it is not there.
 Result<void> Steering::ensure(const Binding& binding) {
-  const auto there = api_.get(binding.driver);
-  if (there) return {};
+  auto there = api_.get(binding.driver);
+  if (there) return check(*there, binding);
   if (there.error().code != ErrorCode::not_found) return std::unexpected(there.error());
   Changes changes = journal_.changes();
   if (changes.will_make(binding.driver))
     if (auto recorded = journal_.record(std::move(changes)); !recorded) return recorded;
   if (auto made = api_.make(binding.driver, binding.rests_at); !made)
     return std::unexpected(made.error());
-  return {};
+  there = api_.get(binding.driver);
+  return there ? check(*there, binding) : std::unexpected(there.error());
 }
 
 Result<std::vector<Algorithm>> Steering::drivers_of(const std::string& name) {

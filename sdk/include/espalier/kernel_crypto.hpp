@@ -173,4 +173,24 @@ inline std::vector<espalier_capability> esp_capabilities(std::string_view name, 
   return all;
 }
 
+// What ESP asks the kernel for, but for what puts the IV in: "authencesn(hmac(sha1),cbc(aes))". ""
+// for what the kernel's ESP does not have.
+inline std::string esp_name(uint16_t cipher, uint16_t integrity, bool esn) {
+  switch (cipher) {
+    case ESPALIER_CIPHER_AES_GCM:
+      return "rfc4106(gcm(aes))";
+    case ESPALIER_CIPHER_AES_GMAC:
+      return "rfc4543(gcm(aes))";
+    case ESPALIER_CIPHER_CHACHA20_POLY1305:
+      return "rfc7539esp(chacha20,poly1305)";
+    default:
+      break;
+  }
+  for (const auto& c : detail::kEspCiphers)
+    for (const auto& h : detail::kEspHashes)
+      if (c.cipher == cipher && h.integrity == integrity)
+        return std::string(esn ? "authencesn(" : "authenc(") + h.name + ',' + c.name + ')';
+  return "";
+}
+
 }  // namespace espalier::sdk

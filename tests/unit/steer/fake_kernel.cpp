@@ -36,6 +36,11 @@ void FakeKernel::add(const std::string& name, const std::string& driver, std::ui
   for (const auto& each : beaten) take_away_on_top_of(each, driver);
 }
 
+// Whether a user of the one is a user of the other: of itself, and of what it is at work on.
+static bool uses(const std::string& driver, const std::string& other) {
+  return driver == other || driver.find('(' + other + ')') != std::string::npos;
+}
+
 Algorithm* FakeKernel::find(const std::string& driver) {
   const auto found = std::ranges::find(algorithms, driver, &Algorithm::driver);
   return found == algorithms.end() ? nullptr : &*found;
@@ -150,12 +155,13 @@ std::string FakeKernel::add_sa(const std::string& name) {
     if (each.name == name && !each.internal && (best == nullptr || each.priority > best->priority))
       best = &each;
   if (best == nullptr) return "";
-  ++best->refcnt;
+  for (Algorithm& each : algorithms) each.refcnt += uses(best->driver, each.driver);
   return best->driver;
 }
 
 void FakeKernel::remove_sa(const std::string& driver) {
-  if (Algorithm* found = find(driver)) --found->refcnt;
+  if (find(driver) == nullptr) return;
+  for (Algorithm& each : algorithms) each.refcnt -= uses(driver, each.driver);
 }
 
 }  // namespace espalier::steer

@@ -115,6 +115,22 @@ TEST_F(SteeringTest, AnSaThatSomebodyAddsMeanwhileMakesItUnknown) {
   EXPECT_THAT(bound->inference.why, HasSubstr("2 users more"));
 }
 
+TEST_F(SteeringTest, APartThatTheKernelDoesNotHaveIsTold) {
+  const auto bound = steering_->bind(binding("rfc4106(gcm_base(ctr(aes-generic),ghash-x))"),
+                                     []() -> Result<void> { return {}; });
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().code, ErrorCode::not_found);
+  ASSERT_TRUE(undo(*journal_, kernel_));
+  EXPECT_FALSE(journal_exists());
+}
+
+TEST_F(SteeringTest, APartThatDoesSomethingElseIsTold) {
+  const Binding wrong{kName, "seqiv(rfc4106(gcm_base(ctr(aes-generic),sha1-generic)))", {}, 0};
+  const auto bound = steering_->bind(wrong, []() -> Result<void> { return {}; });
+  ASSERT_FALSE(bound);
+  EXPECT_THAT(bound.error().message, HasSubstr("and the SA needs"));
+}
+
 TEST_F(SteeringTest, AnSaThatIsRefusedLeavesThePrioritiesAsTheyWere) {
   const auto bound = steering_->bind(binding("rfc4106-gcm-aesni"), []() -> Result<void> {
     return fail(ErrorCode::capacity, "no room");
