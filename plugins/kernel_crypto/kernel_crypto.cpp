@@ -28,7 +28,9 @@ struct Options {
 Options read_options(std::string_view text) {
   try {
     Options options;
-    for (const auto& [key, value] : nlohmann::json::parse(text).items()) {
+    const auto table = nlohmann::json::parse(text);
+    if (!table.is_object()) throw Refusal{ESPALIER_INVALID, "its options are no JSON object"};
+    for (const auto& [key, value] : table.items()) {
       if (key == "proc_crypto")
         options.proc_crypto = value.get<std::string>();
       else if (key == "drivers")
