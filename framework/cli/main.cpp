@@ -41,7 +41,8 @@ int run_command(int argc, char** argv) {
   int exit_code = kDone;
   for (const auto add :
        {add_run, add_check, add_plan, add_probe, add_conform, add_capdiff, add_keygen, add_sa,
-        add_esp, add_status, add_explain, add_events, add_stop, add_transforms, add_version})
+        add_esp, add_status, add_explain, add_events, add_stop, add_tune, add_transforms,
+        add_version})
     add(app, console, exit_code);
   if (const auto complaint = complaint_about_verb(app, argc, argv); !complaint.empty()) {
     console.tell(complaint);

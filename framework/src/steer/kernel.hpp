@@ -26,6 +26,7 @@ class Kernel {
   virtual Result<std::string> setting(const std::filesystem::path& file) = 0;
   virtual Result<void> change_setting(const std::filesystem::path& file,
                                       const std::string& value) = 0;
+  virtual bool has_module(const std::string& name) = 0;  // loaded or built in
   virtual Result<void> load_module(const std::string& name) = 0;
   // Another one after each start of the kernel, which forgets all that was changed.
   virtual Result<std::string> boot() = 0;

@@ -4,11 +4,14 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fstream>
 #include <system_error>
 
 #include "config/source_text.hpp"
@@ -82,6 +85,21 @@ class ThisKernel final : public Kernel {
   Result<void> change_setting(const std::filesystem::path& file,
                               const std::string& value) override {
     return write_line(file, value);
+  }
+
+  bool has_module(const std::string& name) override {
+    std::error_code error;
+    if (std::filesystem::exists(std::filesystem::path("/sys/module") / name, error)) return true;
+    utsname here{};
+    if (::uname(&here) != 0) return false;
+    std::ifstream built_in(std::filesystem::path("/lib/modules") / here.release /
+                           "modules.builtin");
+    for (std::string line; std::getline(built_in, line);) {
+      std::string module = std::filesystem::path(line).stem();
+      std::ranges::replace(module, '-', '_');
+      if (module == name) return true;
+    }
+    return false;
   }
 
   Result<void> load_module(const std::string& name) override {

@@ -146,6 +146,7 @@ Result<void> FakeKernel::load_module(const std::string& name) {
   const auto found = modules.find(name);
   if (found == modules.end()) return fail(ErrorCode::unsupported, "no module " + name);
   found->second(*this);
+  loaded.insert(name);
   return {};
 }
 

@@ -25,6 +25,7 @@ class FakeKernel final : public Kernel {
   Result<std::vector<Algorithm>> registered() override { return algorithms; }
   Result<std::string> setting(const std::filesystem::path& file) override;
   Result<void> change_setting(const std::filesystem::path& file, const std::string& value) override;
+  bool has_module(const std::string& name) override { return loaded.contains(name); }
   Result<void> load_module(const std::string& name) override;
   Result<std::string> boot() override { return boot_id; }
 
@@ -40,6 +41,7 @@ class FakeKernel final : public Kernel {
   std::vector<Algorithm> algorithms;
   std::map<std::string, std::string> settings;
   std::map<std::string, std::function<void(FakeKernel&)>> modules;
+  std::set<std::string> loaded;
   std::string boot_id = "first";
   std::vector<CryptoRequest> requests;                  // all but those that only ask
   std::function<void(const CryptoRequest&)> on_change;  // before each of these
