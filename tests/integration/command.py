@@ -180,6 +180,46 @@ class Command(unittest.TestCase):
         there = self.ask("plan", self.config, "--site", "left", "--inventory", saved)
         self.assertEqual(here, there)
 
+    def test_check_plan_and_run_agree_on_limits_that_no_machine_could_keep(self):
+        file = self.write("small.toml", SITES + TUNNEL + '\n[policy]\nbackends = ["openssl"]\n'
+                          'fallback = "fail"\n[backend.openssl]\nmax_sas = 1\n')
+        told = self.call("check", file, "--site", "left", code=USAGE).stdout
+        self.assertIn("site 'left' has 2 for them", told)
+        for verb in ("plan", "run"):
+            self.assertIn(told, self.complaint(verb, file, "--site", "left", code=USAGE))
+
+    def test_check_with_an_inventory_names_the_sas_without_a_place_there(self):
+        inventory = self.folder / "machine.json"
+        self.call("probe", "--save", inventory)
+        there = (self.config, "--site", "left", "--inventory", inventory)
+        self.assertIn("2 sites, 1 tunnel: good", self.call("check", *there).stdout)
+        self.assertEqual(self.ask("check", *there)["homeless"], [])
+        machine = json.loads(inventory.read_text())
+        inventory.write_text(json.dumps(machine | {"backends": []}))
+        self.assertIn("no backend is left for 2 SAs: office/out, office/in; 'espalier plan' with "
+                      "--verbose shows why\n", self.call("check", *there, code=FAILED).stdout)
+        self.assertEqual(self.ask("check", *there, code=FAILED)["homeless"],
+                         ["office/out", "office/in"])
+        inventory.unlink()
+        self.assertIn("'espalier probe --save FILE' writes one",
+                      self.complaint("check", *there, code=USAGE))
+
+    def test_a_plugin_that_was_set_aside_has_one_name_everywhere(self):
+        plugins = self.folder / "plugins"
+        plugins.mkdir(mode=0o755)
+        built = pathlib.Path(os.environ["ESPALIER_BUILD"]) / "plugins/openssl.so"
+        for name in ("openssl.so", "other.so"):
+            shutil.copy(built, plugins / name)
+            (plugins / name).chmod(0o644)
+        (plugins / "broken.so").write_text("this is no shared library")
+        text = self.call("probe", "--plugins", plugins).stdout
+        self.assertIn(f"openssl (2) rejected, {plugins}/other.so\n", text)
+        config = self.write("own.toml", SITES + TUNNEL + f'\n[plugins]\nfolders = ["{plugins}"]\n')
+        text = self.call("plan", config, "--site", "left", "--verbose").stdout
+        for name in ("openssl (2)", "broken"):
+            self.assertRegex(text, rf"-  {re.escape(name)} +plugin\.rejected")
+        self.assertNotIn(f"{plugins}/other.so", text)
+
     def test_probe_names_a_rejected_plugin_and_keeps_the_others(self):
         plugins = self.folder / "plugins"
         plugins.mkdir(mode=0o755)

@@ -98,6 +98,7 @@ class Gateway {
   std::size_t size() const noexcept;
   // By name, and cheap: for those who look at all SAs again and again.
   std::vector<SaTraffic> traffic() const;
+  std::uint64_t activity() const noexcept;  // see Engine: whether there is anything to look at
   // For an outbound SA; see Engine.
   Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
   Result<void> send_keepalive(std::string_view sa);
