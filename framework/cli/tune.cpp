@@ -39,10 +39,8 @@ void print(const std::vector<steer::TuningItem>& items, bool json, const Console
   if (json) {
     auto list = nlohmann::ordered_json::array();
     for (const auto& each : items)
-      list.push_back({{"what", each.what},
-                      {"now", each.now},
-                      {"wanted", each.wanted},
-                      {"why", each.why}});
+      list.push_back(
+          {{"what", each.what}, {"now", each.now}, {"wanted", each.wanted}, {"why", each.why}});
     console.print_json({{"tune", list}});
     return;
   }
@@ -100,12 +98,14 @@ void add_tune(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_option("--serial-cpus", options->serial_cpus, "CPUs on which its results come out");
   verb->add_option("--journal", options->journal, "What was changed, for --undo")
       ->capture_default_str();
-  auto* apply = verb->add_flag("--apply", options->apply, "Set it; what an earlier --apply set, and "
-                                                          "is not wanted now, is undone");
+  auto* apply = verb->add_flag("--apply", options->apply,
+                               "Set it; what an earlier --apply set, and "
+                               "is not wanted now, is undone");
   verb->add_flag("--undo", options->undo, "Undo what --apply has set")->excludes(apply);
   verb->add_flag("--json", options->json, "As JSON");
   verb->footer(
-      "Without --apply nothing is changed. What is set lasts until --undo or the next start of the\n"
+      "Without --apply nothing is changed. What is set lasts until --undo or the next start of "
+      "the\n"
       "machine; SAs keep the driver that they got when they were added. What somebody else has "
       "changed\nsince is not undone. Modules stay loaded.\n"
       "A driver is one of /proc/crypto, or several put together; 'pcrypt(rfc4106(gcm(aes)))' is\n"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any crypto driver that the kernel has registered, by its name in /proc/crypto: virtio_crypto, caam,
-// talitos, safexcel, ccp, octeontx and whatever comes. Each that is named is a device of its own,
-// with all of ESP of which it does the whole or a part. Options:
+// Any crypto driver that the kernel has registered, by its name in /proc/crypto: virtio_crypto,
+// caam, talitos, safexcel, ccp, octeontx and whatever comes. Each that is named is a device of its
+// own, with all of ESP of which it does the whole or a part. Options:
 //   drivers = ["virtio_crypto_aes_cbc"]    there is no device without
 //   proc_crypto = "/proc/crypto"           for tests
 #include <espalier/kernel_drivers.hpp>
@@ -56,6 +56,7 @@ void tell(const espalier_host* host, const std::string& sentence) {
 
 std::vector<KernelDevice> devices(const espalier_host* host, std::string_view text) {
   const Options options = read_options(text);
+  if (options.drivers.empty()) return {};
   auto registered = sdk::read_proc_crypto(options.proc_crypto);
   if (!registered) throw registered.refusal();
   std::vector<KernelDevice> all;

@@ -26,8 +26,7 @@ Series series_of(std::string_view release) {
   Series series{};
   const char* const end = release.data() + release.size();
   const auto major = std::from_chars(release.data(), end, series.first);
-  if (major.ptr != end && *major.ptr == '.')
-    std::from_chars(major.ptr + 1, end, series.second);
+  if (major.ptr != end && *major.ptr == '.') std::from_chars(major.ptr + 1, end, series.second);
   return series;
 }
 

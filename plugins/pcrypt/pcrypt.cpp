@@ -2,10 +2,9 @@
 //
 // The kernel's pcrypt: the packets of one SA on many CPUs, with any driver inside. It brings them
 // back into order, but not always (a CPU that goes away, a full queue), so the framework gives
-// inbound SAs there a replay window of 128 packets at least. Options:
+// inbound SAs there a replay window of 128 packets at least. Which CPUs it uses 'espalier tune'
+// sets, for they are the same for all. Options:
 //   inside = ["virtio_crypto_aes_cbc"]   drivers to spread; the kernel's own choice for the rest
-//   parallel_cpus = "1-3"                on which CPUs the work is done, and
-//   serial_cpus = "0"                    where its results come out: 'espalier tune' sets these
 //   proc_crypto, modules, release, cpus  for tests
 #include <espalier/kernel_drivers.hpp>
 
@@ -37,10 +36,6 @@ struct Options {
   std::vector<std::string> inside;
 };
 
-bool is_cpu_list(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789,-") == std::string::npos;
-}
-
 Options read_options(std::string_view text) {
   Options options;
   utsname here{};
@@ -49,8 +44,8 @@ Options read_options(std::string_view text) {
   if (!table.is_object()) throw Refusal{ESPALIER_INVALID, "its options are no JSON object"};
   const auto wrong = [](const std::string& key) {
     return Refusal{ESPALIER_INVALID,
-                   "the backend pcrypt has the options inside = [\"DRIVER\", ...], parallel_cpus = "
-                   "\"1-3\" and serial_cpus = \"0\"; this does not fit: " +
+                   "the backend pcrypt has one option, inside = [\"DRIVER\", ...]; this does not "
+                   "fit: " +
                        key};
   };
   for (const auto& [key, value] : table.items()) {
@@ -65,8 +60,7 @@ Options read_options(std::string_view text) {
         options.release = value.get<std::string>();
       else if (key == "cpus")
         options.cpus = value.get<std::uint32_t>();
-      else if ((key != "parallel_cpus" && key != "serial_cpus") ||
-               !is_cpu_list(value.get<std::string>()))
+      else
         throw wrong(key);
     } catch (const nlohmann::json::exception&) {
       throw wrong(key);
@@ -113,8 +107,8 @@ std::vector<KernelRecipe> recipes(const Options& options,
                (each.capability.esn & one.esn) != 0;
       };
       if (std::any_of(all.begin(), all.end(), is_done)) continue;
-      all.push_back({one, "pcrypt(" + sdk::esp_name(one.cipher, one.integrity, esn) + ")",
-                     "pcrypt"});
+      all.push_back(
+          {one, "pcrypt(" + sdk::esp_name(one.cipher, one.integrity, esn) + ")", "pcrypt"});
     }
   }
   return all;
@@ -124,7 +118,7 @@ std::vector<sdk::KernelDevice> devices(const espalier_host* host, std::string_vi
   const Options options = read_options(text);
   if (options.cpus < 2 || !has_pcrypt(options)) return {};
   auto registered = sdk::read_proc_crypto(options.proc_crypto);
-  if (!registered) throw registered.refusal();
+  if (!registered) return {};  // no crypto in this kernel
   if (const std::string warning = faults_of(options.release); !warning.empty())
     host->log(host->context, ESPALIER_LOG_WARNING, warning.c_str());
   return {{"cpus", "the kernel's pcrypt over " + std::to_string(options.cpus) + " CPUs",
@@ -140,5 +134,4 @@ class Pcrypt final : public sdk::KernelDriverBackend {
 }  // namespace
 }  // namespace espalier::pcrypt
 
-ESPALIER_PLUGIN(espalier::pcrypt::Pcrypt,
-                "name=pcrypt\nvendor=Espalier\nversion=0.1.0\ncpu=\n")
+ESPALIER_PLUGIN(espalier::pcrypt::Pcrypt, "name=pcrypt\nvendor=Espalier\nversion=0.1.0\ncpu=\n")

@@ -80,7 +80,7 @@ std::string to_json(const Changes& changes, std::string_view boot) {
   json masks = json::array();
   for (const MaskChange& each : changes.masks)
     masks.push_back({{"file", each.file.string()}, {"before", each.before}, {"ours", each.ours}});
-  return json{{"format", kFormat},        {"version", kVersion},      {"boot", boot},
+  return json{{"format", kFormat},    {"version", kVersion},      {"boot", boot},
               {"made", changes.made}, {"priorities", priorities}, {"masks", masks}}
       .dump(2)
       .append("\n");
@@ -105,8 +105,7 @@ Result<Changes> changes_from_json(std::string_view text, std::string_view boot) 
   }
 }
 
-Undo undo_of(const Changes& changes, std::span<const Algorithm> now,
-             std::span<const Mask> masks) {
+Undo undo_of(const Changes& changes, std::span<const Algorithm> now, std::span<const Mask> masks) {
   Undo undo;
   std::vector<std::string_view> of_others;
   for (const PriorityChange& each : changes.priorities) {
@@ -116,9 +115,10 @@ Undo undo_of(const Changes& changes, std::span<const Algorithm> now,
     if (state == State::ours) undo.priorities.push_back({each.driver, each.before});
     if (state == State::changed) of_others.push_back(each.driver);
     if (state == State::changed)
-      undo.left.push_back(fmt::format("the priority of {} is {}, which somebody else has set: it was "
-                                      "{} and stays as it is",
-                                      each.driver, driver->priority, each.before));
+      undo.left.push_back(
+          fmt::format("the priority of {} is {}, which somebody else has set: it was "
+                      "{} and stays as it is",
+                      each.driver, driver->priority, each.before));
   }
   for (const std::string& each : changes.made)
     if (find_driver(now, each) != nullptr && std::ranges::find(of_others, each) == of_others.end())
@@ -129,9 +129,10 @@ Undo undo_of(const Changes& changes, std::span<const Algorithm> now,
     const State state = state_of(each, found->value, same_mask);
     if (state == State::ours) undo.masks.push_back({each.file, each.before});
     if (state == State::changed)
-      undo.left.push_back(fmt::format("{} holds {}, which somebody else has set: it held {} and "
-                                      "stays as it is",
-                                      each.file.string(), found->value, each.before));
+      undo.left.push_back(
+          fmt::format("{} holds {}, which somebody else has set: it held {} and "
+                      "stays as it is",
+                      each.file.string(), found->value, each.before));
   }
   return undo;
 }

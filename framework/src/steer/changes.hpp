@@ -61,8 +61,8 @@ struct Mask {
   friend bool operator==(const Mask&, const Mask&) = default;
 };
 
-// How to go back. What is not as we left it, somebody else has changed since: it is left so, and not
-// removed either.
+// How to go back. What is not as we left it, somebody else has changed since: it is left so, and
+// not removed either.
 struct Undo {
   std::vector<Priority> priorities;
   std::vector<std::string> remove;

@@ -76,8 +76,8 @@ std::optional<std::uint32_t> priority_in(std::span<const std::uint8_t> attribute
     if (header.nla_len < NLA_HDRLEN || header.nla_len > attributes.size()) return std::nullopt;
     if (header.nla_type == CRYPTOCFGA_PRIORITY_VAL && header.nla_len == NLA_HDRLEN + 4)
       return read<std::uint32_t>(attributes.subspan(NLA_HDRLEN));
-    attributes = attributes.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len),
-                                                          attributes.size()));
+    attributes =
+        attributes.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len), attributes.size()));
   }
   return std::nullopt;
 }

@@ -32,7 +32,7 @@ using Bytes = std::vector<std::uint8_t>;
 Bytes encode(const CryptoRequest& request, std::uint32_t sequence);
 
 struct CryptoReply {
-  int error = 0;   // an errno; 0: done
+  int error = 0;       // an errno; 0: done
   bool ended = false;  // nothing more follows
   std::vector<Algorithm> algorithms;
 };

@@ -37,7 +37,8 @@ Expression without(const Expression& e, std::string_view root) {
   return e.root == root && e.arguments.size() == 1 ? Expression(e.arguments.front()) : e;
 }
 
-// A name that is put together otherwise than it is written: crypto/gcm.c makes gcm of CTR and GHASH.
+// A name that is put together otherwise than it is written: crypto/gcm.c makes gcm of CTR and
+// GHASH.
 std::optional<Expression> made_of(const Expression& name) {
   if (name.root != "gcm" || name.arguments.size() != 1) return std::nullopt;
   return Expression{"gcm_base", {{"ctr", name.arguments}, {"ghash", {}}}};
@@ -70,15 +71,14 @@ class Chooser {
     for (const Expression& part : name.arguments) {
       const auto inner = with_driver(part, driver);
       if (!inner) continue;
-      return with_arguments(name, [&](const Expression& each) {
-        return &each == &part ? inner : own_choice(each);
-      });
+      return with_arguments(
+          name, [&](const Expression& each) { return &each == &part ? inner : own_choice(each); });
     }
     return std::nullopt;
   }
 
-  // Whether drivers put together can make a driver of `name`. One that is not registered may be: the
-  // kernel loads the module of such a part by itself.
+  // Whether drivers put together can make a driver of `name`. One that is not registered may be:
+  // the kernel loads the module of such a part by itself.
   bool may_do(const Expression& drivers, const Expression& name) const {
     if (const auto* known = find_driver(registered_, drivers.text()))
       return known->name == name.text() && known->is_for_all();
@@ -147,6 +147,11 @@ Result<std::string> aead_driver(const Expression& aead, const Expression& wanted
               fmt::format("{} does not make a driver of {}", text, aead.text()));
 }
 
+// Whether the one is at work on top of the other: "pcrypt(x)" on x.
+bool is_within(std::string_view part, std::string_view driver) {
+  return driver.find(fmt::format("({})", part)) != driver.npos;
+}
+
 }  // namespace
 
 std::string esp_algorithm(const Transform& transform, bool esn) {
@@ -175,15 +180,15 @@ Result<Binding> choose_driver(const Transform& transform, bool esn, std::string_
     binding.min_replay_window = kWindowWherePacketsOvertake;
   }
   if (binding.driver.size() > kLongestDriver)
-    return fail(ErrorCode::unsupported,
-                fmt::format("the driver would be {}, a name of {} characters, and the kernel's crypto "
-                            "netlink takes {} at most",
-                            binding.driver, binding.driver.size(), kLongestDriver));
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the driver would be {}, a name of {} characters, and the kernel's crypto "
+                    "netlink takes {} at most",
+                    binding.driver, binding.driver.size(), kLongestDriver));
   return binding;
 }
 
-std::uint32_t replay_window_for(const Binding& binding, Direction direction,
-                                std::uint32_t wanted) {
+std::uint32_t replay_window_for(const Binding& binding, Direction direction, std::uint32_t wanted) {
   return direction == Direction::outbound ? 0 : std::max(wanted, binding.min_replay_window);
 }
 
@@ -191,17 +196,17 @@ Result<std::vector<Priority>> to_be_first(std::string_view driver,
                                           std::span<const Algorithm> of_one_name,
                                           std::span<const Priority> resting) {
   std::vector<Priority> changes;
-  std::uint32_t own = 0;
+  const Algorithm* self = find_driver(of_one_name, driver);
+  const std::uint32_t own = self == nullptr ? 0 : self->priority;
   std::optional<std::uint32_t> others;
   for (const Algorithm& each : of_one_name) {
-    if (each.driver == driver) {
-      own = each.priority;
-      continue;
-    }
+    if (each.driver == driver) continue;
     const auto rests = std::ranges::find(resting, each.driver, &Priority::driver);
-    const bool gives_way = rests != resting.end() && rests->value < each.priority;
-    if (gives_way) changes.push_back(*rests);
-    others = std::max(others.value_or(0), gives_way ? rests->value : each.priority);
+    const std::uint32_t low = rests == resting.end() ? 0 : rests->value;
+    const bool may = rests != resting.end() || is_within(driver, each.driver);
+    const bool gives_way = may && each.priority >= own && low < each.priority;
+    if (gives_way) changes.push_back({each.driver, low});
+    others = std::max(others.value_or(0), gives_way ? low : each.priority);
   }
   // Of equal ones the kernel takes the first in its list, which nobody can see.
   if (!others || own > *others) return changes;
@@ -224,16 +229,17 @@ Inference infer(std::string_view wanted, std::span<const Algorithm> before,
     return {false, fmt::format("{} has gone meanwhile", wanted)};
   const std::int64_t more = users(after, wanted) - users(before, wanted);
   if (more != 1)
-    return {false, fmt::format("{} has {} users more than before the SA, and 1 would be its", wanted,
-                               more)};
+    return {false, fmt::format("{} has {} users more than before the SA, and 1 would be its",
+                               wanted, more)};
   for (const Algorithm& each : after) {
     // A user of "pcrypt(x)" is one of x as well.
-    const bool within = wanted.find('(' + each.driver + ')') != wanted.npos;
+    const bool within = is_within(each.driver, wanted);
     const std::int64_t expected = within || each.driver == wanted ? 1 : 0;
     if (users(after, each.driver) != users(before, each.driver) + expected)
-      return {false, fmt::format("the users of {}, which does the same, changed as well: others add "
-                                 "and remove SAs",
-                                 each.driver)};
+      return {false,
+              fmt::format("the users of {}, which does the same, changed as well: others add "
+                          "and remove SAs",
+                          each.driver)};
   }
   return {true, ""};
 }

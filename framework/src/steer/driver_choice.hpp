@@ -21,7 +21,8 @@ namespace espalier::steer {
 
 // Longest driver name that the kernel's crypto netlink takes (linux/cryptouser.h).
 inline constexpr std::size_t kLongestDriver = 63;
-// pcrypt spreads packets over CPUs; the other end, and our own inbound window, see them out of order.
+// pcrypt spreads packets over CPUs; the other end, and our own inbound window, see them out of
+// order.
 inline constexpr std::uint32_t kWindowWherePacketsOvertake = 128;
 
 // What ESP asks the kernel for: "echainiv(authencesn(hmac(sha1),cbc(aes)))".
@@ -38,13 +39,14 @@ struct Binding {
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 
-// `wanted` is what a recipe names: a registered driver of the transform, of its cipher or of its hash
+// `wanted` is what a recipe names: a registered driver of the transform, of its cipher or of its
+// hash
 // ("rfc4106-gcm-aesni", "cbc-aes-padlock", "sha1-padlock"), with the kernel's own choice for the
-// rest; drivers put together ("rfc4106(gcm_base(ctr(aes-generic),ghash-generic))"); and any of these
-// in "pcrypt(...)", where the algorithm's name stands for the kernel's own choice.
+// rest; drivers put together ("rfc4106(gcm_base(ctr(aes-generic),ghash-generic))"); and any of
+// these in "pcrypt(...)", where the algorithm's name stands for the kernel's own choice.
 //
-// pcrypt becomes the outermost part: "pcrypt(seqiv(rfc4106-gcm-aesni))". Nothing is at work on top of
-// it, so it can be put first and back without taking other instances away from the kernel
+// pcrypt becomes the outermost part: "pcrypt(seqiv(rfc4106-gcm-aesni))". Nothing is at work on top
+// of it, so it can be put first and back without taking other instances away from the kernel
 // (crypto_remove_spawns() in crypto/algapi.c). It rests at priority 0, where nobody gets it: the
 // kernel itself would put it in front of what is inside.
 //
@@ -64,10 +66,11 @@ struct Priority {
   friend bool operator==(const Priority&, const Priority&) = default;
 };
 
-// What to change so that `driver` is first of all that do its name, given that some are `raised` by
-// us: these give way, to where they rest, before `driver` itself is raised, which takes away what is
-// at work on top of it. Nothing, if it is first already. conflict: somebody has put another one so
-// high that nothing can be ahead of it.
+// What to change so that `driver` is first of all that do its name. Those that we hold above it
+// give way, to where they are said to be `resting`, and so does what is at work on top of it,
+// whoever put it there: raising `driver` itself, which is only done if that is not enough, would
+// take that away. Nothing, if it is first already. conflict: somebody has put another one so high
+// that nothing can be ahead of it.
 Result<std::vector<Priority>> to_be_first(std::string_view driver,
                                           std::span<const Algorithm> of_one_name,
                                           std::span<const Priority> resting);

@@ -23,8 +23,7 @@ Result<std::vector<Mask>> masks_of(const Changes& changes, Kernel& kernel) {
   std::vector<Mask> masks;
   for (const MaskChange& each : changes.masks) {
     auto value = kernel.setting(each.file);
-    if (!value && value.error().code != ErrorCode::not_found)
-      return std::unexpected(value.error());
+    if (!value && value.error().code != ErrorCode::not_found) return std::unexpected(value.error());
     if (value) masks.push_back({each.file, std::move(*value)});
   }
   return masks;
@@ -61,18 +60,19 @@ Result<Journal> Journal::open(const path& file, Kernel& kernel) {
 }
 
 Result<void> Journal::read() {
-  const Descriptor opened(::openat(folder_.get(), file_.filename().c_str(),
-                                   O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Descriptor opened(
+      ::openat(folder_.get(), file_.filename().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened && errno == ENOENT) return {};
   if (!opened) return config::system_failure("read", file_, errno);
   const auto text = config::read_all(opened, file_);
   if (!text) return std::unexpected(text.error());
   auto changes = changes_from_json(text->view(), boot_);
   if (!changes)
-    return fail(ErrorCode::invalid,
-                fmt::format("what was changed in the kernel is not known: '{}' cannot be understood "
-                            "({}); restart the machine, or undo it by hand, and remove the file",
-                            file_.string(), changes.error().message));
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("what was changed in the kernel is not known: '{}' cannot be understood "
+                    "({}); restart the machine, or undo it by hand, and remove the file",
+                    file_.string(), changes.error().message));
   changes_ = std::move(*changes);
   return {};
 }

@@ -10,8 +10,8 @@ namespace {
 
 Result<void> check(const Algorithm& made, const Binding& binding) {
   if (made.name == binding.name) return {};
-  return fail(ErrorCode::unsupported, fmt::format("{} does {}, and the SA needs {}", made.driver,
-                                                  made.name, binding.name));
+  return fail(ErrorCode::unsupported,
+              fmt::format("{} does {}, and the SA needs {}", made.driver, made.name, binding.name));
 }
 
 }  // namespace
@@ -94,8 +94,7 @@ std::string Steering::put_back(const std::vector<Priority>& changes,
   return trouble;
 }
 
-Result<Bound> Steering::bind(const Binding& binding,
-                             const std::function<Result<void>()>& add_sa) {
+Result<Bound> Steering::bind(const Binding& binding, const std::function<Result<void>()>& add_sa) {
   if (auto ensured = ensure(binding); !ensured) return std::unexpected(ensured.error());
   const auto before = drivers_of(binding.name);
   if (!before) return std::unexpected(before.error());
@@ -108,8 +107,7 @@ Result<Bound> Steering::bind(const Binding& binding,
   std::string trouble = put_back(*changes, *before);
   if (!added) return std::unexpected(added.error());
   const auto after = drivers_of(binding.name);
-  if (!after)
-    return Bound{binding.driver, {false, after.error().message}, std::move(trouble)};
+  if (!after) return Bound{binding.driver, {false, after.error().message}, std::move(trouble)};
   return Bound{binding.driver, infer(binding.driver, *before, *after), std::move(trouble)};
 }
 
@@ -141,8 +139,8 @@ Result<void> Steering::release(const Binding& binding) {
   if (!now) return std::unexpected(now.error());
   const auto& known = journal_.changes().priorities;
   const auto change = std::ranges::find(known, rest.driver, &PriorityChange::driver);
-  const bool ours = change != known.end() &&
-                    std::ranges::find(change->ours, now->priority) != change->ours.end();
+  const bool ours =
+      change != known.end() && std::ranges::find(change->ours, now->priority) != change->ours.end();
   return ours ? set({rest}) : Result<void>{};
 }
 
@@ -164,8 +162,7 @@ Result<std::vector<std::string>> Steering::refresh() {
     if (was_there)
       found.push_back(fmt::format("{} was no longer the first driver of {}, and is again",
                                   binding.driver, binding.name));
-    if (auto expected = expect(*changes, *now); !expected)
-      return std::unexpected(expected.error());
+    if (auto expected = expect(*changes, *now); !expected) return std::unexpected(expected.error());
     if (auto done = set(*changes); !done) return std::unexpected(done.error());
   }
   return found;

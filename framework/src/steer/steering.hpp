@@ -23,8 +23,8 @@ struct Bound {
   std::string trouble;  // a sentence, where a priority could not be put back; it is in the journal
 };
 
-// Brings SAs to the kernel crypto drivers that recipes name. All that it changes in the kernel is in
-// the journal before it is changed. What an SA has it keeps: putting priorities back, or another
+// Brings SAs to the kernel crypto drivers that recipes name. All that it changes in the kernel is
+// in the journal before it is changed. What an SA has it keeps: putting priorities back, or another
 // driver first, changes nothing for it. [control]
 class Steering {
  public:

@@ -107,17 +107,17 @@ class ThisKernel final : public Kernel {
     const char* const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
     pid_t child = 0;
     // Neither changes what it is given.
-    const int error = ::posix_spawn(&child, "/sbin/modprobe", nullptr, nullptr,
-                                    const_cast<char* const*>(arguments),
-                                    const_cast<char* const*>(environment));
+    const int error =
+        ::posix_spawn(&child, "/sbin/modprobe", nullptr, nullptr,
+                      const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
     if (error != 0)
       return fail(ErrorCode::io, fmt::format("cannot run /sbin/modprobe: {}", words_of(error)));
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-    return fail(ErrorCode::unsupported,
-                fmt::format("the kernel's module {} cannot be loaded: 'modprobe {}' says why", name,
-                            name));
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the kernel's module {} cannot be loaded: 'modprobe {}' says why", name, name));
   }
 
   Result<std::string> boot() override { return setting(kBoot); }

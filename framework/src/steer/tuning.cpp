@@ -71,9 +71,10 @@ TuningItem first_item(const FirstDriver& first, const std::vector<Algorithm>& re
 Result<FirstDriver> parse_first_driver(std::string_view text) {
   const auto equals = text.find('=');
   if (equals == text.npos || equals + 1 == text.size())
-    return fail(ErrorCode::invalid,
-                fmt::format("'{}' is not TRANSFORM=DRIVER, as 'aes128gcm16=pcrypt(rfc4106(gcm(aes)))'",
-                            text));
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("'{}' is not TRANSFORM=DRIVER, as 'aes128gcm16=pcrypt(rfc4106(gcm(aes)))'",
+                    text));
   std::string_view name = text.substr(0, equals);
   const bool esn = !name.ends_with(kWithoutEsn);
   if (!esn) name.remove_suffix(kWithoutEsn.size());
@@ -85,8 +86,8 @@ Result<FirstDriver> parse_first_driver(std::string_view text) {
 Result<std::vector<TuningItem>> compare(const Tuning& tuning, Kernel& kernel) {
   std::vector<TuningItem> items;
   for (const Module& each : modules_for(tuning))
-    items.push_back({"module " + each.name, kernel.has_module(each.name) ? "loaded" : "", "loaded",
-                     each.why});
+    items.push_back(
+        {"module " + each.name, kernel.has_module(each.name) ? "loaded" : "", "loaded", each.why});
   const auto registered = kernel.registered();
   if (!registered) return std::unexpected(registered.error());
   for (const FirstDriver& each : tuning.first) items.push_back(first_item(each, *registered));

@@ -141,8 +141,9 @@ inline Result<std::vector<KernelAlgorithm>> read_proc_crypto(const std::string& 
 
 // What ESP in the kernel can do with an algorithm of this name: one capability for each kind of
 // transform of which it does the whole or a part; the kernel's own choice does the rest. With
-// extended sequence numbers ESP asks for authencesn() in the place of authenc(), which a driver that
-// does both parts in one does not have. Modes, families and encapsulation are the stack's business.
+// extended sequence numbers ESP asks for authencesn() in the place of authenc(), which a driver
+// that does both parts in one does not have. Modes, families and encapsulation are the stack's
+// business.
 inline std::vector<espalier_capability> esp_capabilities(std::string_view name, uint32_t score) {
   using detail::has_part;
   constexpr uint16_t none = ESPALIER_INTEGRITY_NONE;
@@ -167,7 +168,9 @@ inline std::vector<espalier_capability> esp_capabilities(std::string_view name, 
       const bool whole_esn = name == "authencesn(" + both + ')';
       add_if(whole || whole_esn || has_part(both, name),
              esp_capability(cipher.cipher, hash.integrity, cipher.key_bits, hash.icv, score),
-             whole ? 1 : whole_esn ? 2 : 3);
+             whole       ? 1
+             : whole_esn ? 2
+                         : 3);
     }
   }
   return all;

@@ -63,9 +63,8 @@ class Asked {
   }
 
   std::vector<espalier_device_info> devices() const {
-    return list<espalier_device_info>([&](auto... rest) {
-      return table_->enumerate(table_->self, rest...);
-    });
+    return list<espalier_device_info>(
+        [&](auto... rest) { return table_->enumerate(table_->self, rest...); });
   }
   std::vector<espalier_capability> caps(std::uint64_t device) const {
     return list<espalier_capability>(

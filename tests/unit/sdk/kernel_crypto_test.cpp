@@ -71,7 +71,8 @@ TEST(ProcCrypto, EntriesAreReadWhole) {
 
 TEST(ProcCrypto, WhatIsNotUnderstoodIsPassedOver) {
   EXPECT_THAT(parse_proc_crypto(""), IsEmpty());
-  EXPECT_THAT(parse_proc_crypto("driver : lonely\n\nname : nameless driver\n\nnonsense"), IsEmpty());
+  EXPECT_THAT(parse_proc_crypto("driver : lonely\n\nname : nameless driver\n\nnonsense"),
+              IsEmpty());
   const auto odd = parse_proc_crypto("name: a\ndriver: b\nnews: c\npriority: x\n");
   ASSERT_THAT(odd, SizeIs(1));
   EXPECT_EQ(odd[0].priority, 0u);

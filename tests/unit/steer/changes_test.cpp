@@ -69,11 +69,10 @@ TEST(Undo, GoesBackFromWhatIsOursAndLeavesTheRest) {
   changes.will_set("gone", 100, 900);
   changes.will_make("made");
   changes.will_make("removed");
-  const Undo undo =
-      undo_of(changes,
-              std::vector{driver("ours", 900), driver("back already", 100),
-                          driver("another's", 901), driver("made", 0)},
-              {});
+  const Undo undo = undo_of(changes,
+                            std::vector{driver("ours", 900), driver("back already", 100),
+                                        driver("another's", 901), driver("made", 0)},
+                            {});
   EXPECT_THAT(undo.priorities, ElementsAre(Priority{"ours", 100}));
   EXPECT_THAT(undo.remove, ElementsAre("made"));
   EXPECT_EQ(undo.left.size(), 1u);

@@ -74,9 +74,8 @@ TEST(DriverChoice, DriversPutTogetherAreTakenAsTheyAre) {
 TEST(DriverChoice, PcryptIsOutermostRestsAtZeroAndWantsAWindow) {
   FakeKernel kernel;
   const Binding wanted{"seqiv(rfc4106(gcm(aes)))", "pcrypt(seqiv(rfc4106-gcm-aesni-avx))", 0, 128};
-  for (const char* said :
-       {"pcrypt(rfc4106-gcm-aesni-avx)", "seqiv(pcrypt(rfc4106-gcm-aesni-avx))",
-        "pcrypt(seqiv(rfc4106-gcm-aesni-avx))", "pcrypt(rfc4106(gcm(aes)))"}) {
+  for (const char* said : {"pcrypt(rfc4106-gcm-aesni-avx)", "seqiv(pcrypt(rfc4106-gcm-aesni-avx))",
+                           "pcrypt(seqiv(rfc4106-gcm-aesni-avx))", "pcrypt(rfc4106(gcm(aes)))"}) {
     SCOPED_TRACE(said);
     const auto binding = choose_driver(transform("aes128gcm16"), true, said, kernel.algorithms);
     ASSERT_TRUE(binding) << binding.error().message;
@@ -117,7 +116,8 @@ TEST(DriverChoice, ADriverOfBothInOneHasNoEsn) {
   kernel.add("authenc(hmac(sha1),cbc(aes))", "qat_aes_cbc_hmac_sha1", 100);
   EXPECT_EQ(chosen(kernel, "aes128-sha1", "qat_aes_cbc_hmac_sha1"),
             "echainiv(qat_aes_cbc_hmac_sha1)");
-  EXPECT_THAT(chosen(kernel, "aes128-sha1", "qat_aes_cbc_hmac_sha1", true), HasSubstr("no part of"));
+  EXPECT_THAT(chosen(kernel, "aes128-sha1", "qat_aes_cbc_hmac_sha1", true),
+              HasSubstr("no part of"));
 }
 
 TEST(ReplayWindow, IsRaisedInboundWherePacketsOvertakeAndNeverOutbound) {
@@ -157,6 +157,12 @@ TEST(ToBeFirst, WhatWeHoldGivesWayBeforeAnotherIsRaised) {
               ElementsAre(Priority{"ours", 0}, Priority{"c", 1500}));
 }
 
+TEST(ToBeFirst, WhatIsAtWorkOnTopGivesWayWhoeverRaisedIt) {
+  const std::vector<Algorithm> drivers{driver("a", 500), driver("pcrypt(a)", 9000)};
+  EXPECT_THAT(*to_be_first("a", drivers, {}), ElementsAre(Priority{"pcrypt(a)", 0}));
+  EXPECT_THAT(*to_be_first("pcrypt(a)", drivers, {}), IsEmpty());
+}
+
 TEST(ToBeFirst, NothingCanBeAheadOfTheHighest) {
   const std::vector<Algorithm> drivers{driver("a", 500), driver("b", 0x7fffffff)};
   EXPECT_EQ(to_be_first("a", drivers, {}).error().code, ErrorCode::conflict);
@@ -170,14 +176,12 @@ TEST(Inference, ExactlyOneMoreUserIsTheSa) {
 
 TEST(Inference, AUserOfPcryptIsOneOfWhatIsInsideAsWell) {
   const std::vector before{driver("a", 1, 3), driver("pcrypt(a)", 1, 2)};
-  EXPECT_TRUE(
-      infer("pcrypt(a)", before, std::vector{driver("a", 1, 4), driver("pcrypt(a)", 1, 3)})
-          .inferred);
-  EXPECT_FALSE(
-      infer("pcrypt(a)", before, std::vector{driver("a", 1, 3), driver("pcrypt(a)", 1, 3)})
-          .inferred);
-  EXPECT_FALSE(infer("a", before, std::vector{driver("a", 1, 4), driver("pcrypt(a)", 1, 3)})
+  EXPECT_TRUE(infer("pcrypt(a)", before, std::vector{driver("a", 1, 4), driver("pcrypt(a)", 1, 3)})
+                  .inferred);
+  EXPECT_FALSE(infer("pcrypt(a)", before, std::vector{driver("a", 1, 3), driver("pcrypt(a)", 1, 3)})
                    .inferred);
+  EXPECT_FALSE(
+      infer("a", before, std::vector{driver("a", 1, 4), driver("pcrypt(a)", 1, 3)}).inferred);
 }
 
 TEST(Inference, AnythingElseIsUnknown) {

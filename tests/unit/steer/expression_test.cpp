@@ -19,8 +19,8 @@ TEST(Expression, IsReadAndWrittenAsTheKernelWritesIt) {
 }
 
 TEST(Expression, WhatIsNoneIsRefused) {
-  for (const char* text : {"", "(", ")", "a(", "a()", "a(b", "a(b))", "a(b)c", "a,b", "a(,b)",
-                           "a b", "(a)"})
+  for (const char* text :
+       {"", "(", ")", "a(", "a()", "a(b", "a(b))", "a(b)c", "a,b", "a(,b)", "a b", "(a)"})
     EXPECT_FALSE(parse_expression(text)) << text;
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "a(";

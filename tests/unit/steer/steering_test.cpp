@@ -58,8 +58,7 @@ class SteeringTest : public testing::Test {
   }
 
   Binding binding(const std::string& driver) {
-    auto chosen =
-        steering_->choose((*find_transform("aes128gcm16"))->transform, true, driver, "");
+    auto chosen = steering_->choose((*find_transform("aes128gcm16"))->transform, true, driver, "");
     EXPECT_TRUE(chosen) << (chosen ? "" : chosen.error().message);
     return chosen ? *chosen : Binding{};
   }
@@ -150,8 +149,7 @@ TEST_F(SteeringTest, NothingIsChangedBeforeItIsOnDisk) {
       EXPECT_THAT(said->made, Contains(request.driver));
       return;
     }
-    const auto entry =
-        std::ranges::find(said->priorities, request.driver, &PriorityChange::driver);
+    const auto entry = std::ranges::find(said->priorities, request.driver, &PriorityChange::driver);
     ASSERT_NE(entry, said->priorities.end());
     EXPECT_TRUE(entry->before == request.priority ||
                 std::ranges::find(entry->ours, *request.priority) != entry->ours.end());
