@@ -81,7 +81,9 @@ int tune(const Options& options, const Console& console) {
       return console.fail(applied.error());
   }
   const auto items = steer::compare(*tuning, *kernel);
-  if (!items) return console.fail(items.error());
+  if (!items)
+    return items.error().code == ErrorCode::invalid ? console.refuse(items.error())
+                                                    : console.fail(items.error());
   print(*items, options.json, console);
   return kDone;
 }

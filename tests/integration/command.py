@@ -146,7 +146,7 @@ class Command(unittest.TestCase):
         self.assertFalse(journal.exists())
         self.assertIn("is not TRANSFORM=DRIVER", self.complaint("tune", "--first", "x", code=USAGE))
         self.assertIn("is no set of CPUs",
-                      self.complaint("tune", "--parallel-cpus", "all", code=FAILED))
+                      self.complaint("tune", "--parallel-cpus", "all", code=USAGE))
 
     def test_transforms(self):
         entries = self.ask("transforms")["transforms"]
