@@ -6,31 +6,17 @@
 //   proc_crypto = "/proc/crypto"    for tests
 #include <espalier/kernel_drivers.hpp>
 
-#include <nlohmann/json.hpp>
-
-#include <string>
+#include <string_view>
 #include <vector>
+
+#include "../options/proc_crypto.hpp"
 
 namespace espalier::padlock {
 namespace {
 
-using sdk::Refusal;
-
 constexpr const char* kCipher = "cbc-aes-padlock";
 constexpr std::uint32_t kScore = 450;  // as in the sample inventory: with PadLock's own hash
 constexpr std::uint32_t kScoreWithoutHash = 150;  // the hash takes most of the time
-
-std::string proc_crypto(std::string_view options) {
-  const auto table = nlohmann::json::parse(options, nullptr, false);
-  std::string path = "/proc/crypto";
-  if (!table.is_object()) throw Refusal{ESPALIER_INVALID, "its options are no JSON object"};
-  for (const auto& [key, value] : table.items()) {
-    if (key != "proc_crypto" || !value.is_string())
-      throw Refusal{ESPALIER_INVALID, "the backend padlock has no option " + key};
-    path = value.get<std::string>();
-  }
-  return path;
-}
 
 bool is_hashed_by(std::uint16_t integrity, std::string_view name) {
   return (integrity == ESPALIER_INTEGRITY_HMAC_SHA1 && name == "sha1") ||
@@ -38,7 +24,7 @@ bool is_hashed_by(std::uint16_t integrity, std::string_view name) {
 }
 
 std::vector<sdk::KernelDevice> devices(std::string_view options) {
-  auto registered = sdk::read_proc_crypto(proc_crypto(options));
+  auto registered = sdk::read_proc_crypto(proc_crypto_option(options, "padlock"));
   if (!registered) return {};  // no crypto in this kernel
   for (const auto& driver : *registered) {
     if (driver.driver != kCipher || !driver.is_for_all()) continue;

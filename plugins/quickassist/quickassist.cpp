@@ -6,34 +6,20 @@
 //   proc_crypto = "/proc/crypto"    for tests
 #include <espalier/kernel_drivers.hpp>
 
-#include <nlohmann/json.hpp>
-
-#include <string>
+#include <string_view>
 #include <vector>
+
+#include "../options/proc_crypto.hpp"
 
 namespace espalier::quickassist {
 namespace {
 
-using sdk::Refusal;
-
 // As in the sample inventory configs/inventories/qat-c62x.json; not measured.
 constexpr std::uint32_t kScore = 350;
 
-std::string proc_crypto(std::string_view options) {
-  const auto table = nlohmann::json::parse(options, nullptr, false);
-  std::string path = "/proc/crypto";
-  if (!table.is_object()) throw Refusal{ESPALIER_INVALID, "its options are no JSON object"};
-  for (const auto& [key, value] : table.items()) {
-    if (key != "proc_crypto" || !value.is_string())
-      throw Refusal{ESPALIER_INVALID, "the backend quickassist has no option " + key};
-    path = value.get<std::string>();
-  }
-  return path;
-}
-
 // One device: the kernel spreads sessions over the cards that it has (qat_crypto.c).
 std::vector<sdk::KernelDevice> devices(std::string_view options) {
-  auto registered = sdk::read_proc_crypto(proc_crypto(options));
+  auto registered = sdk::read_proc_crypto(proc_crypto_option(options, "quickassist"));
   if (!registered) return {};  // no crypto in this kernel
   sdk::KernelDevice card{"kernel", "Intel QuickAssist, by the kernel's driver", {}};
   for (const auto& driver : *registered) {
