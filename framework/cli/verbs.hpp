@@ -27,6 +27,7 @@ void add_status(CLI::App& app, const Console& console, int& exit_code);
 void add_explain(CLI::App& app, const Console& console, int& exit_code);
 void add_events(CLI::App& app, const Console& console, int& exit_code);
 void add_stop(CLI::App& app, const Console& console, int& exit_code);
+void add_tune(CLI::App& app, const Console& console, int& exit_code);
 void add_transforms(CLI::App& app, const Console& console, int& exit_code);
 void add_version(CLI::App& app, const Console& console, int& exit_code);
 

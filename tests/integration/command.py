@@ -20,8 +20,8 @@ import output  # noqa: E402
 from gateway import Espalier  # noqa: E402
 
 DONE, FAILED, USAGE = 0, 1, 2
-VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "stop", "transforms",
-         "version")
+VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "stop", "tune",
+         "transforms", "version")
 # Members of the inventory that the schema leaves to inventory_from_json().
 PROBE_IS_OPEN = {"comment", "vendor", "version", "description", "id", "asynchronous", "needs_dma",
                  "numa_node", "interface", "state_reason", "retry_in_ms", "directions", "modes",
@@ -135,6 +135,19 @@ class Command(unittest.TestCase):
         self.assertEqual(sorted(version), ["plugin_abi", "version"])
         self.assertIn(version["version"], self.call("version").stdout)
         self.assertEqual(self.call("--version").stdout, self.call("version").stdout)
+
+    def test_tune_shows_and_changes_nothing(self):
+        """What it sets is tested in a virtual machine."""
+        items = self.ask("tune", "--first", "aes128gcm16=no-such-driver")["tune"]
+        output.check(self, "tune", {"tune": items})
+        self.assertIn("module esp4", [item["what"] for item in items])
+        self.assertIn("no-such-driver", items[-1]["why"])
+        journal = self.folder / "tune.json"
+        self.assertEqual(self.ask("tune", "--undo", "--journal", journal), {"done": [], "left": []})
+        self.assertFalse(journal.exists())
+        self.assertIn("is not TRANSFORM=DRIVER", self.complaint("tune", "--first", "x", code=USAGE))
+        self.assertIn("is no set of CPUs",
+                      self.complaint("tune", "--parallel-cpus", "all", code=USAGE))
 
     def test_transforms(self):
         entries = self.ask("transforms")["transforms"]

@@ -49,6 +49,23 @@ class Conform(unittest.TestCase):
             self.skipTest("this CPU has no AES instructions")
         self.conforms(PLUGINS / "aesni.so")
 
+    def test_the_backends_of_the_kernels_drivers_conform(self):
+        """With drivers that this machine need not have."""
+        entry = ("name : {}\ndriver : {}\nmodule : m\npriority : 100\nrefcnt : 1\nselftest : passed\n"
+                 "internal : no\ntype : {}\n\n")
+        listed = self.folder / "crypto"
+        listed.write_text(entry.format("cbc(aes)", "cbc-aes-padlock", "skcipher") +
+                          entry.format("authenc(hmac(sha1),cbc(aes))", "qat_aes_cbc_hmac_sha1", "aead"))
+        (self.folder / "6.14").mkdir()
+        (self.folder / "6.14/modules.dep").write_text("kernel/crypto/pcrypt.ko:\n")
+        options = {"padlock": {}, "quickassist": {}, "kernel_crypto": {"drivers": ["cbc-aes-padlock"]},
+                   "pcrypt": {"inside": ["qat_aes_cbc_hmac_sha1"], "modules": str(self.folder),
+                              "release": "6.14", "cpus": 4}}
+        for name, own in options.items():
+            with self.subTest(name):
+                self.conforms(PLUGINS / f"{name}.so", "--options",
+                              json.dumps({"proc_crypto": str(listed)} | own))
+
     def fault(self, *arguments, **script):
         return espalier("conform", PLUGINS / "fault.so", "--quick", "--json", "--options",
                         json.dumps({"backend": "openssl"} | script), *arguments)

@@ -43,6 +43,8 @@ class Install(unittest.TestCase):
         for pattern in ("include/espalier/decision.hpp", "include/espalier/abi.h",
                         "lib/**/libespalier.so.0", "lib/**/espalier/plugins/openssl.so",
                         "lib/**/espalier/plugins/aesni.so", "lib/**/espalier/plugins/fault.so",
+                        *(f"lib/**/espalier/plugins/{name}.so"
+                          for name in ("kernel_crypto", "padlock", "pcrypt", "quickassist")),
                         "libexec/espalier/espalier-probe",
                         "bin/espalier", "share/espalier/appliances/site-to-site.toml",
                         "share/espalier/sdk/mock/mock_backend.hpp",

@@ -186,7 +186,7 @@ class Messages(unittest.TestCase):
         self.refuses(1, "espalier: No backend is left for SA 'peer/out'. Allow another in the policy, "
                      "or change its transform. What was considered:",
                      "peer/out: no backend can take it (no rule, fallback fail)",
-                     "   1  quickassist    device.absent  there is no such plugin here", said=result)
+                     "   1  quickassist    device.absent  found no device on this machine", said=result)
         self.assertTrue((FOLDER / "left.keys").exists(), "the keys must not be used up")
 
     def test_no_plugin_folder(self):

@@ -87,6 +87,8 @@ def qemu(folder, kernel_folder, archive, interactive):
             "-append", f"console=ttyS0 quiet panic=-1 oops=panic {QUICKLY}",
             "-serial", f"file:{folder / 'console'}", "-device", "virtio-rng-pci",
             "-virtfs", "local,path=/,mount_tag=hostroot,security_model=none,multidevs=remap,readonly=on",
+            # A card that computes AES-CBC, for those who load its driver, virtio_crypto.
+            "-object", "cryptodev-backend-builtin,id=card", "-device", "virtio-crypto-pci,cryptodev=card",
             *ports]
 
 
