@@ -183,7 +183,7 @@ ordered_json placed_json(const Decision& decision, const SaSpec& sa) {
 
 }  // namespace
 
-ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
+ControlService::ControlService(SaControl& gateway, Monitor& monitor, SecretPool& secrets,
                                const GatewayConfig& config)
     : gateway_(gateway), monitor_(monitor), secrets_(secrets), config_(config) {}
 

@@ -5,7 +5,7 @@
 
 namespace espalier {
 
-Monitor::Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
+Monitor::Monitor(SaControl& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
     : gateway_(gateway), ports_(std::move(ports)) {}
 
 Monitor::News Monitor::sample(Time now) {
