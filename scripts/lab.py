@@ -28,6 +28,24 @@ class LabError(Exception):
     """What a person should be told, in one sentence."""
 
 
+class Closing:
+    """What has a close() to be called at the end of a `with`, or when it cannot be set up."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @contextlib.contextmanager
+    def closed_on_failure(self):
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+
 def refusal():
     """Why this user cannot have a laboratory on this machine, or None."""
     if os.geteuid() != 0:

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -75,8 +76,15 @@ void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
     judge_names(reading, (*registry)->backends());
-  std::ranges::sort(reading.findings, {}, [](const Diagnostic& finding) {
-    return std::tie(finding.file, finding.line, finding.column, finding.message);
+  put_in_order(reading.findings);
+}
+
+void put_in_order(std::vector<Diagnostic>& findings) {
+  std::map<fs::path, std::size_t> files;
+  for (const Diagnostic& finding : findings) files.try_emplace(finding.file, files.size());
+  std::ranges::sort(findings, {}, [&](const Diagnostic& finding) {
+    return std::tuple(files.at(finding.file), finding.line, finding.column,
+                      std::string_view(finding.message));
   });
 }
 

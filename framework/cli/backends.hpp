@@ -30,7 +30,9 @@ Result<std::unique_ptr<Registry>> load_backends(
 // Adds what is to be said of the backends that the configuration names and that are not among
 // these. An error among that takes the configuration away.
 void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
-// The same, with the backends of this machine.
+// The same, with the backends of this machine, and all findings in order.
 void judge_names_here(ConfigReading& reading, SecretPool& secrets);
+// In the order in which their files are named first, then of lines.
+void put_in_order(std::vector<Diagnostic>& findings);
 
 }  // namespace espalier::cli

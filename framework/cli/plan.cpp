@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends.hpp"
 #include "configuration.hpp"
+#include "inventory_file.hpp"
 #include "plan_sas.hpp"
 #include "verbs.hpp"
 
@@ -8,11 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <system_error>
 
 namespace espalier::cli {
 namespace {
@@ -23,20 +20,6 @@ struct Options {
   bool verbose = false;
   bool json = false;
 };
-
-Result<Inventory> saved_inventory(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.is_open() || in.bad())
-    return fail(ErrorCode::io,
-                fmt::format("The inventory '{}' cannot be read: {}. 'espalier probe --save FILE' "
-                            "writes one.",
-                            file.native(), std::generic_category().message(errno)));
-  auto inventory = inventory_from_json(text);
-  if (inventory) return inventory;
-  return fail(inventory.error().code,
-              fmt::format("{}: {}", file.native(), inventory.error().message));
-}
 
 Result<Inventory> this_machine(const GatewayConfig& config, SecretPool& secrets,
                                const Console& console) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends.hpp"
 #include "configuration.hpp"
+#include "inventory_file.hpp"
 #include "verbs.hpp"
 
 #include "observe/render.hpp"
@@ -8,10 +9,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <cerrno>
-#include <fstream>
 #include <memory>
-#include <system_error>
 
 namespace espalier::cli {
 namespace {
@@ -22,15 +20,6 @@ struct Options {
   std::filesystem::path save;
   bool json = false;
 };
-
-Result<void> save(const std::filesystem::path& file, const std::string& text) {
-  std::ofstream out(file, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
-  if (out) return {};
-  return fail(ErrorCode::io, fmt::format("The inventory cannot be written to '{}': {}.",
-                                         file.native(), std::generic_category().message(errno)));
-}
 
 int probe(const Options& options, const Console& console) {
   const auto secrets = SecretPool::create();
@@ -52,7 +41,7 @@ int probe(const Options& options, const Console& console) {
   else
     console.print(render_inventory(inventory, console.style()));
   if (options.save.empty()) return kDone;
-  const auto saved = save(options.save, to_json(inventory));
+  const auto saved = save_inventory(options.save, inventory);
   return saved ? kDone : console.fail(saved.error());
 }
 

@@ -112,8 +112,8 @@ class Run {
 void Run::prepare_backends() {
   for (const BackendInfo& backend : registry_->backends())
     if (!backend.rejected.empty())
-      log_(ESPALIER_LOG_WARNING,
-           fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
+      log_(ESPALIER_LOG_WARNING, fmt::format("Backend '{}' is set aside ({}): {}", backend.name,
+                                             backend.path, backend.rejected));
   placer_ = std::make_unique<Placer>(*registry_, config_.policy);
 }
 

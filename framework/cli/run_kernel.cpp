@@ -46,6 +46,7 @@ class KernelRun {
   void print_end(const Console& console, bool json);
 
  private:
+  void tell_of_what_is_left_away() const;
   Result<void> connect();
   Result<void> add_sas(const std::vector<SaSpec>& specs);
   std::string path_of(const SaSpec& sa);
@@ -67,6 +68,22 @@ class KernelRun {
   std::unique_ptr<ControlService> service_;
   std::unique_ptr<ControlServer> server_;
 };
+
+// What an engine of our own does, and nobody does here.
+void KernelRun::tell_of_what_is_left_away() const {
+  for (const TunnelConfig& tunnel : config_.tunnels) {
+    if (!is_own(tunnel, config_)) continue;
+    const auto warn = [&](bool asked, std::string_view key) {
+      if (asked)
+        log_(ESPALIER_LOG_WARNING,
+             fmt::format("Tunnel '{}': '{}' has no effect in the kernel's dataplane.", tunnel.name,
+                         key));
+    };
+    warn(tunnel.follow_peer, "follow_peer");
+    warn(tunnel.keepalive != 0, "keepalive");
+    warn(tunnel.dummies.interval != 0, "dummies");
+  }
+}
 
 Result<void> KernelRun::connect() {
   auto kernel = xfrm::NetlinkTransport::connect();
@@ -102,6 +119,7 @@ Result<void> KernelRun::start() {
     if (!backend.rejected.empty())
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
+  tell_of_what_is_left_away();
   if (auto connected = connect(); !connected) return connected;
   placer_ = std::make_unique<Placer>(*registry_, config_.policy, &std::chrono::steady_clock::now,
                                      Dataplane::kernel);

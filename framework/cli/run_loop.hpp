@@ -43,9 +43,9 @@ class RunSignals {
   bool reload_waits_ = false;
 };
 
-// The control thread's loop: tends the gateway when its engine has news and every second, and looks
-// at all of its SAs every second, or as often as that takes a fiftieth of the time. What else is to
-// be looked after every second is given to it.
+// The control thread's loop: tends the gateway when its engine has news and every second, and lets
+// the monitor look at its SAs every second, or as often as that takes a fiftieth of the time. What
+// else is to be looked after every second is given to it.
 class RunLoop {
  public:
   RunLoop(boost::asio::io_context& loop, Gateway& gateway, Engine& engine, Monitor& monitor,

@@ -72,7 +72,7 @@ def missing():
     return None if PLUGIN.exists() else f"{PLUGIN} is missing: install {PACKAGES}"
 
 
-class Libipsec:
+class Libipsec(lab.Closing):
     """Both daemons, with the tunnel up. Use as a context: at its end, and when the start fails, what
     it made is gone."""
 
@@ -81,21 +81,12 @@ class Libipsec:
         self.folder = lab.FOLDER / "strongswan"
         self.daemons = {}
         self.folder.mkdir(mode=0o700)
-        try:
+        with self.closed_on_failure():
             secret = secrets.token_hex(32)
             for site, peer in zip(lab.SITES, reversed(lab.SITES)):
                 self.start(site, peer, secret)
             self.swanctl("left", "--initiate", "--child", "net")
             self.require_user_space()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def close(self):
         for daemon in self.daemons.values():

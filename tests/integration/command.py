@@ -180,6 +180,46 @@ class Command(unittest.TestCase):
         there = self.ask("plan", self.config, "--site", "left", "--inventory", saved)
         self.assertEqual(here, there)
 
+    def test_check_plan_and_run_agree_on_limits_that_no_machine_could_keep(self):
+        file = self.write("small.toml", SITES + TUNNEL + '\n[policy]\nbackends = ["openssl"]\n'
+                          'fallback = "fail"\n[backend.openssl]\nmax_sas = 1\n')
+        told = self.call("check", file, "--site", "left", code=USAGE).stdout
+        self.assertIn("site 'left' has 2 for them", told)
+        for verb in ("plan", "run"):
+            self.assertIn(told, self.complaint(verb, file, "--site", "left", code=USAGE))
+
+    def test_check_with_an_inventory_names_the_sas_without_a_place_there(self):
+        inventory = self.folder / "machine.json"
+        self.call("probe", "--save", inventory)
+        there = (self.config, "--site", "left", "--inventory", inventory)
+        self.assertIn("2 sites, 1 tunnel: good", self.call("check", *there).stdout)
+        self.assertEqual(self.ask("check", *there)["homeless"], [])
+        machine = json.loads(inventory.read_text())
+        inventory.write_text(json.dumps(machine | {"backends": []}))
+        self.assertIn("no backend is left for 2 SAs: office/out, office/in; 'espalier plan' with "
+                      "--verbose shows why\n", self.call("check", *there, code=FAILED).stdout)
+        self.assertEqual(self.ask("check", *there, code=FAILED)["homeless"],
+                         ["office/out", "office/in"])
+        inventory.unlink()
+        self.assertIn("'espalier probe --save FILE' writes one",
+                      self.complaint("check", *there, code=USAGE))
+
+    def test_a_plugin_that_was_set_aside_has_one_name_everywhere(self):
+        plugins = self.folder / "plugins"
+        plugins.mkdir(mode=0o755)
+        built = pathlib.Path(os.environ["ESPALIER_BUILD"]) / "plugins/openssl.so"
+        for name in ("openssl.so", "other.so"):
+            shutil.copy(built, plugins / name)
+            (plugins / name).chmod(0o644)
+        (plugins / "broken.so").write_text("this is no shared library")
+        text = self.call("probe", "--plugins", plugins).stdout
+        self.assertIn(f"openssl (2) rejected, {plugins}/other.so\n", text)
+        config = self.write("own.toml", SITES + TUNNEL + f'\n[plugins]\nfolders = ["{plugins}"]\n')
+        text = self.call("plan", config, "--site", "left", "--verbose").stdout
+        for name in ("openssl (2)", "broken"):
+            self.assertRegex(text, rf"-  {re.escape(name)} +plugin\.rejected")
+        self.assertNotIn(f"{plugins}/other.so", text)
+
     def test_probe_names_a_rejected_plugin_and_keeps_the_others(self):
         plugins = self.folder / "plugins"
         plugins.mkdir(mode=0o755)
@@ -274,13 +314,6 @@ class Command(unittest.TestCase):
                        for candidate in decision["candidates"] if candidate["device"] == interface}
             self.assertNotIn("device.not_on_path", reasons, card)
 
-    def test_what_run_refuses_check_and_plan_warn_of(self):
-        file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
-                          + SITES + TUNNEL)
-        warning = f"{file}:3:13: warning: this version of Espalier cannot run the kernel dataplane yet"
-        self.assertIn(warning, self.call("check", file).stdout)
-        self.assertIn(warning, self.espalier.call("plan", file).stderr)
-
     def test_exit_codes_say_whose_fault_it_is(self):
         """2: what was given is at fault, before anything was tried; 1: what was asked failed."""
         bad, none = self.write("bad.toml", "[gatway]\n"), self.folder / "none"
@@ -350,11 +383,23 @@ class Command(unittest.TestCase):
         self.assertIn("left.keys", self.complaint("keygen", self.config, "--out",
                                                   self.folder / "keys"))
 
-    def test_run_refuses_the_kernel_dataplane_before_it_touches_anything(self):
+    def test_the_last_resort_of_the_kernel_dataplane_is_the_kernel(self):
+        for policy in ('backends = ["aesni"]\nfallback = "software"', 'backends = ["kernel"]'):
+            file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
+                              f"[policy]\n{policy}\n" + SITES + TUNNEL)
+            self.assertEqual(self.call("check", file).stdout.count("warning"), 0)
+            for decision in self.ask("plan", file)["decisions"]:
+                chosen = decision["candidates"][decision["chosen"]]
+                self.assertEqual((chosen["backend"], chosen["device"]), ("kernel", "software"))
+        userspace = self.ask("plan", self.config, "--site", "left")["decisions"]
+        self.assertNotIn("kernel", [candidate["backend"] for decision in userspace
+                                    for candidate in decision["candidates"]])
+
+    def test_run_in_the_kernel_touches_no_keys_where_no_backend_is_left(self):
         self.call("keygen", self.config)
         file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
-                          + SITES + TUNNEL)
-        self.assertIn("kernel dataplane", self.complaint("run", file))
+                          '[policy]\nbackends = ["aesni"]\nfallback = "fail"\n' + SITES + TUNNEL)
+        self.assertIn("espalier: ", self.complaint("run", file))
         self.assertTrue((self.folder / "left.keys").exists())
 
     def test_a_transform_to_be_avoided_is_told_before_anything_else(self):
@@ -369,9 +414,9 @@ class Command(unittest.TestCase):
             (finding,) = self.ask("check", file)["findings"]
             self.assertEqual(finding["severity"], "warning")
             self.assertIn(warning, self.call("plan", file, "--site", "left").stderr)
-            kernel = self.write("kernel.toml", SITES + tunnel
-                                + '\n[gateway]\nsite = "left"\ndataplane = "kernel"\n')
-            self.assertIn(warning, self.complaint("run", kernel))
+            nobody = self.write("nobody.toml", SITES + tunnel + '\n[gateway]\nsite = "left"\n'
+                                '[policy]\nbackends = ["none"]\nfallback = "fail"\n')
+            self.assertIn(warning, self.complaint("run", nobody))
 
     def test_without_a_gateway_its_verbs_say_so(self):
         socket = self.folder / "none.sock"

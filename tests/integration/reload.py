@@ -186,7 +186,7 @@ class Reload(unittest.TestCase):
         self.ping()
 
     def test_what_goes_makes_room_for_what_comes(self):
-        full = ('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n'
+        full = ('[policy]\nbackends = ["quickassist", "openssl"]\nfallback = "fail"\n'
                 '[backend.openssl]\nmax_sas = 2\n')
         self.configure(full, SITES, OFFICE)
         left = self.start("left")
@@ -249,6 +249,9 @@ class Reload(unittest.TestCase):
                      "restart to apply it")
         self.write('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n'
                    '[backend.openssl]\nenabled = false\n', SITES,
+                   tunnel("office", "left", "right", "aes128gcm16"))
+        self.refused(left, "the policy leaves its SAs openssl alone")
+        self.write('[policy]\nbackends = ["quickassist"]\nfallback = "fail"\n', SITES,
                    tunnel("office", "left", "right", "aes128gcm16"))
         self.refused(left, "No backend is left for SA 'office/out'")
         self.write(SITES, OFFICE)

@@ -65,7 +65,7 @@ def states(text):
     return found
 
 
-class Pair:
+class Pair(lab.Closing):
     """The gateway and the kernel, with tunnels between them. Use as a context."""
 
     def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1,
@@ -75,7 +75,7 @@ class Pair:
         self.espalier = espalier()
         self.network = lab.Lab(outer_addresses(outer))
         self.sockets = []
-        try:
+        with self.closed_on_failure():
             config = lab.FOLDER / "left.toml"
             config.write_text(configuration(tunnels, backend, outer, encapsulation, workers,
                                             offloads))
@@ -87,15 +87,6 @@ class Pair:
             self.introduce_neighbours()
             self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
             self.open_sockets()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def close(self):
         for opened in self.sockets:

@@ -122,6 +122,9 @@ class Engine {
   std::optional<SaStatus> status(std::string_view sa) const;
   std::optional<SaCounters> counters(std::string_view sa) const;  // copies no text
   DropCounts drops() const;
+  // Grows with all that a worker does with packets and SAs, before it does it: where it has stood
+  // still for a while, so have the counters of all SAs. Costs the same for many SAs as for few.
+  std::uint64_t activity() const noexcept;
   std::vector<EngineEvent> take_events();
   int event_descriptor() const noexcept;  // readable when take_events() has something
 

@@ -94,6 +94,8 @@ class SaControl {
   virtual std::size_t size() const noexcept = 0;
   // By name, and cheap: for those who look at all SAs again and again.
   virtual std::vector<SaTraffic> traffic() const = 0;
+  // Another number than before: there is something to look at.
+  virtual std::uint64_t activity() const noexcept = 0;
   virtual DropCounts drops() const = 0;
 };
 
@@ -120,6 +122,7 @@ class Gateway final : public SaControl {
   std::optional<GatewaySa> find(std::string_view sa) const override;
   std::size_t size() const noexcept override;
   std::vector<SaTraffic> traffic() const override;
+  std::uint64_t activity() const noexcept override;  // see Engine
   // For an outbound SA; see Engine.
   Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
   Result<void> send_keepalive(std::string_view sa);

@@ -181,6 +181,8 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   if (!findings.has_errors()) {
     check_unused(draft, findings);
     reading.config = finish(draft, std::move(resolved));
+    check_limits(draft, *reading.config, findings);
+    if (findings.has_errors()) reading.config.reset();
   }
   reading.findings = findings.in_order();
   reading.named_backends = named_backends(draft, findings);

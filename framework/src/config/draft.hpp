@@ -80,6 +80,7 @@ struct ConfigDraft {
   std::vector<std::filesystem::path> plugin_folders;
   std::map<std::string, std::string> backend_options;
   Policy policy;  // without rules
+  Position policy_at;
   std::vector<Located<std::string>> named_backends;
   std::vector<RuleDraft> rules;
   std::vector<Located<std::string>> includes;
@@ -109,6 +110,9 @@ void check_policy(const ConfigDraft& draft, Findings& findings);
 // What one gateway can serve: of the site that it is, or of each where that is not said ("").
 void check_gateway(const ConfigDraft& draft, std::string_view site, Findings& findings);
 void check_unused(const ConfigDraft& draft, Findings& findings);  // of a draft without errors
+// That the SAs of this machine's site (or of each, where that is not said) have room under the
+// limits of the policy, as far as that is the same on every machine.
+void check_limits(const ConfigDraft& draft, const GatewayConfig& config, Findings& findings);
 
 inline constexpr std::string_view kSitePlaceholder = "{site}";
 

@@ -89,7 +89,10 @@ constexpr Field<RuleDraft> kRule[] = {
 }  // namespace
 
 void read_policy(const Item& item, ConfigDraft& draft) {
-  if (const auto table = as_table(item, "[policy]")) read_table(*table, kPolicy, draft);
+  const auto table = as_table(item, "[policy]");
+  if (!table) return;
+  draft.policy_at = table->at;
+  read_table(*table, kPolicy, draft);
 }
 
 void read_rules(const Item& item, ConfigDraft& draft) {

@@ -187,6 +187,13 @@ DropCounts Engine::drops() const {
   return counts;
 }
 
+std::uint64_t Engine::activity() const noexcept {
+  std::uint64_t sum = impl_->commands;
+  for (const auto& worker : impl_->workers) sum += worker->calls();
+  for (const std::uint64_t dropped : drops()) sum += dropped;
+  return sum;
+}
+
 std::vector<EngineEvent> Engine::take_events() {
   impl_->control.clear();
   impl_->reap();

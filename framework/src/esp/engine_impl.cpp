@@ -178,6 +178,7 @@ QueueEntry& Engine::Impl::entry_of(const DeviceQueue* queue) {
 // ---- commands -----------------------------------------------------------------------------------
 
 void Engine::Impl::send(std::uint32_t index, Command command) {
+  ++commands;
   watches[index].unsent.push_back(command);
   send_waiting(index);
 }

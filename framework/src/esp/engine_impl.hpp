@@ -89,6 +89,7 @@ struct Engine::Impl {
   std::multimap<esp::DeviceQueue::TimePoint, esp::Deadline> deadlines;
   std::map<IpAddress, esp::KnownPath> paths;
   std::vector<EngineEvent> events;
+  std::uint64_t commands = 0;  // that were given to workers
   std::vector<std::thread> threads;
   std::atomic<bool> stopping{false};
 

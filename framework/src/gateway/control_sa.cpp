@@ -2,6 +2,7 @@
 #include "gateway/control_sa.hpp"
 
 #include "model/nearest_name.hpp"
+#include "model/sentence.hpp"
 
 #include <fmt/format.h>
 
@@ -70,9 +71,11 @@ Result<void> read_enum(const json& value, std::string_view member, Enum first, E
   return {};
 }
 
+// What was made of the text of a member.
 template <class T>
-Result<void> take(Result<T> made, T& out) {
-  if (!made) return std::unexpected(made.error());
+Result<void> take(std::string_view member, Result<T> made, T& out) {
+  if (!made)
+    return fail(made.error().code, fmt::format("'{}' of the SA: {}", member, made.error().message));
   out = std::move(*made);
   return {};
 }
@@ -80,13 +83,13 @@ Result<void> take(Result<T> made, T& out) {
 Result<void> read_endpoint(const json& value, std::string_view member, Endpoint& out) {
   const auto text = text_of(value, member);
   if (!text) return std::unexpected(text.error());
-  return take(parse_endpoint(*text, kNatTraversalPort), out);
+  return take(member, parse_endpoint(*text, kNatTraversalPort), out);
 }
 
 Result<void> read_prefix(const json& value, std::string_view member, IpPrefix& out) {
   const auto text = text_of(value, member);
   if (!text) return std::unexpected(text.error());
-  return take(IpPrefix::parse(*text), out);
+  return take(member, IpPrefix::parse(*text), out);
 }
 
 Result<void> read_ports(const json& value, std::string_view member, std::uint16_t& low,
@@ -100,22 +103,39 @@ Result<void> read_ports(const json& value, std::string_view member, std::uint16_
 
 using Reader = std::function<Result<void>(const json&)>;
 
-// Gives each member of the object to its reader; the first that fails, or has none, ends it.
+// All that is wrong with an SA: whoever wrote it is told at once.
+class Complaints {
+ public:
+  void add(const Error& error) {
+    text_ += fmt::format("{}{}", text_.empty() ? "" : " ", as_sentence(error.message));
+  }
+  Result<void> result() const {
+    if (text_.empty()) return {};
+    return fail(ErrorCode::invalid, text_);
+  }
+
+ private:
+  std::string text_;
+};
+
+// Gives each member of the object to its reader. The error names all that failed, or have none.
 Result<void> read_object(const json& object, std::string_view what,
                          const std::map<std::string_view, Reader>& readers) {
   if (!object.is_object())
     return fail(ErrorCode::invalid, fmt::format("The {} must be an object.", what));
+  Complaints complaints;
   for (const auto& [member, value] : object.items()) {
     const auto reader = readers.find(member);
     if (reader == readers.end()) {
       std::vector<std::string_view> known;
       for (const auto& entry : readers) known.push_back(entry.first);
-      return fail(ErrorCode::invalid, fmt::format("The {} has no member '{}'{}", what, member,
-                                                  did_you_mean(known, member)));
+      complaints.add({ErrorCode::invalid, fmt::format("The {} has no member '{}'{}", what, member,
+                                                      did_you_mean(known, member))});
+    } else if (auto read = reader->second(value); !read) {
+      complaints.add(read.error());
     }
-    if (auto read = reader->second(value); !read) return read;
   }
-  return {};
+  return complaints.result();
 }
 
 Result<TrafficSelector> read_selector(const json& value) {
@@ -142,12 +162,15 @@ Result<TrafficSelector> read_selector(const json& value) {
 Result<void> read_selectors(const json& value, std::vector<TrafficSelector>& out) {
   if (!value.is_array()) return wrong("selectors", "a list");
   out.clear();
+  Complaints complaints;
   for (const json& element : value) {
     auto selector = read_selector(element);
-    if (!selector) return std::unexpected(selector.error());
-    out.push_back(*selector);
+    if (selector)
+      out.push_back(*selector);
+    else
+      complaints.add(selector.error());
   }
-  return {};
+  return complaints.result();
 }
 
 Result<void> read_bool(const json& value, std::string_view member, bool& out) {
@@ -197,16 +220,21 @@ Result<void> read_lifetime(const json& value, Rare<Lifetime>& into) {
 Result<void> read_transform(const json& value, Transform& out) {
   const auto name = text_of(value, "transform");
   if (!name) return std::unexpected(name.error());
-  const auto found = find_transform(*name);
-  if (!found) return std::unexpected(found.error());
-  out = (*found)->transform;
-  return {};
+  const TransformInfo* found = nullptr;
+  auto taken = take("transform", find_transform(*name), found);
+  if (taken) out = found->transform;
+  return taken;
 }
 
 std::map<std::string_view, Reader> sa_readers(SaSpec& sa) {
   std::map<std::string_view, Reader> readers;
   const auto text = [&readers](const char* member, std::string& out) {
-    readers[member] = [member, &out](const json& v) { return take(text_of(v, member), out); };
+    readers[member] = [member, &out](const json& v) -> Result<void> {
+      auto given = text_of(v, member);
+      if (!given) return std::unexpected(given.error());
+      out = std::move(*given);
+      return {};
+    };
   };
   text("name", sa.name);
   text("class", sa.traffic_class);

@@ -333,6 +333,8 @@ std::vector<SaTraffic> Gateway::traffic() const {
   return all;
 }
 
+std::uint64_t Gateway::activity() const noexcept { return impl_->engine.activity(); }
+
 Result<void> Gateway::send_dummy(std::string_view sa, std::uint32_t bytes) {
   const auto found = impl_->sas.find(sa);
   if (found == impl_->sas.end()) return fail(ErrorCode::not_found, fmt::format("no SA '{}'", sa));

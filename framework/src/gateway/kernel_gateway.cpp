@@ -199,6 +199,13 @@ std::vector<SaTraffic> KernelGateway::traffic() const {
   return all;
 }
 
+// Packets alone: an SA that comes or goes is no traffic.
+std::uint64_t KernelGateway::activity() const noexcept {
+  std::uint64_t packets = 0;
+  for (const auto& [name, entry] : sas_) packets += entry->state.packets;
+  return packets;
+}
+
 DropCounts KernelGateway::drops() const {
   DropCounts counts{};
   for (const auto& [name, entry] : sas_) {

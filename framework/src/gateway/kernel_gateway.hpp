@@ -46,6 +46,7 @@ class KernelGateway final : public SaControl {
   std::optional<GatewaySa> find(std::string_view sa) const override;
   std::size_t size() const noexcept override { return sas_.size(); }
   std::vector<SaTraffic> traffic() const override;  // as read back when it was last tended
+  std::uint64_t activity() const noexcept override;
   DropCounts drops() const override;                // the same; what the kernel counts for each SA
 
   // To be called every second: reads all SAs back, removes what its grace has ended for. Gives what

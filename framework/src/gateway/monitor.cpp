@@ -4,11 +4,28 @@
 #include <utility>
 
 namespace espalier {
+namespace {
+
+// After the last activity: in the first look packets may still be with a device, the second gives
+// these a rate, and the third takes it from them.
+constexpr int kLooksAtRest = 2;
+
+}  // namespace
 
 Monitor::Monitor(SaControl& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
     : gateway_(gateway), ports_(std::move(ports)) {}
 
+bool Monitor::is_quiet() {
+  const std::uint64_t now = gateway_.activity();
+  rounds_at_rest_ = std::exchange(activity_, now) == now ? rounds_at_rest_ + 1 : 0;
+  return rounds_at_rest_ > kLooksAtRest && !silence_.is_waiting();
+}
+
 Monitor::News Monitor::sample(Time now) {
+  if (is_quiet()) {
+    rates_.rest(now);
+    return {};
+  }
   const auto sas = gateway_.traffic();
   rates_.begin_round();
   for (const SaTraffic& sa : sas) rates_.sample(sa.name, sa.counters.bytes, now);

@@ -30,7 +30,7 @@ class Monitor {
     std::vector<GatewayEvent> events;  // not logged yet
     std::vector<std::string> warnings;
   };
-  // To be called about every second.
+  // To be called about every second. Where nothing goes on it looks at no SA.
   News sample(Time now);
 
   // Of the SAs that SaControl::list() would give.
@@ -39,12 +39,15 @@ class Monitor {
   nlohmann::ordered_json port_counters() const;  // sums over all ports
 
  private:
+  bool is_quiet();
   std::uint64_t total(std::atomic<std::uint64_t> PortCounters::* counter) const;  // over all ports
 
   SaControl& gateway_;
   std::vector<std::shared_ptr<const PortCounters>> ports_;
   RateMeter rates_;
   SilenceWatch silence_;
+  std::uint64_t activity_ = 0;
+  int rounds_at_rest_ = 0;
   bool refusal_told_ = false;
 };
 

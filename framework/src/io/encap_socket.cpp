@@ -2,6 +2,7 @@
 #include "io/encap_socket.hpp"
 
 #include <linux/udp.h>
+#include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,25 @@
 #include "io/socket_address.hpp"
 
 namespace espalier::io {
+namespace {
+
+// What this socket takes is no traffic to be protected, even where that is between the same ends:
+// the kernel would drop the ESP in it as packets in the clear.
+bool bypass_policies(int socket, sa_family_t family) {
+  const bool six = family == AF_INET6;
+  for (const std::uint8_t way : {XFRM_POLICY_IN, XFRM_POLICY_OUT}) {
+    xfrm_userpolicy_info policy{};
+    policy.sel.family = family;
+    policy.dir = way;
+    policy.action = XFRM_POLICY_ALLOW;
+    if (::setsockopt(socket, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_XFRM_POLICY : IP_XFRM_POLICY,
+                     &policy, sizeof policy) < 0)
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 Result<Descriptor> open_encap_socket(const Endpoint& local) {
   sockaddr_storage address{};
@@ -30,6 +50,7 @@ Result<Descriptor> open_encap_socket(const Endpoint& local) {
     return refused("the address and port");
   if (::setsockopt(socket.get(), IPPROTO_UDP, UDP_ENCAP, &type, sizeof type) < 0)
     return refused("UDP_ENCAP");
+  if (!bypass_policies(socket.get(), address.ss_family)) return refused("a policy of its own");
   // Nobody reads what is no ESP: it shall take no memory.
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
   return socket;

@@ -33,13 +33,12 @@ PluginSlot PluginSlot::built_in(std::string name, const espalier_plugin_entry& e
   return slot;
 }
 
-std::string PluginSlot::label() const {
-  if (info_.path == "built in") return fmt::format("backend {}", info_.name);
-  return fmt::format("plugin {}", std::filesystem::path(info_.path).filename().string());
+std::unexpected<Error> PluginSlot::set_aside(ErrorCode code) const {
+  return fail(code, fmt::format("backend {} ({}): {}", info_.name, info_.path, info_.rejected));
 }
 
 void PluginSlot::reject(const std::string& reason) {
-  info_.rejected = fmt::format("{}: {}", label(), reason);
+  info_.rejected = reason;
   checked_.reset();
 }
 
@@ -51,7 +50,7 @@ BackendInfo PluginSlot::describe(const SlotServices& services) {
   if (devices)
     now.devices = std::move(*devices);
   else
-    now.rejected = fmt::format("{}: {}", label(), devices.error().message);
+    now.rejected = devices.error().message;
   return now;
 }
 
@@ -77,12 +76,12 @@ void PluginSlot::forget(std::string_view device) {
 }
 
 Result<RunningBackend*> PluginSlot::running(const SlotServices& services) {
-  if (!info_.rejected.empty()) return fail(ErrorCode::unsupported, info_.rejected);
+  if (!info_.rejected.empty()) return set_aside(ErrorCode::unsupported);
   if (!backend_) {
     auto started = start(services);
     if (!started) {
       if (info_.rejected.empty()) reject(started.error().message);
-      return fail(started.error().code, info_.rejected);
+      return set_aside(started.error().code);
     }
     backend_ = std::move(*started);
   }
@@ -90,12 +89,12 @@ Result<RunningBackend*> PluginSlot::running(const SlotServices& services) {
 }
 
 Result<const espalier_plugin_entry*> PluginSlot::entry() {
-  if (!info_.rejected.empty()) return fail(ErrorCode::unsupported, info_.rejected);
+  if (!info_.rejected.empty()) return set_aside(ErrorCode::unsupported);
   if (entry_ == nullptr) {
     const auto loaded = load_library(std::move(checked_->image), checked_->manifest);
     if (!loaded) {
       reject(loaded.error().message);
-      return fail(loaded.error().code, info_.rejected);
+      return set_aside(loaded.error().code);
     }
     entry_ = *loaded;
     checked_.reset();

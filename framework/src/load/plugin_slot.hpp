@@ -36,7 +36,7 @@ class PluginSlot {
   void set_options(std::string options) { options_ = std::move(options); }
   const std::optional<CheckedPlugin>& checked() const noexcept { return checked_; }
 
-  // Sets it aside for good. `reason` follows on its name.
+  // Sets it aside for good. `reason` is a clause: name and path stand beside it.
   void reject(const std::string& reason);
   // Gives it another name, for a rejected one whose own is another's.
   void rename(std::string name) { info_.name = std::move(name); }
@@ -52,7 +52,7 @@ class PluginSlot {
  private:
   Result<RunningBackend*> running(const SlotServices& services);
   Result<std::shared_ptr<RunningBackend>> start(const SlotServices& services);
-  std::string label() const;
+  std::unexpected<Error> set_aside(ErrorCode code) const;  // why it may not be used
 
   BackendInfo info_;  // without devices
   std::string options_ = "{}";

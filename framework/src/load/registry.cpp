@@ -126,13 +126,19 @@ void Registry::Impl::probe(const RegistryOptions& options) {
   }
 }
 
-// A rejected plugin whose name is another's is known by its path, so that names stay unique.
+// Names stay unique: where that of a rejected plugin is another's it gets a number. No policy can
+// mean such a name.
 void Registry::Impl::name_apart() {
   std::set<std::string> taken;
   for (const PluginSlot& slot : slots)
     if (slot.rejected().empty()) taken.insert(slot.name());
-  for (PluginSlot& slot : slots)
-    if (!slot.rejected().empty() && !taken.insert(slot.name()).second) slot.rename(slot.path());
+  for (PluginSlot& slot : slots) {
+    if (slot.rejected().empty()) continue;
+    std::string name = slot.name();
+    for (int number = 2; !taken.insert(name).second; ++number)
+      name = fmt::format("{} ({})", slot.name(), number);
+    slot.rename(std::move(name));
+  }
 }
 
 Registry::Registry() : impl_(std::make_unique<Impl>()) {

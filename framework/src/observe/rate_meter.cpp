@@ -15,7 +15,7 @@ void RateMeter::sample(std::string_view name, std::uint64_t bytes, Time now) {
   }
   Counter& counter = known->second;
   counter.round = round_;
-  const std::chrono::duration<double> elapsed = now - counter.at;
+  const std::chrono::duration<double> elapsed = now - std::max(counter.at, rested_until_);
   if (elapsed.count() <= 0) return;
   const std::uint64_t grown = bytes >= counter.bytes ? bytes - counter.bytes : 0;
   counter.rate.bits_per_second =

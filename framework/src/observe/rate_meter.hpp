@@ -26,6 +26,8 @@ class RateMeter {
   // Around the samples of all counters: those that were not sampled within are forgotten.
   void begin_round() { ++round_; }
   void end_round();
+  // Instead of a round: all counters stand as they stood in the last one.
+  void rest(Time now) { rested_until_ = now; }
   Rate rate(std::string_view name) const;
 
  private:
@@ -36,6 +38,7 @@ class RateMeter {
     std::uint64_t round = 0;
   };
   std::uint64_t round_ = 0;
+  Time rested_until_ = Time::min();
   // There may be very many, looked up by names that others keep.
   struct NameHash : std::hash<std::string_view> {
     using is_transparent = void;

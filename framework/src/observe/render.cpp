@@ -81,19 +81,9 @@ void append_device(std::string& out, const Device& device, const TextStyle& styl
   out += fmt::format("    transforms: {}\n", transforms_of(device));
 }
 
-// The file has been named where this is shown.
-std::string_view reason_of(const BackendInfo& rejected) {
-  std::string_view reason = rejected.rejected;
-  const auto file = std::string_view(rejected.path).substr(rejected.path.rfind('/') + 1);
-  const std::string label = fmt::format("plugin {}: ", file);
-  if (reason.starts_with(label)) reason.remove_prefix(label.size());
-  return reason;
-}
-
-// A plugin whose name is taken is known by its path.
 void append_rejected(std::string& out, const BackendInfo& backend, const TextStyle& style) {
-  out += fmt::format("{} {}{}\n  {}\n", bold(backend.name, style), red("rejected", style),
-                     backend.name == backend.path ? "" : ", " + backend.path, reason_of(backend));
+  out += fmt::format("{} {}, {}\n  {}\n", bold(backend.name, style), red("rejected", style),
+                     backend.path, backend.rejected);
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ std::vector<GatewayEvent> SilenceWatch::look(std::span<const SaTraffic> sas, Tim
     }
   }
   std::vector<GatewayEvent> events;
+  waiting_ = false;
   for (const auto& [address, traffic] : peers) {
     Peer& peer = peers_[address];
     if (traffic.received > peer.received) {
@@ -77,7 +78,11 @@ std::vector<GatewayEvent> SilenceWatch::look(std::span<const SaTraffic> sas, Tim
     peer.sent = std::min(peer.sent, traffic.sent);
     if (!peer.waiting && traffic.sent > peer.sent) peer.waiting = true, peer.waiting_since = now;
     const auto patience = peer.heard ? kLaterPatience : kPatience;
-    if (!peer.waiting || peer.told || now - peer.waiting_since < patience) continue;
+    if (!peer.waiting || peer.told) continue;
+    if (now - peer.waiting_since < patience) {
+      waiting_ = true;
+      continue;
+    }
     peer.told = true;
     events.push_back(
         {Kind::peer_silent, "", peer.heard ? fell_silent(traffic) : never_heard(traffic)});

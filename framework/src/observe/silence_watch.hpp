@@ -23,6 +23,8 @@ class SilenceWatch {
   // Looks at the SAs' counters; gives an event for each peer, identified by its address, that has
   // been silent since a packet was seen to leave for it, once, and one when it is heard again.
   std::vector<GatewayEvent> look(std::span<const SaTraffic> sas, Time now);
+  // Whether time alone may bring an event.
+  bool is_waiting() const noexcept { return waiting_; }
 
  private:
   struct Peer {
@@ -33,6 +35,7 @@ class SilenceWatch {
     bool told = false;
   };
   std::map<IpAddress, Peer> peers_;
+  bool waiting_ = false;  // for one of them that has not been told of
 };
 
 }  // namespace espalier

@@ -75,6 +75,25 @@ TEST(SaFromJson, NamesWhatIsWrong) {
   EXPECT_THAT(complaint(R"({"selectors": [{"protocol": 256}]})"), HasSubstr("from 0 to 255"));
 }
 
+TEST(SaFromJson, NamesAllThatIsWrongAtOnce) {
+  EXPECT_EQ(complaint(R"({"spi": -1, "transfrom": "aes256gcm16", "transform": "aes256gmc16",
+                         "peer": "somewhere", "outer": {"ecn": 1, "dcsp": 0},
+                         "selectors": [{"source": "10.0.0.0/8"},
+                                       {"source": "x", "destination": "10.0.0.0/33"}]})"),
+            "The outer header has no member 'dcsp'; did you mean 'dscp'? "
+            "'ecn' of the SA must be true or false. "
+            "'peer' of the SA: 'somewhere' is no endpoint; write an address with or without a "
+            "port, such as 192.0.2.1:4500 or [2001:db8::1]:4500. "
+            "A selector needs a 'source' and a 'destination'. "
+            "'destination' of the SA: '10.0.0.0/33' is not a prefix: the length after '/' must "
+            "be 0 to 32. "
+            "'source' of the SA: 'x' is not an IP address; write one like 192.0.2.1 or "
+            "2001:db8::1. "
+            "'spi' of the SA must be a number from 0 to 4294967295. "
+            "'transform' of the SA: unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'? "
+            "The SA has no member 'transfrom'; did you mean 'transform'?");
+}
+
 TEST(ParseEndpoint, TakesAddressesWithAndWithoutPort) {
   const auto text = [](const char* given) {
     const auto endpoint = parse_endpoint(given, 4500);

@@ -38,7 +38,7 @@ TEST_P(HostilePlugin, IsNamedWithItsReasonAndHarmsNoOther) {
       {.folders = {folder.path()}, .probe_limit = std::chrono::seconds(60)});
 
   const BackendInfo bad = loaded.find(plugin);
-  EXPECT_THAT(bad.rejected, HasSubstr(std::string("plugin ") + plugin + ".so: "));
+  EXPECT_EQ(std::filesystem::path(bad.path).filename(), std::string(plugin) + ".so");
   EXPECT_THAT(bad.rejected, HasSubstr(reason));
   EXPECT_THAT(bad.devices, IsEmpty());
   EXPECT_FALSE(loaded->open(plugin, "zoo"));
@@ -89,8 +89,7 @@ TEST(HangingPlugins, AreKilledAfterTheLimitWhereverTheyHang) {
     folder.add(plugin);
   const LoadedRegistry loaded({.folders = {folder.path()}, .probe_limit = std::chrono::seconds(5)});
   for (const char* plugin : {"hangs_at_load", "hangs_in_negotiate", "hangs_in_enumerate"})
-    EXPECT_EQ(loaded.find(plugin).rejected,
-              std::string("plugin ") + plugin + ".so: its probe did not end within 5 s");
+    EXPECT_EQ(loaded.find(plugin).rejected, "its probe did not end within 5 s");
   expect_working(*loaded, "good", "cpu");
 }
 
@@ -144,9 +143,7 @@ class UntrustedFile : public ::testing::Test {
 
 TEST_F(UntrustedFile, IsOneThatAnybodyCanWrite) {
   PluginFolder::chmod(folder.add("plain", "bad"), 0757);
-  EXPECT_THAT(reason(),
-              AllOf(HasSubstr("plugin bad.so: "), HasSubstr("can be changed by its group "
-                                                            "or by anybody (mode 0757)")));
+  EXPECT_THAT(reason(), HasSubstr("can be changed by its group or by anybody (mode 0757)"));
 }
 
 TEST_F(UntrustedFile, IsOneThatItsGroupCanWrite) {
@@ -196,8 +193,7 @@ TEST(UntrustedFolder, RejectsAllThatIsInItAndNothingElse) {
   const LoadedRegistry loaded(
       RegistryOptions{.folders = {open.path(), sticky.path(), closed.path()}});
   EXPECT_THAT(loaded.find("plain").rejected,
-              AllOf(HasSubstr("plugin plain.so: "), HasSubstr(open.path().string()),
-                    HasSubstr("(mode 0777)")));
+              AllOf(HasSubstr(open.path().string()), HasSubstr("(mode 0777)")));
   EXPECT_THAT(loaded.find("prints").rejected, HasSubstr("(mode 1777)"));
   expect_working(*loaded, "good", "cpu");
 }

@@ -33,6 +33,13 @@ TEST_F(RateMeterTest, DividesByTheTimeThatReallyPassed) {
   EXPECT_EQ(rate().bits_per_second, 8000u);
 }
 
+TEST_F(RateMeterTest, MeasuresFromTheEndOfARest) {
+  sample(0, 0);
+  meter_.rest(start_ + seconds(99));
+  sample(1000, 100);
+  EXPECT_EQ(rate().bits_per_second, 8000u);
+}
+
 TEST_F(RateMeterTest, IgnoresASecondSampleOfTheSameMoment) {
   sample(0, 0);
   sample(1000, 1);

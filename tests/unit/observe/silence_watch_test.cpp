@@ -55,6 +55,25 @@ TEST_F(SilenceWatchTest, NamesASilentPeerTenSecondsAfterTheFirstPacketLeft) {
                           "configuration has 192.0.2.1 as this end."));
 }
 
+TEST_F(SilenceWatchTest, WaitsFromTheFirstPacketUntilThePeerIsHeardOrNamed) {
+  look(0);
+  EXPECT_FALSE(watch_.is_waiting());
+  out().packets = 1;
+  look(1);
+  EXPECT_TRUE(watch_.is_waiting());
+  look(11);
+  EXPECT_FALSE(watch_.is_waiting()) << "it was named";
+  in().packets = 1;
+  look(12);
+  EXPECT_FALSE(watch_.is_waiting());
+  out().packets = 2;
+  look(13);
+  EXPECT_TRUE(watch_.is_waiting());
+  in().packets = 2;
+  look(14);
+  EXPECT_FALSE(watch_.is_waiting()) << "it was heard";
+}
+
 TEST_F(SilenceWatchTest, SaysItOnce) {
   out().packets = 1;
   look(0);
