@@ -72,7 +72,8 @@ void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backend
 }
 
 void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
-  BackendOptions options{.folders = reading.plugin_folders, .options = {}, .disabled = {}, .dataplane = {}};
+  BackendOptions options{
+      .folders = reading.plugin_folders, .options = {}, .disabled = {}, .dataplane = {}};
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
     judge_names(reading, (*registry)->backends());

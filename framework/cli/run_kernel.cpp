@@ -24,10 +24,10 @@
 namespace espalier::cli {
 namespace {
 
-// reqids of a run begin anywhere in this half, so that they are hardly ever those of others.
+// Anywhere, so that two gateways of a machine hardly ever share one.
 std::uint32_t first_reqid() {
-  constexpr std::uint32_t half = 0x4000'0000, blocks = 0x3fff'0000;
-  return (half | (std::random_device()() & blocks)) + 1;
+  constexpr std::uint32_t blocks = 0x3fff'0000;
+  return (xfrm::PolicyBundles::kOwnReqids | (std::random_device()() & blocks)) + 1;
 }
 
 // A gateway of the kernel's dataplane from its configuration to its end. Members are destroyed in
@@ -106,9 +106,8 @@ Result<void> KernelRun::connect() {
 std::string KernelRun::path_of(const SaSpec& sa) {
   auto path = routes_->interface_towards(sa.peer.address);
   if (path) return *path;
-  log_(ESPALIER_LOG_WARNING,
-       fmt::format("By which interface SA '{}' leaves is not known: {}", sa.name,
-                   path.error().message));
+  log_(ESPALIER_LOG_WARNING, fmt::format("By which interface SA '{}' leaves is not known: {}",
+                                         sa.name, path.error().message));
   return sa.interface;
 }
 
@@ -129,8 +128,10 @@ Result<void> KernelRun::start() {
   if (!socket) return std::unexpected(socket.error());
   gateway_ = std::make_unique<KernelGateway>(
       *registry_, *placer_, *kernel_,
-      KernelGateway::Options{first_reqid(), [this](const SaSpec& sa) { return path_of(sa); }, log_});
-  monitor_ = std::make_unique<Monitor>(*gateway_, std::vector<std::shared_ptr<const PortCounters>>());
+      KernelGateway::Options{first_reqid(), [this](const SaSpec& sa) { return path_of(sa); },
+                             log_});
+  monitor_ =
+      std::make_unique<Monitor>(*gateway_, std::vector<std::shared_ptr<const PortCounters>>());
   if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
   if (auto added = add_sas(*specs); !added) return added;
   service_ = std::make_unique<ControlService>(*gateway_, *monitor_, secrets_, config_);
@@ -143,13 +144,15 @@ Result<void> KernelRun::start() {
 Result<void> KernelRun::add_sas(const std::vector<SaSpec>& specs) {
   auto keyed = claim_keys(config_, specs, secrets_);
   if (!keyed) return std::unexpected(keyed.error());
+  if (auto taken = gateway_->take_over(config_.sites.at(config_.site).outer.address); !taken)
+    return taken;
   for (KeyedSa& sa : *keyed)
     if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
       return std::unexpected(added.error());
   for (const std::string& tunnel : tunnels_by_socket(config_))
     log_(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
                                         config_.control_socket.native()));
-  return {};
+  return gateway_->settle();
 }
 
 void KernelRun::each_second() {
@@ -176,8 +179,7 @@ void KernelRun::serve() {
   });
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs in the kernel's dataplane with {}; control socket {}.",
-                   config_.site, counted(gateway_->size(), "SA"),
-                   config_.control_socket.native()));
+                   config_.site, counted(gateway_->size(), "SA"), config_.control_socket.native()));
   each_second();
   if (!signals_.stopped()) {
     loop_.restart();
@@ -188,8 +190,9 @@ void KernelRun::serve() {
   if (config_.on_stop == OnStop::open) return;
   gateway_->keep_policies();
   log_(ESPALIER_LOG_INFO,
-       "The networks of the peers stay closed: the policies are left in the kernel, and 'ip xfrm "
-       "policy flush' opens them.");
+       "The networks of the peers stay closed until the next run: the policies are left in the "
+       "kernel, "
+       "and 'ip xfrm policy flush' opens them.");
 }
 
 void KernelRun::print_end(const Console& console, bool json) {

@@ -69,8 +69,7 @@ std::vector<espalier_capability> of_nfp() {
       gcm(kAes, ESPALIER_ICV(16), {}),
       capability(ESPALIER_CIPHER_AES_GMAC, ESPALIER_INTEGRITY_NONE, kAes, ESPALIER_ICV(16), {})};
   for (const Hash& hash : hashes)
-    all.push_back(
-        capability(ESPALIER_CIPHER_AES_CBC, hash.integrity, kAes, hash.icv, {}));
+    all.push_back(capability(ESPALIER_CIPHER_AES_CBC, hash.integrity, kAes, hash.icv, {}));
   return all;
 }
 
@@ -90,15 +89,9 @@ const std::vector<Driver>& table() {
        "Intel 82599, X540, X550, virtual function",
        {gcm(kAes128, icv16, {.modes = ESPALIER_TRANSPORT})},
        {}},
-      {"cxgb4",
-       "Chelsio T6",
-       {gcm(kAes128And256, ESPALIER_ICV(12) | icv16, {.esn = kAnyEsn})},
-       {}},
+      {"cxgb4", "Chelsio T6", {gcm(kAes128And256, ESPALIER_ICV(12) | icv16, {.esn = kAnyEsn})}, {}},
       {"nfp", "Netronome, Corigine", of_nfp(), {pool("table", kBothWays, 16384)}},
-      {"rvu-nicpf",
-       "Marvell OCTEON 10",
-       {gcm(kAes, icv16, {.directions = ESPALIER_OUTBOUND})},
-       {}},
+      {"rvu-nicpf", "Marvell OCTEON 10", {gcm(kAes, icv16, {.directions = ESPALIER_OUTBOUND})}, {}},
       {"netdevsim", "simulated", {gcm(kAes, icv16, {})}, {pool("table", kBothWays, 33)}},
       {"", "a driver that Espalier does not know", {gcm(kAes128, icv16, {})}, {}},
   };
@@ -128,10 +121,11 @@ const Driver& driver(std::string_view name) {
 
 bool takes(const Driver& driver, const espalier_sa& sa) noexcept {
   return std::ranges::any_of(driver.capabilities, [&](const espalier_capability& c) {
-    return c.cipher == sa.cipher && c.integrity == sa.integrity && (c.key_bits & key_bit(sa)) != 0 &&
-           (c.icv_bytes & ESPALIER_ICV(sa.icv_bytes)) != 0 && (c.directions & sa.direction) != 0 &&
-           (c.modes & sa.mode) != 0 && (c.encapsulations & sa.encapsulation) != 0 &&
-           (c.families & sa.family) != 0 && (c.esn & (sa.esn != 0 ? 2U : 1U)) != 0;
+    return c.cipher == sa.cipher && c.integrity == sa.integrity &&
+           (c.key_bits & key_bit(sa)) != 0 && (c.icv_bytes & ESPALIER_ICV(sa.icv_bytes)) != 0 &&
+           (c.directions & sa.direction) != 0 && (c.modes & sa.mode) != 0 &&
+           (c.encapsulations & sa.encapsulation) != 0 && (c.families & sa.family) != 0 &&
+           (c.esn & (sa.esn != 0 ? 2U : 1U)) != 0;
   });
 }
 

@@ -96,8 +96,8 @@ bool offloads(const Socket& socket, const std::string& name) {
   features->cmd = ETHTOOL_GFEATURES;
   features->size = blocks;
   if (!socket.ethtool(name, features.get())) return false;
-  const auto block = features.read<ethtool_get_features_block>(
-      (blocks - 1) * sizeof(ethtool_get_features_block));
+  const auto block =
+      features.read<ethtool_get_features_block>((blocks - 1) * sizeof(ethtool_get_features_block));
   return (block.active >> (*place % kBlockBits) & 1U) != 0;
 }
 
@@ -133,11 +133,8 @@ std::vector<Interface> offloading_interfaces() {
   for (const auto* one = all.get(); one != nullptr && one->if_index != 0; ++one) {
     const std::string name = one->if_name;
     if (!offloads(socket, name)) continue;
-    Interface& interface = found.emplace_back(Interface{.name = name,
-                                                        .index = one->if_index,
-                                                        .driver = "",
-                                                        .bus = "",
-                                                        .up = is_up(socket, name)});
+    Interface& interface = found.emplace_back(Interface{
+        .name = name, .index = one->if_index, .driver = "", .bus = "", .up = is_up(socket, name)});
     read_driver(socket, name, interface);
     if (interface.driver != "bonding") continue;
     if (const std::string member = active_member(name); !member.empty())

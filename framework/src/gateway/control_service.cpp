@@ -335,7 +335,7 @@ ControlService::Json ControlService::status() {
           {"site", config_.site},
           {"config", config_.file.native()},
           {"dataplane", to_string(config_.dataplane)},
-          {"workers", config_.workers},
+          {"workers", config_.dataplane == Dataplane::kernel ? 0 : config_.workers},
           {"uptime_seconds", uptime.count()},
           {"drops", drops_json(gateway_.drops())},
           {"wire", monitor_.port_counters()}};

@@ -58,6 +58,18 @@ KernelGateway::~KernelGateway() {
   for (const Retiring& old : retiring_) take_out(*old.entry);
 }
 
+Result<void> KernelGateway::take_over(const IpAddress& own_end) {
+  const auto left = policies_.take_over(own_end);
+  if (!left) return std::unexpected(left.error());
+  if (left->sas + left->policies > 0)
+    options_.log(
+        ESPALIER_LOG_WARNING,
+        fmt::format("An earlier run has left {} SAs and {} policies in the kernel: the SAs "
+                    "are removed, and the policies replaced.",
+                    left->sas, left->policies));
+  return {};
+}
+
 // Places the SA and has its recipe carried out; leaves nothing behind if either fails.
 Result<std::unique_ptr<KernelGateway::Entry>> KernelGateway::enter(const SaSpec& sa,
                                                                    const SaKeys& keys) {
@@ -178,16 +190,32 @@ GatewaySa KernelGateway::describe(const Entry& entry) {
   return {entry.spec, entry.decision, std::move(status)};
 }
 
+// One that the kernel has no more stays as it was: tend() tells of it.
+void KernelGateway::read_back(const std::vector<Entry*>& entries) const {
+  std::vector<xfrm::SaId> ids;
+  for (const Entry* entry : entries) ids.push_back(xfrm::id_of(entry->spec));
+  auto states = xfrm::read_sas(kernel_, ids);
+  if (!states) return options_.log(ESPALIER_LOG_WARNING, states.error().message);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    auto& state = (*states)[i];
+    if (state && state->reqid == entries[i]->state.reqid) entries[i]->state = std::move(*state);
+  }
+}
+
 std::vector<GatewaySa> KernelGateway::list(std::string_view after, std::size_t most) const {
+  std::vector<Entry*> entries;
+  for (auto sa = sas_.upper_bound(after); sa != sas_.end() && entries.size() < most; ++sa)
+    entries.push_back(sa->second.get());
+  read_back(entries);
   std::vector<GatewaySa> some;
-  for (auto sa = sas_.upper_bound(after); sa != sas_.end() && some.size() < most; ++sa)
-    some.push_back(describe(*sa->second));
+  for (const Entry* entry : entries) some.push_back(describe(*entry));
   return some;
 }
 
 std::optional<GatewaySa> KernelGateway::find(std::string_view sa) const {
   const auto found = sas_.find(sa);
   if (found == sas_.end()) return std::nullopt;
+  read_back({found->second.get()});
   return describe(*found->second);
 }
 

@@ -30,6 +30,12 @@ class KernelGateway final : public SaControl {
   KernelGateway(Registry& registry, Placer& placer, xfrm::Transport& kernel, Options options);
   ~KernelGateway() override;
 
+  // Takes over what an earlier gateway with this end of its SAs has left in the kernel: see
+  // xfrm::PolicyBundles. To be called before the first add(), and settle() after the last one of
+  // the start.
+  Result<void> take_over(const IpAddress& own_end);
+  Result<void> settle() { return policies_.settle(); }
+
   // Beyond its life the policies stay, so that what they protect passes through an SA or not at
   // all.
   void keep_policies() noexcept { keeps_policies_ = true; }
@@ -40,6 +46,7 @@ class KernelGateway final : public SaControl {
                                                 SaKeys&& keys,
                                                 std::chrono::milliseconds grace) override;
   Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const override;
+  // These two read the SAs that they give back.
   std::vector<GatewaySa> list(
       std::string_view after = {},
       std::size_t most = std::numeric_limits<std::size_t>::max()) const override;
@@ -47,7 +54,7 @@ class KernelGateway final : public SaControl {
   std::size_t size() const noexcept override { return sas_.size(); }
   std::vector<SaTraffic> traffic() const override;  // as read back when it was last tended
   std::uint64_t activity() const noexcept override;
-  DropCounts drops() const override;                // the same; what the kernel counts for each SA
+  DropCounts drops() const override;  // the same; what the kernel counts for each SA
 
   // To be called every second: reads all SAs back, removes what its grace has ended for. Gives what
   // happened, having logged it.
@@ -70,6 +77,7 @@ class KernelGateway final : public SaControl {
   Result<void> leave(const Entry& entry);
   void refresh(Entry& entry, const xfrm::SaState* state, std::vector<GatewayEvent>& done);
   void end_graces(std::vector<GatewayEvent>& done);
+  void read_back(const std::vector<Entry*>& entries) const;
   static GatewaySa describe(const Entry& entry);
 
   Registry& registry_;

@@ -23,8 +23,8 @@ bool bypass_policies(int socket, sa_family_t family) {
     policy.sel.family = family;
     policy.dir = way;
     policy.action = XFRM_POLICY_ALLOW;
-    if (::setsockopt(socket, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_XFRM_POLICY : IP_XFRM_POLICY,
-                     &policy, sizeof policy) < 0)
+    if (::setsockopt(socket, six ? IPPROTO_IPV6 : IPPROTO_IP,
+                     six ? IPV6_XFRM_POLICY : IP_XFRM_POLICY, &policy, sizeof policy) < 0)
       return false;
   }
   return true;

@@ -213,16 +213,15 @@ Result<void> RouteNetlink::delete_route(int index, const RouteEntry& route) {
 Result<std::string> RouteNetlink::interface_towards(const IpAddress& address) {
   rtnl_route* found = nullptr;
   const auto whole = static_cast<std::uint8_t>(address.size() * 8);
-  const int error =
-      rtnl_route_lookup(socket_.get(), nl_address({address, whole}).get(), &found);
+  const int error = rtnl_route_lookup(socket_.get(), nl_address({address, whole}).get(), &found);
   if (error < 0)
     return fail(code_of(error), fmt::format("There is no route to {}: {}.", to_string(address),
                                             nl_geterror(-error)));
   const Route route(found);
   char name[IF_NAMESIZE] = "";
   rtnl_nexthop* const hop = rtnl_route_nexthop_n(found, 0);
-  if (hop == nullptr || ::if_indextoname(static_cast<unsigned>(rtnl_route_nh_get_ifindex(hop)),
-                                         name) == nullptr)
+  if (hop == nullptr ||
+      ::if_indextoname(static_cast<unsigned>(rtnl_route_nh_get_ifindex(hop)), name) == nullptr)
     return fail(ErrorCode::not_found,
                 fmt::format("The route to {} leads to no interface.", to_string(address)));
   return std::string(name);

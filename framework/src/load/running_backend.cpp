@@ -89,7 +89,8 @@ Result<std::shared_ptr<OpenDevice>> RunningBackend::open(std::string_view device
 }
 
 Result<Recipe> RunningBackend::recipe(const Device& device, const SaSpec& sa) const {
-  const std::string what = fmt::format("say how SA '{}' goes to {}/{}", sa.name, name_, device.name);
+  const std::string what =
+      fmt::format("say how SA '{}' goes to {}/{}", sa.name, name_, device.name);
   if (table_->kernel == nullptr)
     return fail(ErrorCode::unsupported,
                 fmt::format("cannot {}: the backend has no devices in the kernel", what));

@@ -122,8 +122,7 @@ Result<Choice> Placer::Impl::choose(const SaSpec& sa, const Attempt& attempt) {
       return Choice{std::move(decision), name.backend, name.device};
     }
     const ErrorCode code = tried.error().code;
-    if (code == ErrorCode::conflict || code == ErrorCode::io)
-      return std::unexpected(tried.error());
+    if (code == ErrorCode::conflict || code == ErrorCode::io) return std::unexpected(tried.error());
     note_refusal(name, sa, tried.error());
   }
   return fail(

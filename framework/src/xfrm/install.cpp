@@ -135,9 +135,8 @@ Result<void> delete_policies(Transport& kernel, std::span<const PolicyId> polici
   for (std::size_t i = 0; i < policies.size(); ++i) {
     const Answer& answer = (*answers)[i];
     if (answer.error == 0 || answer.error == ENOENT || answer.error == ESRCH) continue;
-    return fail(code_of(answer.error),
-                fmt::format("The policy '{}' cannot be removed: {}.", to_string(policies[i]),
-                            words_of(answer)));
+    return fail(code_of(answer.error), fmt::format("The policy '{}' cannot be removed: {}.",
+                                                   to_string(policies[i]), words_of(answer)));
   }
   return {};
 }
@@ -196,6 +195,18 @@ Result<void> install(Transport& kernel, std::span<const PolicyId> policies,
   if (!error) return {};
   static_cast<void>(delete_policies(kernel, made));
   return std::unexpected(std::move(*error));
+}
+
+Result<void> replace(Transport& kernel, std::span<const PolicyId> policies,
+                     const Protect& protect) {
+  std::vector<Request> requests;
+  for (const PolicyId& policy : policies) requests.push_back(replace_policy(policy, protect));
+  const auto answers = kernel.exchange(requests);
+  if (!answers) return std::unexpected(answers.error());
+  for (std::size_t i = 0; i < policies.size(); ++i)
+    if ((*answers)[i].error != 0)
+      return std::unexpected(policy_refused(policies[i], (*answers)[i]));
+  return {};
 }
 
 Result<void> uninstall(Transport& kernel, std::span<const PolicyId> policies) {

@@ -36,6 +36,8 @@ Result<void> uninstall(Transport& kernel, const SaId& id);
 
 // All of these policies, or none. `conflict` where there is one of the kind already.
 Result<void> install(Transport& kernel, std::span<const PolicyId> policies, const Protect& protect);
+// In the place of those that are there. Gives the first error.
+Result<void> replace(Transport& kernel, std::span<const PolicyId> policies, const Protect& protect);
 // Gives the first error; policies that have gone already are none.
 Result<void> uninstall(Transport& kernel, std::span<const PolicyId> policies);
 

@@ -24,7 +24,7 @@
 namespace espalier::xfrm {
 namespace {
 
-constexpr std::size_t kAtOnce = 64;             // requests: their answers fit a socket's queue
+constexpr std::size_t kAtOnce = 64;              // requests: their answers fit a socket's queue
 constexpr std::size_t kBytesAtOnce = 64 * 1024;  // which any socket takes
 constexpr std::size_t kBuffer = 64 * 1024;       // no part of a dump is longer
 constexpr int kAnswerSeconds = 30;
@@ -50,9 +50,8 @@ std::size_t batch_size(std::span<Request> requests) {
 std::string extended_words(const nlmsghdr& message) {
   if ((message.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return "";
   const auto* const data = reinterpret_cast<const std::uint8_t*>(&message);
-  const auto payload =
-      std::span(data, message.nlmsg_len).subspan(std::min<std::size_t>(NLMSG_HDRLEN,
-                                                                      message.nlmsg_len));
+  const auto payload = std::span(data, message.nlmsg_len)
+                           .subspan(std::min<std::size_t>(NLMSG_HDRLEN, message.nlmsg_len));
   const auto attributes = Attributes::of(payload, sizeof(nlmsgerr));
   if (!attributes) return "";
   const auto text = attributes->bytes(NLMSGERR_ATTR_MSG);

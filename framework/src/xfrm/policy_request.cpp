@@ -57,8 +57,7 @@ xfrm_selector kernel_selector(const PolicyId& policy) {
 
 // The narrower comes first: the kernel asks the lowest number first.
 std::uint32_t priority_of(const PolicyId& policy) {
-  const std::uint32_t wide =
-      2 * kAddressBits - policy.source.length - policy.destination.length;
+  const std::uint32_t wide = 2 * kAddressBits - policy.source.length - policy.destination.length;
   const bool ports = policy.source_port.mask != 0 || policy.destination_port.mask != 0;
   return kFirstPriority + 4 * wide + (policy.protocol == 0 ? 2U : 0U) + (ports ? 0U : 1U);
 }
@@ -73,6 +72,21 @@ xfrm_user_tmpl template_of(const Protect& protect) {
   made.mode = protect.mode == Mode::tunnel ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
   made.aalgos = made.ealgos = made.calgos = kAnyAlgorithm;
   return made;
+}
+
+Request new_policy(std::uint16_t type, std::uint16_t flags, const PolicyId& policy,
+                   const Protect& protect) {
+  xfrm_userpolicy_info info{};
+  info.sel = kernel_selector(policy);
+  info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
+  info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
+  info.priority = priority_of(policy);
+  info.dir = static_cast<std::uint8_t>(policy.way);
+  info.action = XFRM_POLICY_ALLOW;
+  Request request(type, flags);
+  request.fixed(info);
+  request.attribute(XFRMA_TMPL, template_of(protect));
+  return request;
 }
 
 }  // namespace
@@ -99,17 +113,11 @@ Protect protection_of(const SaSpec& sa, std::uint32_t reqid) {
 }
 
 Request add_policy(const PolicyId& policy, const Protect& protect) {
-  xfrm_userpolicy_info info{};
-  info.sel = kernel_selector(policy);
-  info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
-  info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
-  info.priority = priority_of(policy);
-  info.dir = static_cast<std::uint8_t>(policy.way);
-  info.action = XFRM_POLICY_ALLOW;
-  Request request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL);
-  request.fixed(info);
-  request.attribute(XFRMA_TMPL, template_of(protect));
-  return request;
+  return new_policy(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, policy, protect);
+}
+
+Request replace_policy(const PolicyId& policy, const Protect& protect) {
+  return new_policy(XFRM_MSG_UPDPOLICY, NLM_F_CREATE | NLM_F_REPLACE, policy, protect);
 }
 
 Request delete_policy(const PolicyId& policy) {
@@ -121,11 +129,13 @@ Request delete_policy(const PolicyId& policy) {
   return request;
 }
 
+// A dump has no fixed part.
+Request dump_policies() { return {XFRM_MSG_GETPOLICY, NLM_F_DUMP}; }
+
 std::string to_string(const PolicyId& policy) {
   constexpr std::array kWays = {"in", "out", "forward"};
   return fmt::format("{} {} -> {}", kWays[static_cast<std::size_t>(policy.way)],
-                     espalier::to_string(policy.source),
-                     espalier::to_string(policy.destination));
+                     espalier::to_string(policy.source), espalier::to_string(policy.destination));
 }
 
 }  // namespace espalier::xfrm

@@ -50,7 +50,10 @@ Protect protection_of(const SaSpec& sa, std::uint32_t reqid);
 
 // Refused where there is one already; whoever made it keeps it.
 Request add_policy(const PolicyId& policy, const Protect& protect);
+// Takes the place of the one that is there, at once.
+Request replace_policy(const PolicyId& policy, const Protect& protect);
 Request delete_policy(const PolicyId& policy);
+Request dump_policies();
 
 std::string to_string(const PolicyId& policy);  // "out 10.0.0.0/8 -> 10.1.0.0/16"
 

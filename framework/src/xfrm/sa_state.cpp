@@ -13,12 +13,11 @@
 #include <system_error>
 
 #include "xfrm/addresses.hpp"
+#include "xfrm/dump.hpp"
 #include "xfrm/refusal.hpp"
 
 namespace espalier::xfrm {
 namespace {
-
-constexpr int kMostDumps = 5;
 
 std::uint64_t number(std::uint32_t high, std::uint32_t low) {
   return std::uint64_t{high} << 32 | low;
@@ -109,11 +108,6 @@ std::optional<SaState> read_deleted(std::span<const std::uint8_t> payload) {
   return state;
 }
 
-Error cannot_read(const Answer& answer) {
-  return {code_of(answer.error),
-          fmt::format("The kernel's SAs cannot be read: {}.", words_of(answer))};
-}
-
 }  // namespace
 
 std::optional<SaNews> read_sa(const Message& message) {
@@ -142,21 +136,14 @@ std::optional<SaNews> read_sa(const Message& message) {
 }
 
 Result<std::vector<SaState>> read_all_sas(Transport& kernel) {
-  Request request = dump_sas();
-  for (int tries = 1;; ++tries) {
-    auto answers = kernel.exchange({&request, 1});
-    if (!answers) return std::unexpected(answers.error());
-    const Answer& answer = answers->front();
-    const bool again = answer.error == ENOBUFS || answer.error == EINTR;
-    if (again && tries < kMostDumps) continue;
-    if (answer.error != 0) return std::unexpected(cannot_read(answer));
-    std::vector<SaState> states;
-    for (const Message& message : answer.messages) {
-      auto news = read_sa(message);
-      if (news && news->state.protocol == IPPROTO_ESP) states.push_back(std::move(news->state));
-    }
-    return states;
+  const auto messages = dump(kernel, dump_sas(), "SAs");
+  if (!messages) return std::unexpected(messages.error());
+  std::vector<SaState> states;
+  for (const Message& message : *messages) {
+    auto news = read_sa(message);
+    if (news && news->state.protocol == IPPROTO_ESP) states.push_back(std::move(news->state));
   }
+  return states;
 }
 
 Result<std::vector<std::optional<SaState>>> read_sas(Transport& kernel,
@@ -169,7 +156,9 @@ Result<std::vector<std::optional<SaState>>> read_sas(Transport& kernel,
   std::vector<std::optional<SaState>> states;
   for (const Answer& answer : *answers) {
     std::optional<SaState>& state = states.emplace_back();
-    if (answer.error != 0 && answer.error != ESRCH) return std::unexpected(cannot_read(answer));
+    if (answer.error != 0 && answer.error != ESRCH)
+      return fail(code_of(answer.error),
+                  fmt::format("The kernel's SAs cannot be read: {}.", words_of(answer)));
     for (const Message& message : answer.messages)
       if (auto news = read_sa(message)) state = std::move(news->state);
   }

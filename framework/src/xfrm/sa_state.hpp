@@ -36,8 +36,8 @@ struct SaState {
   std::uint64_t received = 0;  // highest number
   std::uint64_t bytes = 0, packets = 0;
   std::uint32_t too_old = 0, replays = 0, bad_icv = 0;
-  std::string algorithm;    // of an AEAD, or of the cipher
-  bool redacted = false;    // its keys were zero: the kernel hides them
+  std::string algorithm;  // of an AEAD, or of the cipher
+  bool redacted = false;  // its keys were zero: the kernel hides them
   std::optional<HeldBy> held_by{};
 
   friend bool operator==(const SaState&, const SaState&) = default;

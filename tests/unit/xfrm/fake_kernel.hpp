@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,10 +37,10 @@ class FakeKernel final : public Transport {
   bool dead = false;             // talks to nobody any more
   std::map<std::string, int> interfaces = {{"eth0", 2}};
 
-  std::map<std::uint32_t, Sa> sas;  // by SPI
-  std::multiset<std::string> policies;
-  std::vector<std::uint16_t> asked;      // types, in order
-  std::vector<std::size_t> exchanges;    // how many requests each had
+  std::map<std::uint32_t, Sa> sas;              // by SPI
+  std::map<std::string, std::string> policies;  // selector and way, to the whole request
+  std::vector<std::uint16_t> asked;             // types, in order
+  std::vector<std::size_t> exchanges;           // how many requests each had
 
   Result<std::vector<Answer>> exchange(std::span<Request> requests) override {
     exchanges.push_back(requests.size());
@@ -78,7 +77,10 @@ class FakeKernel final : public Transport {
       case XFRM_MSG_GETSA:
         return (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP ? dump() : get(payload);
       case XFRM_MSG_NEWPOLICY:
-        return add_policy(payload);
+      case XFRM_MSG_UPDPOLICY:
+        return add_policy(payload, header.nlmsg_type == XFRM_MSG_UPDPOLICY);
+      case XFRM_MSG_GETPOLICY:
+        return dump_policies();
       case XFRM_MSG_DELPOLICY:
         return delete_policy(payload);
       default:
@@ -123,12 +125,21 @@ class FakeKernel final : public Transport {
     return name + static_cast<char>('0' + way);
   }
 
-  Answer add_policy(std::span<const std::uint8_t> payload) {
+  Answer add_policy(std::span<const std::uint8_t> payload, bool replaces) {
     const auto info = fixed_part<xfrm_userpolicy_info>(payload);
     const std::string name = name_of(info->sel, info->dir);
-    if (policies.contains(name)) return {EEXIST, "", {}};
-    policies.insert(name);
+    if (!replaces && policies.contains(name)) return {EEXIST, "", {}};
+    policies[name] = std::string(payload.begin(), payload.end());
     return {};
+  }
+
+  Answer dump_policies() {
+    Answer answer;
+    for (const auto& [name, bytes] : policies) {
+      const auto* const data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+      answer.messages.push_back({XFRM_MSG_NEWPOLICY, 0, SecretBuffer({data, bytes.size()})});
+    }
+    return answer;
   }
 
   Answer delete_policy(std::span<const std::uint8_t> payload) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "xfrm/policy_bundles.hpp"
 
+#include "xfrm/policy_state.hpp"
+
 #include <gmock/gmock.h>
 
 #include <arpa/inet.h>
@@ -33,9 +35,9 @@ TEST(Policies, OfAnOutboundSaAreOneForEachSelector) {
 
 // RFC 4301 5.2: what an SA brings is held against its selectors, whoever it is for.
 TEST(Policies, OfAnInboundTunnelAreForThisMachineAndForWhatItPassesOn) {
-  EXPECT_THAT(names(sample::sa(Direction::inbound)),
-              testing::ElementsAre("in 10.2.0.0/16 -> 10.1.0.0/16",
-                                   "forward 10.2.0.0/16 -> 10.1.0.0/16"));
+  EXPECT_THAT(
+      names(sample::sa(Direction::inbound)),
+      testing::ElementsAre("in 10.2.0.0/16 -> 10.1.0.0/16", "forward 10.2.0.0/16 -> 10.1.0.0/16"));
   SaSpec transport = sample::sa(Direction::inbound);
   transport.mode = Mode::transport;
   EXPECT_THAT(names(transport), SizeIs(1));
@@ -101,9 +103,75 @@ TEST(PolicyBundles, AnotherPeerForTheSameTrafficIsRefused) {
   EXPECT_EQ(refused.error().code, ErrorCode::conflict);
 }
 
+// A kernel in which a run has left an SA and its policies, having died.
+class AfterACrash : public testing::Test {
+ protected:
+  AfterACrash() {
+    PolicyBundles dead(kernel_, kFirst);
+    const SaSpec in = sample::sa(Direction::inbound);
+    const std::uint32_t reqid = dead.enter(in).value();
+    const auto secrets = SecretPool::create().value();
+    const SaKeys keys = sample::keys(*secrets);
+    const Wanted wanted{&in, &keys, reqid, {}};
+    EXPECT_TRUE(install(kernel_, {&wanted, 1}).front());
+    dead.keep();
+    EXPECT_THAT(kernel_.policies, SizeIs(2));
+  }
+
+  static constexpr std::uint32_t kFirst = PolicyBundles::kOwnReqids + 1;
+  const IpAddress here_ = IpAddress::parse("192.0.2.1").value();
+  FakeKernel kernel_;
+};
+
+TEST_F(AfterACrash, ItsSasGoAndItsPoliciesAreReplacedWhereTheyStand) {
+  PolicyBundles next(kernel_, kFirst + 0x10000);
+  const auto left = next.take_over(here_);
+  ASSERT_TRUE(left) << left.error().message;
+  EXPECT_EQ(left->sas, 1U);
+  EXPECT_EQ(left->policies, 2U);
+  EXPECT_THAT(kernel_.sas, IsEmpty());
+  EXPECT_THAT(kernel_.policies, SizeIs(2)) << "closed meanwhile";
+  ASSERT_TRUE(next.enter(sample::sa(Direction::inbound)));
+  ASSERT_TRUE(next.settle());
+  const auto policies = read_all_policies(kernel_).value();
+  ASSERT_THAT(policies, SizeIs(2));
+  for (const PolicyState& policy : policies) EXPECT_EQ(policy.protect.reqid, kFirst + 0x10000);
+}
+
+TEST_F(AfterACrash, WhatIsNotNeededAnyMoreGoesWhenTheStartIsComplete) {
+  PolicyBundles next(kernel_, kFirst);
+  ASSERT_TRUE(next.take_over(here_));
+  ASSERT_TRUE(next.settle());
+  EXPECT_THAT(kernel_.policies, IsEmpty());
+}
+
+TEST_F(AfterACrash, AStartThatFailsOpensNothing) {
+  {
+    PolicyBundles next(kernel_, kFirst);
+    ASSERT_TRUE(next.take_over(here_));
+    ASSERT_TRUE(next.enter(sample::sa(Direction::inbound)));
+    ASSERT_TRUE(next.enter(sample::sa(Direction::outbound)));
+  }
+  EXPECT_THAT(kernel_.policies, SizeIs(2)) << "those that were there";
+}
+
+TEST_F(AfterACrash, WhatIsOfAnotherEndOrOfAnIkeDaemonIsLeftAlone) {
+  PolicyBundles elsewhere(kernel_, kFirst);
+  EXPECT_EQ(elsewhere.take_over(IpAddress::parse("192.0.2.77").value())->policies, 0U);
+  EXPECT_THAT(kernel_.sas, SizeIs(1));
+  {
+    PolicyBundles daemon(kernel_, 7);
+    ASSERT_TRUE(daemon.enter(sample::sa(Direction::outbound)));
+    daemon.keep();
+  }
+  EXPECT_EQ(PolicyBundles(kernel_, kFirst).take_over(here_)->policies, 2U);
+}
+
 TEST(PolicyBundles, GoWithTheirOwnerUnlessKept) {
   FakeKernel kernel;
-  { ASSERT_TRUE(PolicyBundles(kernel, 1).enter(sample::sa())); }
+  {
+    ASSERT_TRUE(PolicyBundles(kernel, 1).enter(sample::sa()));
+  }
   EXPECT_THAT(kernel.policies, IsEmpty());
   {
     PolicyBundles kept(kernel, 1);

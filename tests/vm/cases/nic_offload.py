@@ -12,6 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from kernel_peer import espalier  # noqa: E402
 
+NEEDS_MODULE = "netdevsim"  # see tests/vm/run
 ROOM = 33  # of netdevsim, for both directions
 FOLDER = pathlib.Path("/run/nic-offload")
 OFFICE = "192.0.2.1"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway of the kernel's dataplane, against SAs of `ip xfrm`: every transform, both ways."""
+
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import kernel_peer  # noqa: E402
+from kernel_peer import lab  # noqa: E402
+from transform_cases import SIZES, carried_and_counted  # noqa: E402
+from tunnels import every_transform, every_tunnel  # noqa: E402
+
+
+class KernelDataplane(unittest.TestCase):
+    def pair(self, outer=4, encapsulation="none", mode="tunnel", names=None):
+        known = every_transform(kernel_peer.espalier())
+        wanted = [known[name] for name in names or known]
+        pair = kernel_peer.Pair(every_tunnel(wanted, mode=mode), "kernel", outer, encapsulation,
+                                dataplane="kernel")
+        self.addCleanup(pair.close)
+        return pair
+
+    def left(self, pair, *words):
+        return pair.network.run("left", "ip", "xfrm", *words).stdout
+
+    def judge(self, **options):
+        with self.pair(**options) as pair:
+            carried_and_counted(self, pair, pair.exchange(SIZES))
+            pair.gateway.stop()
+            self.assertEqual((self.left(pair, "state"), self.left(pair, "policy")), ("", ""))
+
+    def test_every_transform_with_esn_and_without_raw_over_ipv4(self):
+        self.judge()
+
+    def test_in_udp_over_ipv4(self):
+        self.judge(encapsulation="udp", names=["aes128gcm16", "aes256-sha256", "3des-sha1"])
+
+    def test_raw_over_ipv6(self):
+        self.judge(outer=6, names=["aes128gcm16", "aes256-sha256", "3des-sha1"])
+
+    def test_in_udp_over_ipv6(self):
+        self.judge(outer=6, encapsulation="udp", names=["aes256gcm16", "aes128-sha1"])
+
+    def test_transport_mode_in_udp_and_raw(self):
+        for encapsulation in ("udp", "none"):
+            with self.subTest(encapsulation):
+                self.judge(encapsulation=encapsulation, mode="transport", names=["aes256gcm16", "aes128-sha1"])
+
+    def test_nothing_passes_in_the_clear_while_an_sa_is_missing(self):
+        with self.pair(names=["aes128gcm16"]) as pair:
+            tunnel = pair.tunnels[0]
+            pair.gateway.ask("sa", "delete", f"{tunnel.name}/in")
+            self.assertNotIn("dir in", self.left(pair, "policy"))
+            # Somebody takes the outbound SA away: the policy stays, and nothing leaves.
+            self.left(pair, "state", "flush")
+            before = int(pair.network.run("left", "cat", "/sys/class/net/wire/statistics/tx_packets").stdout)
+            refused = pair.network.run("left", "ping", "-c", "2", "-W", "1", "-I", tunnel.inside_left(4),
+                                       tunnel.inside(4), check=False)
+            self.assertNotEqual(refused.returncode, 0)
+            after = int(pair.network.run("left", "cat", "/sys/class/net/wire/statistics/tx_packets").stdout)
+            self.assertEqual(after, before)
+            lab.wait_until(lambda: any(sa["backend"] == "none" for sa in pair.gateway.sas()), 30,
+                           "the gateway did not see that its SA has gone")
+
+    def test_after_a_kill_the_policies_stay_and_a_foreign_policy_is_never_overwritten(self):
+        with self.pair(names=["aes128gcm16"]) as pair:
+            pair.gateway.process.kill()
+            pair.gateway.process.wait()
+            self.assertIn("dir out", self.left(pair, "policy"))
+            before = self.left(pair, "policy")
+            again = pair.espalier.call("run", lab.FOLDER / "left.toml", "--site", "left", "--keys",
+                                       lab.FOLDER, "--state", lab.FOLDER / "left.state", site="left")
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("used", again.stderr)  # the keys served one run
+            self.assertEqual(self.left(pair, "policy"), before)
+
+
+if __name__ == "__main__":
+    lab.run_tests()
