@@ -10,6 +10,7 @@
 #include "io/encap_socket.hpp"
 #include "io/netlink.hpp"
 #include "observe/render.hpp"
+#include "xfrm/event_socket.hpp"
 #include "xfrm/netlink_transport.hpp"
 
 #include <espalier/abi.h>
@@ -62,6 +63,7 @@ class KernelRun {
   std::optional<io::RouteNetlink> routes_;
   io::Descriptor encap_socket_;
   std::unique_ptr<xfrm::NetlinkTransport> kernel_;
+  std::optional<xfrm::EventSocket> events_;
   std::unique_ptr<Placer> placer_;
   std::unique_ptr<KernelGateway> gateway_;
   std::unique_ptr<Monitor> monitor_;
@@ -89,6 +91,9 @@ Result<void> KernelRun::connect() {
   auto kernel = xfrm::NetlinkTransport::connect();
   if (!kernel) return std::unexpected(kernel.error());
   kernel_ = std::move(*kernel);
+  auto events = xfrm::EventSocket::open();
+  if (!events) return std::unexpected(events.error());
+  events_ = std::move(*events);
   auto routes = io::RouteNetlink::connect();
   if (!routes) return std::unexpected(routes.error());
   routes_ = std::move(*routes);
@@ -159,6 +164,7 @@ void KernelRun::each_second() {
   second_.expires_after(std::chrono::seconds(1));
   second_.async_wait([this](const auto& error) {
     if (error) return;
+    gateway_->note(events_->take());
     auto events = gateway_->tend();  // logged already
     auto news = monitor_->sample(std::chrono::steady_clock::now());
     for (GatewayEvent& event : news.events) {

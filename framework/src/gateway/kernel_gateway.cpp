@@ -243,6 +243,40 @@ DropCounts KernelGateway::drops() const {
   return counts;
 }
 
+void KernelGateway::note(std::span<const xfrm::SaNews> news) {
+  for (const xfrm::SaNews& one : news) {
+    const bool hard = one.kind == xfrm::SaNews::Kind::hard_expired;
+    if (!hard && one.kind != xfrm::SaNews::Kind::soft_expired) continue;
+    const auto found = std::ranges::find_if(sas_, [&](const auto& sa) {
+      const Entry& entry = *sa.second;
+      return xfrm::id_of(entry.spec) == one.state.id && entry.state.reqid == one.state.reqid;
+    });
+    if (found != sas_.end()) expired(*found->second, hard);
+  }
+}
+
+// At a hard limit the kernel deletes the SA, and says nothing but that.
+void KernelGateway::expired(Entry& entry, bool hard) {
+  const std::string& name = entry.spec.name;
+  if (!hard) {
+    noticed_.push_back({Kind::soft_lifetime, name,
+                        fmt::format("SA '{}' is to be rekeyed: it has reached a soft limit of its "
+                                    "lifetime.",
+                                    name)});
+  } else if (!entry.gone) {
+    gone(entry);
+    noticed_.push_back({Kind::hard_lifetime, name,
+                        fmt::format("SA '{}' carries nothing more: it has reached a hard limit of "
+                                    "its lifetime; rekey it.",
+                                    name)});
+  }
+}
+
+void KernelGateway::gone(Entry& entry) {
+  entry.gone = true;
+  placer_.release(entry.spec, home_of(*entry.decision));
+}
+
 std::vector<GatewayEvent> KernelGateway::tend() {
   std::vector<GatewayEvent> done = std::exchange(noticed_, {});
   placer_.refresh();
@@ -268,8 +302,7 @@ void KernelGateway::refresh(Entry& entry, const xfrm::SaState* state,
   const std::string& name = entry.spec.name;
   // One of the same SPI that others have put in its place is not ours.
   if (state == nullptr || state->reqid != entry.state.reqid) {
-    entry.gone = true;
-    placer_.release(entry.spec, home_of(*entry.decision));
+    gone(entry);
     done.push_back({Kind::homeless, name,
                     fmt::format("The kernel has SA '{}' no more: it was deleted {}. What it "
                                 "protected is dropped until it is rekeyed.",

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ class KernelGateway final : public SaControl {
   std::uint64_t activity() const noexcept override;
   DropCounts drops() const override;  // the same; what the kernel counts for each SA
 
+  // What the kernel told of SAs, whoever's: limits of lifetimes become events of the next tend().
+  void note(std::span<const xfrm::SaNews> news);
+
   // To be called every second: reads all SAs back, removes what its grace has ended for. Gives what
   // happened, having logged it.
   std::vector<GatewayEvent> tend();
@@ -65,7 +69,7 @@ class KernelGateway final : public SaControl {
     SaSpec spec;
     std::shared_ptr<const Decision> decision;
     xfrm::SaState state;  // as last read back
-    bool gone = false;    // somebody, or the kernel, has deleted it
+    bool gone = false;    // the kernel has it no more
   };
   using Sas = std::map<std::string, std::unique_ptr<Entry>, std::less<>>;
   struct Retiring {
@@ -75,6 +79,8 @@ class KernelGateway final : public SaControl {
 
   Result<std::unique_ptr<Entry>> enter(const SaSpec& sa, const SaKeys& keys);
   Result<void> leave(const Entry& entry);
+  void expired(Entry& entry, bool hard);
+  void gone(Entry& entry);
   void refresh(Entry& entry, const xfrm::SaState* state, std::vector<GatewayEvent>& done);
   void end_graces(std::vector<GatewayEvent>& done);
   void read_back(const std::vector<Entry*>& entries) const;

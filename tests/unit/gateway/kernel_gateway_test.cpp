@@ -191,6 +191,26 @@ TEST_F(KernelGatewayTest, ReportsWhatTheKernelCounts) {
   EXPECT_EQ(drops[std::size_t(Drop::in_bad_icv)], 3U);
 }
 
+TEST_F(KernelGatewayTest, LimitsOfALifetimeAreTold) {
+  ASSERT_TRUE(add(sa(1)));
+  static_cast<void>(gateway_->tend());
+  const auto state = xfrm::read_all_sas(kernel_)->front();
+  auto others = state;
+  others.reqid = 7;
+  using Kind = xfrm::SaNews::Kind;
+  gateway_->note(
+      std::vector<xfrm::SaNews>{{Kind::soft_expired, state}, {Kind::soft_expired, others}});
+  const auto soft = gateway_->tend();
+  ASSERT_THAT(soft, SizeIs(1)) << "another's is not told";
+  EXPECT_EQ(soft[0].kind, GatewayEvent::Kind::soft_lifetime);
+  gateway_->note(std::vector<xfrm::SaNews>{{Kind::hard_expired, state}});
+  kernel_.sas.clear();
+  const auto hard = gateway_->tend();
+  ASSERT_THAT(hard, SizeIs(1)) << "that it has gone is no news";
+  EXPECT_EQ(hard[0].kind, GatewayEvent::Kind::hard_lifetime);
+  EXPECT_EQ(home("t1/out"), "none/");
+}
+
 TEST_F(KernelGatewayTest, AnSaThatSomebodyDeletedIsToldOnceAndItsPolicyStays) {
   ASSERT_TRUE(add(sa(1)));
   static_cast<void>(gateway_->tend());

@@ -7,7 +7,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import kernel_peer  # noqa: E402
-from kernel_peer import lab  # noqa: E402
+from kernel_peer import Gateway, lab  # noqa: E402
 from transform_cases import SIZES, carried_and_counted  # noqa: E402
 from tunnels import every_transform, every_tunnel  # noqa: E402
 
@@ -16,10 +16,8 @@ class KernelDataplane(unittest.TestCase):
     def pair(self, outer=4, encapsulation="none", mode="tunnel", names=None):
         known = every_transform(kernel_peer.espalier())
         wanted = [known[name] for name in names or known]
-        pair = kernel_peer.Pair(every_tunnel(wanted, mode=mode), "kernel", outer, encapsulation,
+        return kernel_peer.Pair(every_tunnel(wanted, mode=mode), "kernel", outer, encapsulation,
                                 dataplane="kernel")
-        self.addCleanup(pair.close)
-        return pair
 
     def left(self, pair, *words):
         return pair.network.run("left", "ip", "xfrm", *words).stdout
@@ -63,17 +61,43 @@ class KernelDataplane(unittest.TestCase):
             lab.wait_until(lambda: any(sa["backend"] == "none" for sa in pair.gateway.sas()), 30,
                            "the gateway did not see that its SA has gone")
 
-    def test_after_a_kill_the_policies_stay_and_a_foreign_policy_is_never_overwritten(self):
+    def test_after_a_kill_the_policies_stay_until_the_next_run_takes_them_over(self):
         with self.pair(names=["aes128gcm16"]) as pair:
             pair.gateway.process.kill()
             pair.gateway.process.wait()
-            self.assertIn("dir out", self.left(pair, "policy"))
             before = self.left(pair, "policy")
-            again = pair.espalier.call("run", lab.FOLDER / "left.toml", "--site", "left", "--keys",
-                                       lab.FOLDER, "--state", lab.FOLDER / "left.state", site="left")
-            self.assertEqual(again.returncode, 1)
-            self.assertIn("used", again.stderr)  # the keys served one run
+            self.assertIn("dir out", before)
+            config = lab.FOLDER / "left.toml"
+            refused = pair.espalier.call("run", config, "--site", "left", "--keys", lab.FOLDER, "--state",
+                                         lab.FOLDER / "left.state", site="left")
+            self.assertEqual(refused.returncode, 1, refused.stderr)  # its keys served one run
             self.assertEqual(self.left(pair, "policy"), before)
+            (lab.FOLDER / "left.keys").unlink()
+            pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
+            again = Gateway(pair.espalier, pair.network, "left", config).wait_until_ready(60)
+            self.assertIn("An earlier run has left 4 SAs and 12 policies", again.log())
+            after = self.left(pair, "policy")
+            self.assertEqual(after.count("dir "), before.count("dir "))
+            self.assertNotEqual(after, before)
+            self.assertEqual(self.left(pair, "state").count("reqid "), 4)
+            again.stop()
+            self.assertEqual((self.left(pair, "state"), self.left(pair, "policy")), ("", ""))
+
+    def test_others_policies_are_never_overwritten(self):
+        with self.pair(names=["aes128gcm16"]) as pair:
+            pair.gateway.stop()
+            out = ("policy", "add", "src", "10.1.0.0/24", "dst", pair.tunnels[0].network(4), "dir", "out",
+                   "action", "block")
+            self.left(pair, *out)
+            config = lab.FOLDER / "left.toml"
+            (lab.FOLDER / "left.keys").unlink()
+            pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
+            refused = pair.espalier.call("run", config, "--site", "left", "--keys", lab.FOLDER, "--state",
+                                         lab.FOLDER / "left.state", site="left")
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("which is not of this gateway", refused.stderr)
+            self.assertEqual(self.left(pair, "state"), "")
+            self.assertEqual(self.left(pair, "policy").count("dir "), 1)
 
 
 if __name__ == "__main__":
