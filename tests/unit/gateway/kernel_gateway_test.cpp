@@ -249,7 +249,7 @@ TEST_F(KernelGatewayTest, ARekeyLeavesNoMomentWithoutAPolicy) {
 TEST_F(KernelGatewayTest, TakesOutWhatItHasPutInAndNothingElse) {
   kernel_.sas[0x77].info.reqid = 1;  // somebody's
   ASSERT_TRUE(add(sa(1)));
-  ASSERT_TRUE(add(sa(1, Direction::inbound)));
+  ASSERT_TRUE(add(sa(2, Direction::inbound)));
   EXPECT_THAT(kernel_.policies, SizeIs(3));
   gateway_.reset();
   EXPECT_THAT(kernel_.policies, IsEmpty());

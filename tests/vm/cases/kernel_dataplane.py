@@ -72,7 +72,7 @@ class KernelDataplane(unittest.TestCase):
                                          lab.FOLDER / "left.state", site="left")
             self.assertEqual(refused.returncode, 1, refused.stderr)  # its keys served one run
             self.assertEqual(self.left(pair, "policy"), before)
-            (lab.FOLDER / "left.keys").unlink()
+            (lab.FOLDER / "left.keys").unlink(missing_ok=True)
             pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
             again = Gateway(pair.espalier, pair.network, "left", config).wait_until_ready(60)
             self.assertIn("An earlier run has left 4 SAs and 12 policies", again.log())
@@ -90,7 +90,7 @@ class KernelDataplane(unittest.TestCase):
                    "action", "block")
             self.left(pair, *out)
             config = lab.FOLDER / "left.toml"
-            (lab.FOLDER / "left.keys").unlink()
+            (lab.FOLDER / "left.keys").unlink(missing_ok=True)
             pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
             refused = pair.espalier.call("run", config, "--site", "left", "--keys", lab.FOLDER, "--state",
                                          lab.FOLDER / "left.state", site="left")
