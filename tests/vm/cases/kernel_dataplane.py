@@ -22,6 +22,11 @@ class KernelDataplane(unittest.TestCase):
     def left(self, pair, *words):
         return pair.network.run("left", "ip", "xfrm", *words).stdout
 
+    def fresh_keys(self, pair):
+        for file in lab.FOLDER.glob("*.keys"):
+            file.unlink()
+        pair.espalier.ask("keygen", lab.FOLDER / "left.toml", "--out", lab.FOLDER, "--site", "left")
+
     def judge(self, **options):
         with self.pair(**options) as pair:
             carried_and_counted(self, pair, pair.exchange(SIZES))
@@ -72,8 +77,7 @@ class KernelDataplane(unittest.TestCase):
                                          lab.FOLDER / "left.state", site="left")
             self.assertEqual(refused.returncode, 1, refused.stderr)  # its keys served one run
             self.assertEqual(self.left(pair, "policy"), before)
-            (lab.FOLDER / "left.keys").unlink(missing_ok=True)
-            pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
+            self.fresh_keys(pair)
             again = Gateway(pair.espalier, pair.network, "left", config).wait_until_ready(60)
             self.assertIn("An earlier run has left 4 SAs and 12 policies", again.log())
             after = self.left(pair, "policy")
@@ -90,8 +94,7 @@ class KernelDataplane(unittest.TestCase):
                    "action", "block")
             self.left(pair, *out)
             config = lab.FOLDER / "left.toml"
-            (lab.FOLDER / "left.keys").unlink(missing_ok=True)
-            pair.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
+            self.fresh_keys(pair)
             refused = pair.espalier.call("run", config, "--site", "left", "--keys", lab.FOLDER, "--state",
                                          lab.FOLDER / "left.state", site="left")
             self.assertEqual(refused.returncode, 1)
