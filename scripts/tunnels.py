@@ -54,6 +54,7 @@ class Tunnel:
     esn: bool = True
     window: int = 1024
     kernel_sent: int = 0  # the number that the kernel sent last
+    kernel_received: int = 0  # and the highest that it received
     mode: str = "tunnel"  # or "transport"
 
     @property

@@ -44,6 +44,7 @@ struct Options {
   ConfigOptions config;
   std::filesystem::path input;
   std::filesystem::path output;
+  std::uint64_t first_sequence = 1;
   bool json = false;
 };
 
@@ -96,6 +97,9 @@ Result<void> Conversion::prepare(const Options& options) {
   auto specs = sa_specs(config_, "");
   if (!specs) return std::unexpected(specs.error());
   std::erase_if(config_.tunnels, [this](const auto& tunnel) { return !is_own(tunnel, config_); });
+  for (const SaSpec& sa : *specs) {
+    if (auto good = check_first_sequence(sa, options.first_sequence); !good) return good;
+  }
   if (auto prepared = prepare_engine(*specs); !prepared) return prepared;
   auto pass = open_pass(options);
   if (!pass) return std::unexpected(pass.error());
@@ -108,7 +112,9 @@ Result<void> Conversion::prepare(const Options& options) {
     ports.push_back({io::make_clear_source(*pass_), io::make_wire_sink(*pass_, *encapsulation)});
   else
     ports.push_back({io::make_clear_sink(*pass_), io::make_wire_source(*pass_, port)});
-  auto engine = Engine::create({}, std::move(ports));
+  EngineOptions engine_options;
+  engine_options.first_sequence = options.first_sequence;
+  auto engine = Engine::create(engine_options, std::move(ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
   gateway_ = std::make_unique<Gateway>(*registry_, *placer_, *engine_,
@@ -268,6 +274,14 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
       add_part(*esp, "encrypt", "Inner packets in, ESP with outer headers out", *options);
   encrypt->add_option("--state", options->config.overrides.state_directory,
                       "Folder of the claims of used key files");
+  encrypt
+      ->add_option(
+          "--first-sequence", options->first_sequence,
+          "Sequence number of the first packet of each SA, to try how the other end takes\n"
+          "it, as 4294967290 with ESN")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
   encrypt->footer(
       "Sends what the site would send: one-time key files are claimed, as by 'run'; copy them\n"
       "before if the result is to be decrypted.\n"

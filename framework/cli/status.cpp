@@ -57,7 +57,9 @@ void add_status(CLI::App& app, const Console& console, int& exit_code) {
   auto* verb = app.add_subcommand("status", "Show a running gateway: its SAs, and what it dropped");
   const auto options = std::make_shared<Options>();
   add_socket_option(*verb, options->socket);
-  verb->add_flag("--drops", options->drops, "Only what was dropped: quick where SAs are many");
+  verb->add_flag(
+      "--drops", options->drops,
+      "Only what was dropped, beside the kernel's names for it: quick where SAs are many");
   verb->add_flag("--json", options->json, "As JSON");
   verb->footer(
       "Examples:\n  espalier status\n  espalier status --json --socket /run/espalier/a.sock");

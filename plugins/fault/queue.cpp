@@ -153,11 +153,13 @@ void FaultQueue::give_back(Flight& flight) {
     case Fault::corrupt:
     case Fault::twice:
     case Fault::foreign:
+    case Fault::change_cookie:
       op.status = flight.copy.status;
   }
   if (flight.fault == Fault::corrupt && op.status == ESPALIER_OP_DONE) corrupt(op);
   if (flight.fault == Fault::twice) extra_.push_back(&op);
   if (flight.fault == Fault::foreign) extra_.push_back(&foreign_);
+  if (flight.fault == Fault::change_cookie) ++op.cookie;
 }
 
 }  // namespace espalier::fault

@@ -30,7 +30,8 @@ constexpr Names<Fault> kFaults = {{"fail", Fault::fail},
                                   {"corrupt", Fault::corrupt},
                                   {"drop", Fault::drop},
                                   {"twice", Fault::twice},
-                                  {"foreign", Fault::foreign}};
+                                  {"foreign", Fault::foreign},
+                                  {"change_cookie", Fault::change_cookie}};
 constexpr Names<Order> kOrders = {
     {"fifo", Order::fifo}, {"reverse", Order::reverse}, {"random", Order::random}};
 constexpr Names<espalier_status> kClasses = {

@@ -9,9 +9,9 @@ namespace espalier::conform {
 const std::vector<Case>& all_cases() {
   static const std::vector<Case> all = [] {
     std::vector<Case> cases;
-    for (const auto theme :
-         {description_cases, manners_cases, session_cases, pool_cases, vector_cases, verdict_cases,
-          queue_cases, thread_cases, life_cases, key_cases, differential_cases, recipe_cases})
+    for (const auto theme : {description_cases, manners_cases, session_cases, pool_cases,
+                             vector_cases, verdict_cases, queue_cases, thread_cases, life_cases,
+                             loss_cases, key_cases, differential_cases, recipe_cases})
       std::ranges::move(theme(), std::back_inserter(cases));
     return cases;
   }();

@@ -33,6 +33,7 @@ std::vector<Case> verdict_cases();
 std::vector<Case> queue_cases();
 std::vector<Case> thread_cases();
 std::vector<Case> life_cases();
+std::vector<Case> loss_cases();
 std::vector<Case> key_cases();
 std::vector<Case> manners_cases();
 std::vector<Case> recipe_cases();

@@ -114,7 +114,7 @@ void unknown_device(Run& run) {
   espalier_capability cap{};
   cap.struct_size = sizeof cap;
   refuse("caps()", t.caps(t.self, kNoDevice, &cap, 1, &count, words.message()));
-  if (t.userspace == nullptr) return;
+  if (!t.userspace) return;
   void* handle = nullptr;
   const auto opened = t.userspace->device_open(t.self, kNoDevice, &handle, words.message());
   refuse("device_open()", opened);

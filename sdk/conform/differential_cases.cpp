@@ -68,13 +68,15 @@ class Comparison {
 
   void over(std::vector<Sa> sas, std::uint32_t packets) {
     open(std::move(sas));
-    while (packets > 0) {
-      const auto n = std::min(packets, 1 + below(run_.random(), kBurst));
+    for (std::uint32_t left = packets; left > 0;) {
+      const auto n = std::min(left, 1 + below(run_.random(), kBurst));
       burst(n);
-      packets -= n;
+      left -= n;
     }
     close();
+    compared_ += packets;
   }
+  std::uint64_t compared() const noexcept { return compared_; }
 
  private:
   bool does(const Sa& sa, std::uint32_t direction) const {
@@ -269,6 +271,7 @@ class Comparison {
   std::uint32_t directions_;
   std::vector<Member> members_;
   std::uint32_t turn_ = 0;
+  std::uint64_t compared_ = 0;
 };
 
 void differential(Run& run) {
@@ -279,6 +282,7 @@ void differential(Run& run) {
                              capacity_of(bench.device.info(), PoolKind::sas, ESPALIER_INBOUND));
   const auto at_once = std::max<std::size_t>(1, std::min<std::uint64_t>(room / 2, sas.size()));
   run.at("comparing random packets with the reference");
+  std::uint64_t compared = 0;
   const auto compare = [&](std::uint32_t directions) {
     Comparison comparison(run, bench, reference, directions);
     for (std::size_t i = 0; i < sas.size(); i += at_once) {
@@ -288,9 +292,13 @@ void differential(Run& run) {
       comparison.over(std::vector<Sa>(first, first + static_cast<std::ptrdiff_t>(n)),
                       static_cast<std::uint32_t>(share) + 1);
     }
+    compared = comparison.compared();
   };
-  if (room > 1) return compare(ESPALIER_OUTBOUND | ESPALIER_INBOUND);
-  for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) compare(direction);
+  if (room > 1)
+    compare(ESPALIER_OUTBOUND | ESPALIER_INBOUND);
+  else
+    for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) compare(direction);
+  run.compared(compared);
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ bool is_aes(Cipher cipher) {
          cipher == Cipher::aes_gmac;
 }
 
-void wipe_bytes(Bytes& bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+void wipe_bytes(Bytes& bytes) {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
+}
 
 void remember(MemorySearch& search, const Sa& sa) {
   const std::string name(sa.info->name);
@@ -25,7 +27,7 @@ void remember(MemorySearch& search, const Sa& sa) {
     search.add(sa.key, fmt::format("the key of {}", name));
   const Cipher cipher = sa.info->transform.cipher;
   if (cipher == Cipher::aes_gcm || cipher == Cipher::aes_gmac) search.add_ghash_key(sa.key, name);
-  search.add_hmac_key(sa.integrity_key, name);
+  search.add_hmac_key(sa.info->transform.integrity, sa.integrity_key, name);
 }
 
 // A session with a key of its own, one packet, and all copies of the key that are the kit's wiped.

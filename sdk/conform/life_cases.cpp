@@ -3,11 +3,7 @@
 #include <conform/cases.hpp>
 #include <conform/heap.hpp>
 
-#include <chrono>
 #include <cstring>
-#include <deque>
-#include <span>
-#include <thread>
 
 namespace espalier::conform {
 namespace {
@@ -81,100 +77,6 @@ void attach(Run& run) {
   use(run, device);
 }
 
-constexpr std::size_t kFewInFlight = 16;
-
-// Packets until the device says that it is gone, or nothing of that is seen for long.
-class LastPackets {
- public:
-  LastPackets(Run& run, Backend& backend, OpenedDevice& device)
-      : run_(run), backend_(backend), device_(device), lane_(device), memory_(device) {}
-
-  void run() {
-    const auto sas = device_.sas(run_.random(), "");
-    const Sa& sa = sas.at(0);
-    const auto direction =
-        device_.does(*sa.info, ESPALIER_OUTBOUND, sa.esn) ? ESPALIER_OUTBOUND : ESPALIER_INBOUND;
-    const auto session = device_.open(sa, direction);
-    run_.at("sending packets until the device is gone");
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!gone() && std::chrono::steady_clock::now() < until) send(sa, session);
-    if (!gone()) return run_.stop(Req::lost, "with lost_options, its health does not become GONE");
-    run_.at("sending packets to a device that is gone");
-    for (int i = 0; i < 3; ++i) send(sa, session);
-    run_.at("asking a device that is gone for a session");
-    if (const auto status = device_.try_open(sa, direction).status; status != ESPALIER_LOST)
-      run_.fail(Req::lost,
-                "session_open() of a device that is gone answers " + status_name(status));
-    quiesce();
-    run_.at("closing what a device that is gone had open");
-    device_.close(session);
-  }
-
- private:
-  bool gone() const {
-    espalier_health health{};
-    health.struct_size = sizeof health;
-    const auto& t = backend_.table();
-    const auto status = t.health(t.self, device_.info().id, &health);
-    return status == ESPALIER_LOST || (status == ESPALIER_OK && health.state == ESPALIER_GONE);
-  }
-
-  void send(const Sa& sa, std::uint64_t session) {
-    if (lane_.in_flight() != 0) lane_.poll(64);
-    const bool busy = lane_.in_flight() >= kFewInFlight;  // a full queue is another case's
-    if (busy || memory_.free_bytes() < (1U << 20)) return;
-    const Spot spot = memory_.take(sa.length(64));
-    std::memset(spot.data, 0x55, spot.size);
-    ops_.push_back(make_op(session, sa, spot));
-    espalier_op* const one = &ops_.back();
-    const auto& t = device_.table();
-    if (!lane_.asynchronous()) {
-      const auto status = t.process(lane_.handle(), &one, 1);
-      if (status != ESPALIER_OK && status != ESPALIER_LOST)
-        run_.fail(Req::lost, "a device that goes away answers " + status_name(status));
-      return;
-    }
-    if (lane_.submit(std::span(&one, 1)) == 0) ops_.pop_back();
-  }
-
-  void quiesce() {
-    if (!lane_.asynchronous()) return;
-    run_.at("quiescing a queue of a device that is gone");
-    const auto& host = *backend_.host().table();
-    const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
-    const auto status = device_.table().queue_quiesce(lane_.handle(), deadline);
-    if (status != ESPALIER_OK)
-      run_.stop(Req::lost, "its queue cannot be quiesced once it is gone: " + status_name(status));
-    const auto packets = [&] {
-      Bytes all;
-      for (const espalier_op& op : ops_) all.insert(all.end(), op.esp, op.esp + op.length);
-      return all;
-    };
-    const Bytes before = packets();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    if (packets() != before)
-      run_.stop(Req::lost, "after it was gone and queue_quiesce() said OK, packets were written");
-    lane_.forget();
-  }
-
-  Run& run_;
-  Backend& backend_;
-  OpenedDevice& device_;
-  std::deque<espalier_op> ops_;  // never moves; the lane goes first
-  Lane lane_;
-  PacketMemory memory_;
-};
-
-void lost(Run& run) {
-  if (run.job().lost_options.empty())
-    return run.not_applicable(Req::lost,
-                              "no profile says how its device is made to go away "
-                              "(lost_options)");
-  Backend backend(run, run.entry(), run.job().lost_options);
-  OpenedDevice device(run, backend, backend.device(run.job().device));
-  LastPackets(run, backend, device).run();
-}
-
 }  // namespace
 
 std::vector<Case> life_cases() {
@@ -192,7 +94,6 @@ std::vector<Case> life_cases() {
        {Req::backend_again, Req::no_growth, Req::secrets},
        backend_again},
       {"attach", "Packet memory that comes and goes.", Scope::device, false, {Req::attach}, attach},
-      {"lost", "A device that is gone.", Scope::device, false, {Req::lost}, lost},
   };
 }
 

@@ -17,27 +17,8 @@
 #include <set>
 #include <thread>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace espalier::conform {
 namespace {
-
-// MXCSR's exception flags are sticky results, not settings.
-std::uint64_t fpu_state() {
-#if defined(__x86_64__)
-  std::uint16_t x87 = 0;
-  __asm__ volatile("fnstcw %0" : "=m"(x87));
-  return std::uint64_t{_mm_getcsr() & ~0x3fU} << 16 | x87;
-#elif defined(__aarch64__)
-  std::uint64_t fpcr = 0;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-  return fpcr;
-#else
-  return 0;
-#endif
-}
 
 struct Manners {
   std::string signals;
@@ -67,6 +48,7 @@ Manners Manners::now() {
   Manners m;
   m.signals = signal_state();
   m.locale = std::setlocale(LC_ALL, nullptr);
+  if (uselocale(nullptr) != LC_GLOBAL_LOCALE) m.locale += ", with one of its own for the thread";
   m.fpu = fpu_state();
   const mode_t mask = umask(0);
   umask(mask);
@@ -180,10 +162,18 @@ void manners(Run& run) {
                                            twice.size(), once.size()));
 }
 
+// What is judged comes after it: the process ends by exit().
+void ends(Run& run) {
+  Watch watch(run);
+  use(run, watch, Req::described);
+  run.at("ending the process");
+}
+
 }  // namespace
 
 std::vector<Case> manners_cases() {
-  return {{"manners",
+  return {{"exit", "A process that has used it ends.", Scope::plugin, false, {Req::ends}, ends},
+          {"manners",
            "It leaves alone what belongs to the whole process.",
            Scope::plugin,
            false,

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <conform/derived_keys.hpp>
 #include <conform/memory_search.hpp>
 #include <load/descriptor.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -28,92 +28,11 @@ std::uint64_t word_at(const std::uint8_t* bytes) {
   return word;
 }
 
-// ---- AES's key schedule (FIPS 197), with tables that are computed once --------------------------
-std::uint8_t times(std::uint8_t a, std::uint8_t b) {
-  std::uint8_t product = 0;
-  for (; b != 0; b = static_cast<std::uint8_t>(b >> 1)) {
-    if ((b & 1) != 0) product ^= a;
-    a = static_cast<std::uint8_t>(a << 1 ^ ((a & 0x80) != 0 ? 0x1b : 0));
-  }
-  return product;
-}
-
-std::array<std::uint8_t, 256> make_sbox() {
-  std::array<std::uint8_t, 256> sbox{};
-  std::uint8_t p = 1;
-  std::uint8_t q = 1;  // p's inverse
-  do {
-    p = times(p, 3);
-    q = times(q, 0xf6);
-    const auto turned = [&](int n) { return static_cast<std::uint8_t>(q << n | q >> (8 - n)); };
-    sbox[p] = static_cast<std::uint8_t>(q ^ turned(1) ^ turned(2) ^ turned(3) ^ turned(4) ^ 0x63);
-  } while (p != 1);
-  sbox[0] = 0x63;
-  return sbox;
-}
-
-Bytes key_schedule(std::span<const std::uint8_t> key) {
-  static const auto sbox = make_sbox();
-  const std::size_t rounds = key.size() / 4 + 6;
-  Bytes all;
-  all.reserve(16 * (rounds + 1));  // growing, it would leave copies behind
-  all.assign(key.begin(), key.end());
-  std::uint8_t constant = 1;
-  for (std::size_t i = key.size(); i < 16 * (rounds + 1); i += 4) {
-    std::array<std::uint8_t, 4> t;
-    std::copy_n(all.end() - 4, 4, t.begin());
-    if (i % key.size() == 0) {
-      std::rotate(t.begin(), t.begin() + 1, t.end());
-      for (auto& byte : t) byte = sbox[byte];
-      t[0] ^= constant;
-      constant = times(constant, 2);
-    } else if (key.size() == 32 && i % key.size() == 16) {
-      for (auto& byte : t) byte = sbox[byte];
-    }
-    for (std::size_t k = 0; k < 4; ++k)
-      all.push_back(static_cast<std::uint8_t>(all[i + k - key.size()] ^ t[k]));
-  }
-  return all;
-}
-
-// A block of zeros, enciphered (FIPS 197, 5.1): by SP 800-38D the key of GHASH.
-Bytes enciphered_zeros(std::span<const std::uint8_t> schedule) {
-  static const auto sbox = make_sbox();
-  Bytes state(schedule.begin(), schedule.begin() + 16);
-  Bytes shifted(16);
-  for (std::size_t at = 16; at < schedule.size(); at += 16) {
-    for (std::size_t i = 0; i < 16; ++i) shifted[i] = sbox[state[(i + 4 * (i % 4)) % 16]];
-    for (std::size_t i = 0; i < 16; ++i) {
-      const auto in_column = [&](std::size_t k) { return shifted[i / 4 * 4 + (i + k) % 4]; };
-      const bool last = at + 16 == schedule.size();
-      state[i] = last ? shifted[i]
-                      : static_cast<std::uint8_t>(times(in_column(0), 2) ^ times(in_column(1), 3) ^
-                                                  in_column(2) ^ in_column(3));
-      state[i] ^= schedule[at + i];
-    }
-  }
-  explicit_bzero(shifted.data(), shifted.size());
-  return state;
-}
-
-// A round key of the equivalent inverse cipher.
-Bytes inverse_mixed(std::span<const std::uint8_t> round_key) {
-  Bytes mixed;
-  for (std::size_t column = 0; column < 16; column += 4)
-    for (std::size_t row = 0; row < 4; ++row) {
-      constexpr std::uint8_t kFactors[] = {14, 11, 13, 9};
-      std::uint8_t sum = 0;
-      for (std::size_t k = 0; k < 4; ++k)
-        sum ^= times(round_key[column + (row + k) % 4], kFactors[k]);
-      mixed.push_back(sum);
-    }
-  return mixed;
-}
-
-Bytes words_swapped(Bytes bytes) {
-  for (std::size_t i = 0; i + 4 <= bytes.size(); i += 4)
+// Numbers of so many bytes in the other byte order.
+Bytes words_swapped(Bytes bytes, std::size_t word) {
+  for (std::size_t i = 0; i + word <= bytes.size(); i += word)
     std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
-                 bytes.begin() + static_cast<std::ptrdiff_t>(i) + 4);
+                 bytes.begin() + static_cast<std::ptrdiff_t>(i + word));
   return bytes;
 }
 
@@ -188,45 +107,48 @@ void MemorySearch::add_one(std::span<const std::uint8_t> bytes, std::string what
   secrets_.push_back({std::move(masked), std::move(what), count_});
 }
 
+// Both byte orders of its words, and wiped.
+void MemorySearch::add_words(Bytes secret, std::size_t word, const std::string& what) {
+  add(secret, what);
+  secret = words_swapped(std::move(secret), word);
+  add(secret, what);
+  explicit_bzero(secret.data(), secret.size());
+}
+
 void MemorySearch::add_aes_key(std::span<const std::uint8_t> key, std::string_view what) {
   add(key, fmt::format("the key of {}", what));
-  Bytes schedule = key_schedule(key);
+  Bytes schedule = aes_key_schedule(key);
   for (std::size_t at = 16 * ((key.size() + 15) / 16); at + 16 <= schedule.size(); at += 16) {
     const auto round_key = std::span(schedule).subspan(at, 16);
     const std::string name = fmt::format("round key {} of {}", at / 16, what);
-    for (Bytes form : {Bytes(round_key.begin(), round_key.end()), inverse_mixed(round_key)}) {
-      add(form, name);
-      form = words_swapped(std::move(form));
-      add(form, name);
-      explicit_bzero(form.data(), form.size());
-    }
+    add_words(Bytes(round_key.begin(), round_key.end()), 4, name);
+    add_words(aes_inverse_round_key(round_key), 4, name);
   }
   explicit_bzero(schedule.data(), schedule.size());
 }
 
 void MemorySearch::add_ghash_key(std::span<const std::uint8_t> key, std::string_view what) {
-  Bytes schedule = key_schedule(key);
-  Bytes h = enciphered_zeros(schedule);
   const std::string name = fmt::format("the GHASH key of {}", what);
-  add(h, name);
-  std::reverse(h.begin(), h.begin() + 8);
-  std::reverse(h.begin() + 8, h.end());
-  add(h, name);
-  std::rotate(h.begin(), h.begin() + 8, h.end());  // the whole of it in reverse
-  add(h, name);
-  explicit_bzero(h.data(), h.size());
-  explicit_bzero(schedule.data(), schedule.size());
+  for (Bytes h : {ghash_key(key), ghash_key_doubled(key)}) {
+    add_words(h, 8, name);
+    std::rotate(h.begin(), h.begin() + 8, h.end());
+    add_words(std::move(h), 8, name);
+  }
 }
 
-void MemorySearch::add_hmac_key(std::span<const std::uint8_t> key, std::string_view what) {
+void MemorySearch::add_hmac_key(Integrity integrity, std::span<const std::uint8_t> key,
+                                std::string_view what) {
+  if (key.empty()) return;
   add(key, fmt::format("the HMAC key of {}", what));
-  Bytes padded(key.begin(), key.end());
-  for (const std::uint8_t pad : {std::uint8_t{0x36}, std::uint8_t{0x5c}}) {
-    std::copy(key.begin(), key.end(), padded.begin());
-    for (auto& byte : padded) byte ^= pad;
+  for (const HmacPad pad : {HmacPad::inner, HmacPad::outer}) {
+    Bytes padded = hmac_padded(key, pad, key.size());
     add(padded, fmt::format("the padded HMAC key of {}", what));
+    explicit_bzero(padded.data(), padded.size());
+    HmacState state = hmac_state(integrity, key, pad);
+    add_words(
+        std::move(state.words), state.word_bytes,
+        fmt::format("the {} hash of HMAC of {}", pad == HmacPad::inner ? "inner" : "outer", what));
   }
-  explicit_bzero(padded.data(), padded.size());
 }
 
 std::vector<std::string> MemorySearch::run() const {

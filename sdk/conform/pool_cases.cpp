@@ -3,9 +3,11 @@
 // Pools against the sessions and queues that are really open.
 #include <fmt/format.h>
 #include <conform/cases.hpp>
+#include <conform/heap.hpp>
 
 #include <algorithm>
 #include <memory>
+#include <string>
 
 namespace espalier::conform {
 namespace {
@@ -56,6 +58,17 @@ class Sessions {
 
 const CapacityPool& pool_named(const Device& device, const std::string& name) {
   return *std::ranges::find(device.pools, name, &CapacityPool::name);
+}
+
+// Pools of SAs that can be filled: limited, not by a smaller one, and with a use that is known.
+std::vector<CapacityPool> fillable_pools(const Device& device) {
+  std::vector<CapacityPool> pools;
+  for (const CapacityPool& pool : device.pools)
+    if (pool.kind == PoolKind::sas && pool.use != PoolUse::unknown && pool.capacity != kUnlimited &&
+        pool.capacity <= kMostSessions &&
+        pool.capacity <= capacity_of(device, PoolKind::sas, pool.directions))
+      pools.push_back(pool);
+  return pools;
 }
 
 class PoolCheck {
@@ -135,13 +148,7 @@ void session_pools(Run& run) {
   Bench bench(run);
   bool any = false;
   bool live = false;
-  for (const CapacityPool& pool : bench.device.info().pools) {
-    const bool limited = pool.kind == PoolKind::sas && pool.use != PoolUse::unknown &&
-                         pool.capacity != kUnlimited && pool.capacity <= kMostSessions;
-    // Where another pool is smaller, this one cannot be filled.
-    if (!limited ||
-        pool.capacity > capacity_of(bench.device.info(), PoolKind::sas, pool.directions))
-      continue;
+  for (const CapacityPool& pool : fillable_pools(bench.device.info())) {
     any = true;
     live = live || pool.use == PoolUse::live;
     PoolCheck(run, bench, pool).run();
@@ -154,6 +161,102 @@ void session_pools(Run& run) {
     not_here(Req::slots_full, "it declares no limited pool of SAs");
   }
   if (!live) not_here(Req::slots_counted, "it declares no LIVE pool of SAs");
+}
+
+// A pool filled to its brim, one session too many, and emptied: again and again, until as many
+// sessions were opened as the budget says. A leak, and a count that drifts, show at the brim. Where
+// there is no limit, so many at once.
+class Tides {
+ public:
+  static constexpr std::uint64_t kAtOnce = 256;
+
+  Tides(Run& run, Bench& bench, const CapacityPool* pool)
+      : run_(run),
+        bench_(bench),
+        pool_(pool),
+        room_(pool == nullptr ? kAtOnce : pool->capacity - std::min(pool->used, pool->capacity)),
+        what_(pool == nullptr ? "the device" : fmt::format("pool '{}'", pool->name)),
+        sessions_(bench, bench.device.sas(run.random(), ""),
+                  pool == nullptr ? ESPALIER_OUTBOUND | ESPALIER_INBOUND : pool->directions) {}
+
+  void run() {
+    if (!sessions_.possible() || room_ == 0) return;
+    constexpr std::uint64_t kFewest = 9;
+    const auto third =
+        static_cast<std::uint32_t>(std::max(kFewest, run_.budget().sessions / room_ + 1) / 3);
+    if (!tides(third)) return;  // to warm up
+    const auto before = MemoryUse::now();
+    if (!tides(third)) return;
+    const auto between = MemoryUse::now();
+    if (!tides(third)) return;
+    // What malloc keeps for later comes once; a leak goes on.
+    const auto grown = MemoryUse::now().growth_over(between, third);
+    if (const auto held = bench_.backend.host().secrets_held(); held != 0)
+      run_.fail(Req::secrets, fmt::format("{} pieces of secret memory are not given back with no "
+                                          "session open",
+                                          held));
+    else if (!grown.empty() && !between.growth_over(before, third).empty())
+      run_.fail(Req::churn, fmt::format("{} was filled with {} sessions and emptied {} times: {}",
+                                        what_, most_, third, grown));
+  }
+
+ private:
+  bool tides(std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i, ++number_)
+      if (!tide(number_)) return false;
+    return true;
+  }
+
+  bool tide(std::uint32_t number) {
+    run_.at(fmt::format("filling {} for the {}. time", what_, number + 1));
+    while (sessions_.count() < room_) {
+      const auto answer = sessions_.open_one();
+      if (answer.status == ESPALIER_OK) continue;
+      if (pool_ == nullptr && sessions_.count() >= std::max<std::size_t>(most_, 1)) break;
+      // That it is smaller than it says is told by the case that fills it once.
+      if (number != 0)
+        run_.fail(
+            Req::slots_freed,
+            fmt::format("{} was full {} times, and now session {} is refused: {} ({})", what_,
+                        number, sessions_.count() + 1, answer.words, status_name(answer.status)));
+      return false;
+    }
+    most_ = sessions_.count();
+    if (pool_ != nullptr && sessions_.open_one().status == ESPALIER_OK) return false;  // likewise
+    const bool right = counts(number);
+    sessions_.close_all();
+    return right && counts(number);
+  }
+
+  bool counts(std::uint32_t number) {
+    if (pool_ == nullptr || pool_->use != PoolUse::live) return true;
+    const auto device = bench_.backend.device(bench_.device.info().name);
+    const auto used = pool_named(device, pool_->name).used;
+    if (used == pool_->used + sessions_.count()) return true;
+    run_.fail(Req::slots_counted,
+              fmt::format("{} was full for the {}. time, {} sessions are open, and it says that {} "
+                          "of {} are used",
+                          what_, number + 1, sessions_.count(), used, pool_->capacity));
+    return false;
+  }
+
+  Run& run_;
+  Bench& bench_;
+  const CapacityPool* pool_;  // nullptr: of no limit
+  std::uint64_t room_;
+  std::string what_;
+  Sessions sessions_;
+  std::size_t most_ = 0;  // that were open at once
+  std::uint32_t number_ = 0;
+};
+
+void pool_churn(Run& run) {
+  Bench bench(run);
+  const auto pools = fillable_pools(bench.device.info());
+  for (const CapacityPool& pool : pools) Tides(run, bench, &pool).run();
+  if (pools.empty()) Tides(run, bench, nullptr).run();
+  if (std::ranges::find(pools, PoolUse::live, &CapacityPool::use) == pools.end())
+    run.not_applicable(Req::slots_counted, "it declares no LIVE pool of SAs");
 }
 
 void queue_pool(Run& run) {
@@ -188,6 +291,12 @@ std::vector<Case> pool_cases() {
        false,
        {Req::slots, Req::slots_full, Req::slots_freed, Req::slots_counted},
        session_pools},
+      {"pool-churn",
+       "Pools that are filled and emptied, again and again.",
+       Scope::device,
+       false,
+       {Req::churn, Req::secrets, Req::slots_freed, Req::slots_counted},
+       pool_churn},
       {"queue-pool",
        "As many queues as are declared.",
        Scope::device,

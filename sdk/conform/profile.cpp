@@ -99,19 +99,22 @@ Result<BackendInfo> backend_of(const std::string& name, const Json& devices,
   return std::move(read->backends.front());
 }
 
-constexpr std::string_view kLostOptions = "lost_options";
+constexpr std::pair<std::string_view, std::string Endings::*> kEndings[] = {
+    {"lost_options", &Endings::lost},
+    {"back_options", &Endings::back},
+    {"degraded_options", &Endings::degraded}};
 constexpr std::string_view kLimits[] = {"packets", "sessions", "reopens", "case_seconds"};
 
 std::string wrong_limits(const Json& limits) {
   for (const auto& [key, value] : limits.items()) {
-    if (key == kLostOptions) {
+    if (std::ranges::any_of(kEndings, [&](const auto& ending) { return ending.first == key; })) {
       if (value.is_string() && Json::accept(value.get<std::string>())) continue;
-      return "[conform] lost_options: expected a text that is JSON";
+      return fmt::format("[conform] {}: expected a text that is JSON", key);
     }
     if (std::ranges::find(kLimits, key) == std::end(kLimits))
       return fmt::format(
-          "[conform] has no key '{}', only packets, sessions, reopens, "
-          "case_seconds",
+          "[conform] has no key '{}', only packets, sessions, reopens, case_seconds, lost_options, "
+          "back_options, degraded_options",
           key);
     if (!value.is_number_integer() || value < 1 || value > 100'000'000)
       return fmt::format("[conform] {}: expected a whole number of 1 to 100000000", key);
@@ -157,8 +160,10 @@ Result<Profile> Profile::parse(std::string_view text, const std::string& path) {
   const auto sound = backend_of(profile.backend, devices, {});
   if (!sound) return wrong(sound.error().message);
   profile.devices = devices.dump();
-  profile.lost_options = limits.value(kLostOptions, "");
-  limits.erase(std::string(kLostOptions));
+  for (const auto& [key, ending] : kEndings) {
+    profile.endings.*ending = limits.value(key, "");
+    limits.erase(std::string(key));
+  }
   for (const auto& [key, value] : limits.items()) profile.limits[key] = value;
   return profile;
 }

@@ -14,13 +14,13 @@ namespace espalier::conform {
 
 // What a vendor's data sheet says, in TOML: [[devices]] with their [[devices.capabilities]] and
 // [[devices.pools]], named as in the inventory that `espalier probe --save` writes. What is left
-// out is not promised either way. [conform] sets how much the cases do, and
-// lost_options: the backend's options with which its device goes away under load.
+// out is not promised either way. [conform] sets how much the cases do, and lost_options,
+// back_options and degraded_options: the backend's own with which that becomes of its device.
 struct Profile {
   std::string path;
   std::string backend;  // its name, or ""
   std::string devices;  // a JSON array, checked; "[]" if it declares none
-  std::string lost_options;
+  Endings endings;
   std::map<std::string, std::uint32_t> limits;  // of [conform]
 
   static Result<Profile> read(const std::filesystem::path& path);

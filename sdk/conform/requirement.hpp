@@ -30,6 +30,7 @@ enum class Req : std::uint16_t {
   environment,
   threads,
   descriptors,
+  ends,
 
   described = 30,
   lists,
@@ -88,6 +89,10 @@ enum class Req : std::uint16_t {
   keys_gone,
   attach,
   lost,
+  lost_whole,
+  comes_back,
+  stays_dead,
+  degraded,
 
   recipe_pure = 120,
   recipe_formed,

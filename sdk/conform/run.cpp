@@ -46,7 +46,9 @@ std::string to_json(const Job& job) {
                  {"case_seconds", job.budget.case_seconds},
                  {"options", job.options},
                  {"token", job.token},
-                 {"lost_options", job.lost_options}});
+                 {"lost_options", job.endings.lost},
+                 {"back_options", job.endings.back},
+                 {"degraded_options", job.endings.degraded}});
 }
 
 Result<Job> job_from_json(std::string_view text) {
@@ -63,7 +65,9 @@ Result<Job> job_from_json(std::string_view text) {
                           .case_seconds = json.at("case_seconds")},
                .options = json.at("options"),
                .token = json.at("token"),
-               .lost_options = json.at("lost_options")};
+               .endings = {.lost = json.at("lost_options"),
+                           .back = json.at("back_options"),
+                           .degraded = json.at("degraded_options")}};
   } catch (const Json::exception& e) {
     return fail(ErrorCode::invalid, std::string("a case cannot read its job: ") + e.what());
   }
@@ -83,6 +87,8 @@ CaseReport report_from_lines(std::string_view lines, std::string_view token) {
     if (key == "at") report.last_step = value;
     if (key == "note") report.notes.push_back(value);
     if (key == "inventory") report.inventory = value;
+    if (key == "compared")
+      std::from_chars(value.data(), value.data() + value.size(), report.compared);
     if (key == "done") {
       report.complete = true;
       report.stopped = value == "stopped";
@@ -133,6 +139,8 @@ bool Run::failed(Req requirement) const {
 void Run::at(std::string_view step) { say("at", step); }
 void Run::note(std::string_view words) { say("note", words); }
 void Run::inventory(const Inventory& found) { say("inventory", to_json(found)); }
+
+void Run::compared(std::uint64_t packets) { say("compared", std::to_string(packets)); }
 
 void Run::fail(Req requirement, std::string words) {
   {

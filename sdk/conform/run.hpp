@@ -27,6 +27,13 @@ struct Budget {
 };
 Budget quick_budget();
 
+// The backend's own options with which something becomes of its device under load, or "".
+struct Endings {
+  std::string lost{};      // it goes away
+  std::string back{};      // it goes away, and comes back by itself within 10 s
+  std::string degraded{};  // it becomes DEGRADED
+};
+
 // What one child process is to do.
 struct Job {
   std::string name{};        // "icv:cpu:aes-gcm": the case, the device, the capability
@@ -37,7 +44,7 @@ struct Job {
   Budget budget{};
   std::string options = "{}";  // the backend's own
   std::string token{};         // what a line of its report ends with; the plugin is not told it
-  std::string lost_options{};  // those with which its device goes away under load, or ""
+  Endings endings{};
 };
 std::string to_json(const Job& job);
 Result<Job> job_from_json(std::string_view text);
@@ -52,8 +59,9 @@ struct Finding {
 // What came out of one case's process, in the order in which it was said.
 struct CaseReport {
   std::vector<Finding> findings;
-  std::string last_step;  // what it was about to do last
-  std::string inventory;  // of the case `describe`
+  std::string last_step;       // what it was about to do last
+  std::string inventory;       // of the case `describe`
+  std::uint64_t compared = 0;  // packets, with the reference
   std::vector<std::string> notes;
   bool complete = false;  // false: the process ended before the case did
   bool stopped = false;   // it ended early, at a failure after which nothing more can be seen
@@ -76,6 +84,7 @@ class Run {
   void at(std::string_view step);  // said when the process dies in it
   void note(std::string_view words);
   void inventory(const Inventory& found);
+  void compared(std::uint64_t packets);
   // Of each requirement the first failure counts.
   void fail(Req requirement, std::string words);
   // The same, and the end of the case and its process: the device may still hold its packets, which

@@ -47,6 +47,13 @@ std::string signal_text(int number) {
   return name == nullptr ? std::to_string(number) : fmt::format("{} (SIG{})", number, name);
 }
 
+std::string how_it_ended(const ChildEnd& end) {
+  if (end.how == ChildEnd::How::killed)
+    return fmt::format("at its end the process was killed by signal {}", signal_text(end.number));
+  if (end.how == ChildEnd::How::timed_out) return "after everything was closed it did not end";
+  return fmt::format("its end became one with exit status {}", end.number);
+}
+
 std::string new_token() {
   std::random_device device;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
@@ -55,9 +62,10 @@ std::string new_token() {
 // What may be broken only because another case has the device: where its processes exclude each
 // other, or share what the device has room for.
 bool may_be_taken(const CaseResult& result) {
-  constexpr Req kOfRoom[] = {Req::described, Req::opens,        Req::declared,
-                             Req::slots,     Req::slots_freed,  Req::queue_limit,
-                             Req::attach,    Req::device_again, Req::backend_again};
+  constexpr Req kOfRoom[] = {Req::described,  Req::opens,        Req::declared,
+                             Req::slots,      Req::slots_freed,  Req::queue_limit,
+                             Req::attach,     Req::device_again, Req::backend_again,
+                             Req::comes_back, Req::stays_dead,   Req::lost};
   return std::ranges::any_of(result.findings, [&](const Finding& finding) {
     return finding.kind == Finding::Kind::failed &&
            std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
@@ -158,7 +166,7 @@ class Runner {
     job.budget = options_.budget;
     job.options = options_.backend_options;
     job.token = new_token();
-    if (options_.profile) job.lost_options = options_.profile->lost_options;
+    if (options_.profile) job.endings = options_.profile->endings;
     return {&test, std::move(job)};
   }
 
@@ -307,6 +315,7 @@ class Runner {
                       .test = task.test,
                       .findings = std::move(report.findings),
                       .notes = std::move(report.notes),
+                      .compared = report.compared,
                       .reached_end = report.complete && !report.stopped,
                       .seconds = std::chrono::duration<double>(Clock::now() - start).count()};
     const auto failed = [&](Req requirement, std::string words) {
@@ -314,7 +323,10 @@ class Runner {
     };
     const std::string in = report.last_step.empty() ? "" : " (while " + report.last_step + ")";
     const std::string words = end.output.empty() ? "" : "; last printed: " + last_line(end.output);
-    if (end.how == ChildEnd::How::exited && end.number == kKitFailed)
+    const bool at_exit = std::ranges::count(task.test->checks, Req::ends) != 0;
+    if (report.complete && at_exit && (end.how != ChildEnd::How::exited || end.number != 0))
+      failed(Req::ends, fmt::format("{}{}", how_it_ended(end), words));
+    else if (end.how == ChildEnd::How::exited && end.number == kKitFailed)
       score_.kit_errors.push_back(fmt::format("case {}: {}", task.job.name, last_line(end.output)));
     else if (end.how == ChildEnd::How::killed)
       failed(Req::no_crash, fmt::format("the process was killed by signal {}{}{}",

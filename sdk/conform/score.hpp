@@ -18,7 +18,8 @@ struct CaseResult {
   const Case* test = nullptr;
   std::vector<Finding> findings{};
   std::vector<std::string> notes{};
-  std::string not_run{};  // why
+  std::uint64_t compared = 0;  // packets, with the reference
+  std::string not_run{};       // why
   bool reached_end = false;
   double seconds = 0;
 };

@@ -62,6 +62,7 @@ Json json_of(const CaseResult& result) {
   return {{"name", result.name},
           {"state", word(result.state)},
           {"seconds", rounded(result.seconds)},
+          {"compared", result.compared},
           {"not_run", result.not_run},
           {"notes", result.notes}};
 }

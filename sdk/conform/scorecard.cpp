@@ -101,6 +101,18 @@ std::string reasons(const std::vector<Verdict>& all, State state, std::string_vi
   return out.empty() ? out : fmt::format("\n{}\n{}", title, out);
 }
 
+// How many packets were compared with the reference, of the capability that had the fewest.
+std::string compared(const Score& score) {
+  std::uint64_t least = 0;
+  for (const CaseResult& each : score.cases)
+    if (each.compared != 0) least = least == 0 ? each.compared : std::min(least, each.compared);
+  if (least == 0) return {};
+  return fmt::format(
+      "  note: of each capability {} random packets were compared with the "
+      "reference\n",
+      least);
+}
+
 std::string result_line(const Score& score, const std::vector<Verdict>& all, const Painter& paint) {
   const auto holds = count(all, "", State::holds);
   const auto failed = count(all, "", State::failed);
@@ -145,6 +157,7 @@ std::string text_of(const Score& score, bool colour) {
   for (const std::string& error : score.kit_errors) out += "\nThe kit failed: " + error + "\n";
   out += reasons(all, State::not_applicable, "Not applicable");
   if (score.filter.empty()) out += reasons(all, State::not_checked, "Not checked");
+  out += compared(score);
   for (const CaseResult& each : score.cases)
     for (const std::string& note : each.notes)
       out += wrapped(fmt::format("note: {}: {}", each.name, note), "  ");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace espalier::conform {
@@ -19,10 +20,16 @@ namespace {
 
 Host& self(void* context) noexcept { return *static_cast<Host*>(context); }
 
+void say(espalier_message* message, std::string_view words) noexcept {
+  if (message == nullptr || message->capacity == 0) return;
+  const auto n = std::min<std::uint64_t>(words.size(), message->capacity - 1);
+  message->text[words.copy(message->text, static_cast<std::size_t>(n))] = '\0';
+}
+
 }  // namespace
 
 // Secret memory is plain memory here, aligned as the framework's is: only keys of a test are in it.
-Host::Host() {
+Host::Host(const espalier_plugin_entry& oracle) : oracle_(oracle) {
   table_.struct_size = sizeof table_;
   table_.abi_minor = ESPALIER_ABI_MINOR;
   table_.context = this;
@@ -46,15 +53,30 @@ Host::Host() {
     --self(context).secrets_;
   };
   table_.event = [](void*, std::int32_t, std::uint64_t) {};
-  table_.extension = [](void*, const char*) -> const void* { return nullptr; };
+  plugins_.struct_size = sizeof plugins_;
+  plugins_.context = this;
+  plugins_.find = [](void* context, const char* backend, const espalier_plugin_entry** entry,
+                     espalier_message* message) -> espalier_status {
+    if (std::string_view(backend) != "openssl") {
+      say(message, "conform has one backend to decorate: openssl");
+      return ESPALIER_UNSUPPORTED;
+    }
+    *entry = &self(context).oracle_;
+    return ESPALIER_OK;
+  };
+  table_.extension = [](void* context, const char* id) -> const void* {
+    return std::string_view(id) == ESPALIER_HOST_PLUGINS ? &self(context).plugins_ : nullptr;
+  };
 }
 
 Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string& options,
                  Req broken)
-    : run_(run) {
+    : run_(run), host_(run.oracle()) {
   Words words;
   const espalier_backend* table = nullptr;
-  const auto status = entry.negotiate(host_.table(), options.c_str(), &table, words.message());
+  const WatchedCall<decltype(entry.negotiate)> negotiate(run, "negotiate", kControlCall,
+                                                         entry.negotiate);
+  const auto status = negotiate(host_.table(), options.c_str(), &table, words.message());
   if (status != ESPALIER_OK)
     run.stop(broken,
              fmt::format("it does not start here: {} ({})", words.text(), status_name(status)));
@@ -62,12 +84,13 @@ Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string
   if (const auto sound = load::check_table(table); !sound)
     run.stop(Req::tables, sound.error().message);
   table_ = table;
+  watched_.emplace(run, *table);
 }
 
 Backend::~Backend() {
   if (table_ == nullptr) return;
   run_.at("closing the backend");
-  table_->close(table_->self);
+  watched_->close(watched_->self);
 }
 
 std::vector<Device> Backend::devices() {
@@ -84,7 +107,7 @@ Device Backend::device(const std::string& name) {
 }
 
 OpenedDevice::OpenedDevice(Run& run, Backend& backend, Device info, Req broken)
-    : run_(run), info_(std::move(info)), table_(backend.table().userspace) {
+    : run_(run), info_(std::move(info)), table_(&*backend.table().userspace) {
   run.at("opening the device");
   Words words;
   const auto status =

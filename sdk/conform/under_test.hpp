@@ -5,21 +5,25 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <espalier/extensions.h>
 #include <conform/run.hpp>
+#include <conform/watched_table.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace espalier::conform {
 
-// What the host gives, watched: secret memory that is given back, and events. Thread-safe.
+// What the host gives, watched: secret memory that is given back, and events. To a backend that
+// decorates another it gives the oracle, under the name of openssl. Thread-safe.
 class Host {
  public:
-  Host();
+  explicit Host(const espalier_plugin_entry& oracle);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -30,6 +34,8 @@ class Host {
 
  private:
   espalier_host table_{};
+  const espalier_plugin_entry& oracle_;
+  espalier_host_plugins plugins_{};
   std::atomic<std::size_t> secrets_{0};
   std::atomic<std::size_t> given_{0};
   std::atomic<bool> exhausted_{false};
@@ -45,7 +51,7 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
 
   Host& host() noexcept { return host_; }
-  const espalier_backend& table() const noexcept { return *table_; }
+  const WatchedBackend& table() const noexcept { return *watched_; }
   std::vector<Device> devices();           // believed, or the case ends
   Device device(const std::string& name);  // the case ends where there is none
 
@@ -53,6 +59,7 @@ class Backend {
   Run& run_;
   Host host_;
   const espalier_backend* table_ = nullptr;
+  std::optional<WatchedBackend> watched_;  // the same
 };
 
 // An open userspace device. Sessions are closed by hand. [control]
@@ -77,7 +84,7 @@ class OpenedDevice {
 
   Run& run() noexcept { return run_; }
   const Device& info() const noexcept { return info_; }
-  const espalier_userspace& table() const noexcept { return *table_; }
+  const WatchedUserspace& table() const noexcept { return *table_; }
   void* handle() const noexcept { return handle_; }
   // Of the longest packet that it declares, in whole blocks; 0 where none is that short.
   std::uint32_t longest_payload(const Sa& sa) const;
@@ -90,7 +97,7 @@ class OpenedDevice {
  private:
   Run& run_;
   Device info_;
-  const espalier_userspace* table_;
+  const WatchedUserspace* table_;
   void* handle_ = nullptr;
 };
 

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ namespace {
 
 namespace sdk = espalier::sdk;
 
-constexpr uint64_t kCard = 1;  // its id
+constexpr uint64_t kCard = 1;  // its id; 2 when it was lost and is back, and so on
 
 // ---- Sessions: an SA on the card ----------------------------------------------------------------
 
@@ -243,8 +244,11 @@ card::Straps read_options(std::string_view options) {
       straps.hot_at = number;
     else if (key == "unplug_at")
       straps.unplug_at = number;
+    else if (key == "back_after_ms")
+      straps.back_after = std::chrono::milliseconds(number);
     else
-      refuse(key + " is not known; known are sas, latency_us, seed, hot_at and unplug_at");
+      refuse(key +
+             " is not known; known are sas, latency_us, seed, hot_at, unplug_at and back_after_ms");
   }
   return straps;
 }
@@ -263,16 +267,16 @@ espalier_pool pool(uint32_t kind, const char* name, uint32_t capacity, uint32_t 
 class ExampleBackend final : public sdk::Backend {
  public:
   ExampleBackend(const espalier_host* host, std::string_view options)
-      : host_(*host),
-        straps_(read_options(options)),
-        card_(std::make_shared<card::Card>(
-            straps_, [this] { host_.event(host_.context, ESPALIER_EVENT_DEVICE_LOST, kCard); })) {}
+      : host_(*host), straps_(read_options(options)) {
+    insert();
+  }
 
   sdk::Result<std::vector<espalier_device_info>> enumerate() override {
-    if (!card_->present()) return std::vector<espalier_device_info>{};
+    const Slot slot = look();
+    if (!slot.card->present()) return std::vector<espalier_device_info>{};
     auto info = sdk::sized<espalier_device_info>();
     info.dataplane = ESPALIER_USERSPACE;
-    info.id = kCard;
+    info.id = slot.id;
     info.flags = ESPALIER_DEVICE_ASYNC | ESPALIER_DEVICE_NEEDS_DMA;
     info.numa_node = -1;
     sdk::copy_text(info.name, "card0");
@@ -281,7 +285,7 @@ class ExampleBackend final : public sdk::Backend {
   }
 
   sdk::Result<std::vector<espalier_capability>> caps(uint64_t id) override {
-    if (id != kCard) return no_such_device();
+    if (const Slot slot = look(); id != slot.id) return no_such_device(id, slot.id);
     constexpr uint32_t keys = ESPALIER_KEY_128 | ESPALIER_KEY_256;
     constexpr uint32_t score = 150;
     return std::vector<espalier_capability>{
@@ -292,38 +296,79 @@ class ExampleBackend final : public sdk::Backend {
   }
 
   sdk::Result<std::vector<espalier_pool>> pools(uint64_t id) override {
-    if (id != kCard) return no_such_device();
+    const Slot slot = look();
+    if (id != slot.id) return no_such_device(id, slot.id);
     return std::vector<espalier_pool>{
-        pool(ESPALIER_POOL_SAS, "sas", straps_.sas, card_->sas_used()),
-        pool(ESPALIER_POOL_QUEUES, "queues", card::kQueues, card_->queues_used())};
+        pool(ESPALIER_POOL_SAS, "sas", straps_.sas, slot.card->sas_used()),
+        pool(ESPALIER_POOL_QUEUES, "queues", card::kQueues, slot.card->queues_used())};
   }
 
-  espalier_health health(uint64_t) override {
+  espalier_health health(uint64_t id) override {
+    const Slot slot = look();
+    const bool gone = id != slot.id || !slot.card->present();
     auto health = sdk::sized<espalier_health>();
-    health.state = !card_->present() ? ESPALIER_GONE
-                   : card_->hot()    ? ESPALIER_DEGRADED
-                                     : ESPALIER_UP;
-    if (!card_->present())
+    health.state = gone ? ESPALIER_GONE : slot.card->hot() ? ESPALIER_DEGRADED : ESPALIER_UP;
+    if (gone)
       sdk::copy_text(health.reason, "the card was pulled out");
-    else if (card_->hot())
+    else if (slot.card->hot())
       sdk::copy_text(health.reason, "the card is hot and throttles");
     return health;
   }
 
   sdk::Result<std::unique_ptr<sdk::Device>> open(uint64_t id) override {
-    if (id != kCard) return no_such_device();
-    if (!card_->present()) return sdk::Refusal{ESPALIER_LOST, "the card was pulled out"};
-    return std::make_unique<CardDevice>(host_, card_);
+    const Slot slot = look();
+    if (id != slot.id) return no_such_device(id, slot.id);
+    if (!slot.card->present()) return sdk::Refusal{ESPALIER_LOST, "the card was pulled out"};
+    return std::make_unique<CardDevice>(host_, slot.card);
   }
 
  private:
-  static sdk::Refusal no_such_device() {
+  using Clock = std::chrono::steady_clock;
+  struct Slot {
+    uint64_t id;
+    std::shared_ptr<card::Card> card;
+  };
+
+  // Rule: a device that is back is another one. What was open before keeps the old one, and stays
+  // dead with it.
+  Slot look() {
+    bool is_new = false;
+    Slot slot;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!slot_.card->present()) {
+        if (!missed_since_) missed_since_ = Clock::now();
+        is_new =
+            straps_.back_after.count() != 0 && Clock::now() >= *missed_since_ + straps_.back_after;
+      }
+      if (is_new) {
+        straps_.unplug_at = 0;
+        insert();
+      }
+      slot = slot_;
+    }
+    if (is_new) host_.event(host_.context, ESPALIER_EVENT_DEVICE_ADDED, slot.id);
+    return slot;
+  }
+
+  void insert() {
+    missed_since_.reset();
+    const uint64_t id = slot_.card ? slot_.id + 1 : kCard;
+    slot_ = {id, std::make_shared<card::Card>(straps_, [this, id] {
+               host_.event(host_.context, ESPALIER_EVENT_DEVICE_LOST, id);
+             })};
+  }
+
+  static sdk::Refusal no_such_device(uint64_t id, uint64_t now) {
+    if (id >= kCard && id < now) return {ESPALIER_LOST, "the card was pulled out"};
     return {ESPALIER_INVALID, "the example backend has one device"};
   }
 
   const espalier_host& host_;
   card::Straps straps_;
-  std::shared_ptr<card::Card> card_;
+  std::mutex mutex_;  // of what follows: health() may be asked by any thread
+  Slot slot_{};
+  std::optional<Clock::time_point> missed_since_;
 };
 
 }  // namespace

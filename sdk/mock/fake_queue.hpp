@@ -210,6 +210,10 @@ class FakeQueue final : public sdk::Queue {
       case Fault::foreign:
         op.status = transform(op);
         break;
+      case Fault::change_cookie:
+        op.status = transform(op);
+        ++op.cookie;
+        break;
     }
     const std::lock_guard lock(control_.mutex_);
     ++control_.counters_.ops_completed;

@@ -152,6 +152,45 @@ def members_of(lines):
     return found
 
 
+def named(lines):
+    """What a dump promises, by name: "espalier_pool.kind", "struct espalier_pool", "enum ESPALIER_OK"."""
+    found, struct = {}, ""
+    for line in lines:
+        if line.startswith("  "):
+            offset, size, rest = line.split(maxsplit=2)
+            member, kind = rest.split(": ", 1)
+            found[f"{struct}.{member}"] = (int(offset), int(size), kind)
+        elif line.startswith("struct "):
+            struct, size, align = re.match(r"struct (\w+) size (\d+) align (\d+)", line).groups()
+            found[f"struct {struct}"] = (int(size), int(align))
+        elif line.startswith(("enum ", "type ")):
+            name, value = line.split(" = ", 1)
+            found[name] = value
+    return found
+
+
+FROZEN = "espalier_op"
+
+
+def broken_by(earlier, later):
+    """What of an earlier dump a later one of the same major breaks: a sentence each."""
+    before, now, words = named(earlier), named(later), []
+    for name, was in before.items():
+        if name not in now:
+            words.append(f"{name} is not there any more")
+        elif name.startswith("struct ") and name != f"struct {FROZEN}":
+            if now[name][0] < was[0] or now[name][1] != was[1]:
+                words.append(f"{name} was (size, alignment) {was} and is {now[name]}")
+        elif now[name] != was:
+            words.append(f"{name} was {was} and is {now[name]}")
+    for name, what in now.items():
+        struct = name.split(".")[0]
+        old = before.get(f"struct {struct}")
+        if "." in name and name not in before and old and (what[0] < old[0] or struct == FROZEN):
+            words.append(f"{name} is not appended to its struct: it is at {what[0]} of {old[0]}")
+    return words
+
+
 def version():
     text = HEADER.read_text()
     return tuple(int(re.search(rf"ESPALIER_ABI_{part} (\d+)u", text)[1]) for part in ("MAJOR", "MINOR"))
@@ -191,12 +230,41 @@ class Abi(unittest.TestCase):
 
     def test_a_minor_only_appends(self):
         major, minor = version()
-        kept = re.compile(r"^(  |enum |type )")
-        later = set(dump(COMPILERS[0], self.folder))
+        later = dump(COMPILERS[0], self.folder)
         for earlier in range(minor):
-            for line in golden(major, earlier).read_text().splitlines():
-                if kept.match(line):
-                    self.assertIn(line, later, f"it was so in {major}.{earlier}")
+            promised = golden(major, earlier).read_text().splitlines()
+            self.assertEqual(broken_by(promised, later), [], f"promised with {major}.{earlier}")
+
+    def test_what_a_minor_must_not_do_is_told(self):
+        """With changes to the dump of today, since no minor has been stepped so far."""
+        today = dump(COMPILERS[0], self.folder)
+
+        def changed(*edits):
+            text = "\n".join(today)
+            for old, new in edits:
+                self.assertIn(old, text)
+                text = text.replace(old, new, 1)
+            return broken_by(today, text.splitlines())
+
+        pool, name = "struct espalier_pool size 64 align 8", "  32 32 name: char[32]\nstruct espalier_health"
+        capacity, health = "  16 8 capacity: uint64_t\n", "struct espalier_health size 136 align 4\n"
+        self.assertEqual(broken_by(today, today), [])
+        self.assertEqual(changed((pool, pool.replace("64", "72")),
+                                 (name, name.replace("\n", "\n  64 4 kept: uint32_t\n"))), [],
+                         "appending is what a minor may do")
+        for told, edits in {
+                "espalier_pool.name is not there": [(name, "struct espalier_health")],
+                "espalier_pool.name was": [(name, name.replace("32", "40", 1))],
+                "espalier_pool.use was": [("  12 4 use: uint32_t", "  12 4 use: int32_t")],
+                "espalier_pool.capacity is not there": [(capacity, ""), (health, health + capacity)],
+                "espalier_pool.new is not appended": [(name, "  28 4 new: uint32_t\n" + name)],
+                "struct espalier_pool was": [(pool, pool.replace("64", "56"))],
+                "struct espalier_op was": [("struct espalier_op size 64", "struct espalier_op size 128")],
+                "ESPALIER_LOST was": [("enum ESPALIER_LOST = 4", "enum ESPALIER_LOST = 7")],
+                "espalier_status was": [("type espalier_status = int32_t", "type espalier_status = int64_t")],
+        }.items():
+            found = changed(*edits)
+            self.assertTrue([words for words in found if told in words], (told, found))
 
     def test_nothing_of_the_header_is_left_out(self):
         lines = dump(COMPILERS[0], self.folder)

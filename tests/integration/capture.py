@@ -6,7 +6,6 @@ import itertools
 import os
 import pathlib
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ sys.path.insert(0, str(TOP / "scripts"))
 import output  # noqa: E402
 import wire  # noqa: E402
 from gateway import Espalier  # noqa: E402
+from pcap import RAW, read_pcap, write_pcap  # noqa: E402
 
 CONFIG = """
 [site.left]
@@ -39,7 +39,7 @@ keys = {{ file = "{{site}}.keys" }}
 """
 IPV4 = {"left": "192.0.2.1", "right": "192.0.2.2"}
 IPV6 = {"left": "2001:db8::1", "right": "2001:db8::2"}
-RAW, ETHERNET, SLL, SLL2, NULL = 101, 1, 113, 276, 0
+ETHERNET, SLL, SLL2, NULL = 1, 113, 276, 0
 ARP = bytes.fromhex("ffffffffffff0200000000010806") + bytes(28)
 
 
@@ -47,26 +47,6 @@ def link_header(link, packet):
     ether = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
     return {RAW: b"", ETHERNET: bytes(12) + ether, SLL: bytes(14) + ether,
             SLL2: ether + bytes(18)}[link]
-
-
-def write_pcap(file, frames, link=RAW, cut=None):
-    """Frames of times in nanoseconds and bytes; `cut`: of each no more is captured."""
-    data = struct.pack("<IHHiIII", 0xa1b23c4d, 2, 4, 0, 0, 262144, link)
-    for time, frame in frames:
-        kept = frame[:cut]
-        data += struct.pack("<IIII", *divmod(time, 10**9), len(kept), len(frame)) + kept
-    file.write_bytes(data)
-
-
-def read_pcap(file):
-    data, at, frames = file.read_bytes(), 24, []
-    assert struct.unpack_from("<I", data)[0] == 0xa1b23c4d, "nanoseconds"
-    while at < len(data):
-        seconds, nanoseconds, kept, length = struct.unpack_from("<IIII", data, at)
-        assert kept == length
-        frames.append((seconds * 10**9 + nanoseconds, data[at + 16:at + 16 + kept]))
-        at += 16 + kept
-    return frames
 
 
 def inner_packets(count=40):
@@ -102,13 +82,13 @@ class Captures(unittest.TestCase):
         self.sas = wire.outbound_sas(self.folder / "left.keys", self.ends["left"],
                                      self.ends["right"])
 
-    def esp(self, verb, site, source, target):
+    def esp(self, verb, site, source, target, *options):
         state = ["--state", self.folder / "state"] if verb == "encrypt" else []
         return self.espalier.call("esp", verb, self.config, source, target, "--site", site,
-                                  "--keys", self.folder, "--json", *state)
+                                  "--keys", self.folder, "--json", *state, *options)
 
-    def converted(self, verb, site, source, target):
-        result = self.esp(verb, site, source, target)
+    def converted(self, verb, site, source, target, *options):
+        result = self.esp(verb, site, source, target, *options)
         self.assertEqual(result.returncode, 0, result.stderr)
         import json
         return output.check(self, f"esp {verb}", json.loads(result.stdout),
@@ -138,6 +118,28 @@ class Captures(unittest.TestCase):
             self.converted("encrypt", "left", self.inner, self.outer)
             self.converted("decrypt", "right", self.outer, self.back)
             self.assertEqual(read_pcap(self.back), packets)
+
+    def test_numbers_begin_where_one_says_and_go_on_past_32_bits_with_esn_alone(self):
+        packets = inner_packets(20)
+        write_pcap(self.inner, packets)
+        first = (1 << 32) - 10
+        for esn, numbers in (("true", [*range(first, first + 20)]),
+                             ("false", [*range(first, 1 << 32)])):
+            self.configure(esn=esn)
+            summary = self.converted("encrypt", "left", self.inner, self.outer,
+                                     "--first-sequence", first)
+            self.assertEqual(summary["written"], len(numbers))
+            self.assertEqual(summary["drops"]["out_sequence_end"], 20 - len(numbers))
+            after_udp = [frame[28:] for _, frame in read_pcap(self.outer)]
+            self.assertEqual([int.from_bytes(esp[4:8]) for esp in after_udp],
+                             [number % (1 << 32) for number in numbers])
+        self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
+        self.configure(esn="false")
+        refused = self.esp("encrypt", "left", self.inner, self.outer, "--first-sequence", 1 << 32)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("its numbers are 1 to 4294967295, since it has no ESN", refused.stderr)
+        self.assertTrue((self.folder / "left.keys").exists(), "no key is used up")
 
     def test_pcapng_and_vlans_are_read_and_padding_is_not(self):
         packets = inner_packets(6)

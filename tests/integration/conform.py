@@ -25,8 +25,10 @@ class Conform(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def conforms(self, plugin):
-        done = espalier("conform", PLUGINS / f"{plugin}.so", "--quick", "--json")
+    def conforms(self, plugin, *arguments):
+        """Quickly; with ESPALIER_CONFORM=full, as CI runs it, in full."""
+        full = os.environ.get("ESPALIER_CONFORM") == "full"
+        done = espalier("conform", plugin, *([] if full else ["--quick"]), "--json", *arguments)
         self.assertEqual(done.stderr, "")
         score = json.loads(done.stdout)
         output.check(self, "conform", score)
@@ -36,12 +38,63 @@ class Conform(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
 
     def test_openssl_conforms(self):
-        self.conforms("openssl")
+        self.conforms(PLUGINS / "openssl.so")
+
+    def test_the_example_conforms_with_every_case_of_userspace(self):
+        self.conforms(BUILD / "sdk/example/example.so", "--profile",
+                      pathlib.Path(__file__).resolve().parents[2] / "sdk/example/card0.toml")
 
     def test_aesni_conforms(self):
         if not {"aes", "pclmulqdq"} <= set(pathlib.Path("/proc/cpuinfo").read_text().split()):
             self.skipTest("this CPU has no AES instructions")
-        self.conforms("aesni")
+        self.conforms(PLUGINS / "aesni.so")
+
+    def fault(self, *arguments, **script):
+        return espalier("conform", PLUGINS / "fault.so", "--quick", "--json", "--options",
+                        json.dumps({"backend": "openssl"} | script), *arguments)
+
+    def test_fault_conforms_over_openssl_also_when_unplugged_and_back(self):
+        sheet = self.folder / "sheet.toml"
+        sheet.write_text("""[conform]
+packets = 200
+sessions = 200
+lost_options = '{"backend": "openssl", "unplug_at": 300}'
+back_options = '{"backend": "openssl", "unplug_at": 300, "back_after_ms": 200}'
+degraded_options = '{"backend": "openssl", "health": "degraded"}'
+""")
+        done = self.fault("--profile", sheet)
+        states = {r["id"]: r["state"] for r in json.loads(done.stdout)["requirements"]}
+        self.assertEqual([r for r, state in states.items() if state in ("failed", "not_checked")], [])
+        for number in range(106, 111):
+            self.assertEqual(states[f"ESP-R{number}"], "holds")
+        self.assertEqual(done.returncode, 0)
+
+    def test_each_fault_is_found_broken_by_its_requirement(self):
+        for fault, broken in (("drop", "088"), ("twice", "086"), ("foreign", "087"),
+                              ("leave_pending", "080"), ("done_without_work", "082")):
+            done = self.fault("--case", "queue", ops=[{"fault": fault, "after": 100, "every": 50}])
+            found = [r["id"] for r in json.loads(done.stdout)["requirements"]
+                     if r["state"] == "failed"]
+            self.assertEqual((found, done.returncode), ([f"ESP-R{broken}"], 1), fault)
+
+    def test_fault_says_what_it_can_decorate_here(self):
+        done = self.fault(backend="aesni")
+        self.assertIn("conform has one backend to decorate: openssl", done.stdout)
+        self.assertEqual(done.returncode, 1)
+        done = espalier("conform", PLUGINS / "fault.so", "--quick")
+        self.assertIn("No result: no device of it was here", done.stdout)
+        self.assertEqual(done.returncode, 1)
+
+    def test_it_says_how_many_packets_of_each_capability_were_compared(self):
+        done = espalier("conform", PLUGINS / "openssl.so", "--quick", "--json", "--case",
+                        "differential")
+        compared = [c["compared"] for c in json.loads(done.stdout)["cases"]
+                    if c["name"].startswith("differential:")]
+        self.assertGreater(len(compared), 20)
+        self.assertTrue(all(1500 <= each < 1600 for each in compared), compared)
+        self.assertIn("random packets were compared with the reference",
+                      espalier("conform", PLUGINS / "openssl.so", "--quick", "--case",
+                               "differential:cpu:aes-gcm").stdout)
 
     def test_one_case_is_repeated_by_its_name_and_seed(self):
         done = espalier("conform", PLUGINS / "openssl.so", "--quick", "--case", "bursts:cpu",
@@ -107,6 +160,42 @@ class Capdiff(unittest.TestCase):
         self.assertIn("key bits 192", done.stdout)
         done = espalier("capdiff", PLUGINS / "openssl.so", PLUGINS / "openssl.so")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_a_sheet_that_promises_more_than_the_plugin_says_is_a_loss(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        sheet = pathlib.Path(folder.name) / "sheet.toml"
+
+        def lost(text):
+            sheet.write_text(text)
+            done = espalier("capdiff", sheet, BUILD / "sdk/example/example.so")
+            return done.returncode, [" ".join(line.split()[1:]) for line in done.stdout.splitlines()
+                                     if line.startswith("loss")]
+
+        device = "[backend]\nname = 'example'\n[[devices]]\nname = 'card0'\n"
+        gcm = "[[devices.capabilities]]\ncipher = 'aes-gcm'\nintegrity = 'none'\n"
+        pool = ("[[devices.pools]]\nname = 'queues'\nkind = 'queues'\ncapacity = 2\n"
+                "[[devices.pools]]\nname = 'sas'\ncapacity = ")
+        self.assertEqual(lost(device + gcm + pool + "16\n"), (0, []))
+        self.assertEqual(lost(device + gcm + "key_bits = [128, 192, 256]\n"),
+                         (1, ["example/card0, aes-gcm key bits 192 yes no"]))
+        self.assertEqual(lost(device + pool + "17\n"),
+                         (1, ["example/card0, pool sas capacity of sas 17 16"]))
+        self.assertEqual(lost(device + "[[devices.pools]]\nname = 'sas'\ncapacity = 16\n"),
+                         (1, ["example/card0, pool queues capacity of queues no limit 2"]))
+
+    def test_no_limit_is_more_than_any(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        sheet = pathlib.Path(folder.name) / "sheet.toml"
+        sheet.write_text("[backend]\nname = 'card'\n[[devices]]\nname = 'card0'\n"
+                         "[[devices.capabilities]]\ncipher = 'aes-cbc'\n"
+                         "integrity = 'hmac-sha1'\nmax_length = 0\n")
+        done = espalier("capdiff", sheet, DATA / "old.json")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stdout, r"loss .*longest packet +no limit +1600")
+        self.assertRegex(espalier("capdiff", DATA / "old.json", sheet).stdout,
+                         r"gain .*longest packet +1600 +no limit")
 
     def test_what_is_none_of_these_is_said(self):
         done = espalier("capdiff", DATA / "old.json", __file__)

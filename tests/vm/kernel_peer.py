@@ -20,7 +20,9 @@ sys.path.insert(0, str(TOP / "scripts"))
 import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import frame_socket, udp_socket  # noqa: E402
-from tunnels import INSIDE_LEFT, LEFT, NETWORK_LEFT, PREFIX, address_lines, configuration, outer_addresses  # noqa: E402
+from pcap import read_pcap, write_pcap  # noqa: E402
+from tunnels import (INSIDE_LEFT, LEFT, NETWORK_LEFT, PREFIX, address_lines, configuration,  # noqa: E402
+                     outer_addresses)
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
@@ -66,10 +68,11 @@ def states(text):
 
 
 class Pair(lab.Closing):
-    """The gateway and the kernel, with tunnels between them. Use as a context."""
+    """The gateway and the kernel, with tunnels between them. Use as a context. Where it is said not to
+    run, encrypt() has the gateway's part."""
 
     def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1,
-                 offloads=True, dataplane="userspace"):
+                 offloads=True, runs=True, dataplane="userspace"):
         self.tunnels, self.backend = tunnels, backend
         self.outer, self.encapsulation = outer, encapsulation
         self.espalier = espalier()
@@ -85,10 +88,13 @@ class Pair(lab.Closing):
             self.load_modules()
             self.configure_kernel()
             self.introduce_neighbours()
+            self.config = config
             if dataplane == "kernel":
                 self.configure_left()
-            self.gateway = Gateway(self.espalier, self.network, "left", config).wait_until_ready(120)
-            self.open_sockets()
+            if runs:
+                self.gateway = Gateway(self.espalier, self.network, "left", config)
+                self.gateway.wait_until_ready(120)
+            self.open_sockets(lab.SITES if runs else ("right",))
 
     def close(self):
         for opened in self.sockets:
@@ -144,6 +150,9 @@ class Pair(lab.Closing):
         source, destination = self.ends(tunnel, direction)
         encap = "encap espinudp 4500 4500 0.0.0.0" if self.encapsulation == "udp" else ""
         sent = ""
+        if direction == "outbound" and tunnel.kernel_received:
+            sent = (f"replay-seq {tunnel.kernel_received & 0xffffffff:#x} "
+                    f"replay-seq-hi {tunnel.kernel_received >> 32:#x}")
         if direction == "inbound" and tunnel.kernel_sent:
             sent = (f"replay-oseq {tunnel.kernel_sent & 0xffffffff:#x} "
                     f"replay-oseq-hi {tunnel.kernel_sent >> 32:#x}")
@@ -176,19 +185,24 @@ class Pair(lab.Closing):
         theirs = {"left": [tunnel.outer(self.outer) for tunnel in self.tunnels],
                   "right": [LEFT[self.outer]]}
         for site, other in zip(lab.SITES, reversed(lab.SITES)):
-            link = json.loads(self.network.run(other, "ip", "-j", "link", "show", "wire").stdout)[0]
+            link_address = self.link_address(other)
             batch = lab.FOLDER / f"{site}.neighbours"
-            batch.write_text("".join(f"neigh add {address} lladdr {link['address']} dev wire nud permanent\n"
+            batch.write_text("".join(f"neigh add {address} lladdr {link_address} dev wire nud permanent\n"
                                      for address in theirs[site]))
             self.network.run(site, "ip", "-batch", batch)
 
-    def open_sockets(self):
+    def link_address(self, site):
+        return json.loads(self.network.run(site, "ip", "-j", "link", "show", "wire").stdout)[0]["address"]
+
+    def open_sockets(self, sites):
         self.left, self.right = {}, {}  # by version and tunnel
         known = {}
         for tunnel in self.tunnels:
             for version in tunnel.versions(self.outer):
                 for ends, site, address in ((self.left, "left", tunnel.inside_left(version)),
                                             (self.right, "right", tunnel.inside(version))):
+                    if site not in sites:
+                        continue
                     if address not in known:
                         known[address] = udp_socket(site, address, PORT)
                         self.sockets.append(known[address])
@@ -235,6 +249,16 @@ class Pair(lab.Closing):
                        "iperf3 did not listen")
         self.network.run(client, "iperf3", "-c", address[server], "-B", address[client], "-n", "1M",
                          timeout=300)
+
+    def encrypt(self, packets, *options):
+        """What `espalier esp encrypt` makes of inner packets: frames for inject(), and its report."""
+        inner, outer = lab.FOLDER / "inner.pcap", lab.FOLDER / "outer.pcap"
+        write_pcap(inner, enumerate(packets))
+        report = self.espalier.ask("esp", "encrypt", self.config, inner, outer, "--site", "left", "--keys",
+                                   lab.FOLDER, "--state", lab.FOLDER / "left.state", *options)
+        ether = bytes.fromhex((self.link_address("right") + self.link_address("left")).replace(":", ""))
+        ether += (0x0800 if self.outer == 4 else 0x86dd).to_bytes(2)
+        return [ether + packet for _, packet in read_pcap(outer)], report
 
     @contextlib.contextmanager
     def hold(self, sender):

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -21,7 +22,30 @@ __attribute__((section(ESPALIER_MANIFEST_SECTION), used)) static const char mani
 __attribute__((visibility("default"))) int zoo_helper_that_should_be_hidden = 1;
 #endif
 
-static const uint64_t kDevice = 7;
+static const uint64_t kDevice = 7; /* and 8 when it has come back, and so on */
+
+static uint64_t id_of(zoo_backend *b) {
+  return kDevice + (SINS(back_under_its_id) ? 0 : atomic_load(&b->generation));
+}
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+bool zoo_gone(zoo_backend *b, unsigned generation) {
+  if (b->comes_back && atomic_load(&b->packets_left) == 0) {
+    unsigned long long unset = 0;
+    atomic_compare_exchange_strong(&b->gone_ns, &unset, now_ns());
+    if (now_ns() > atomic_load(&b->gone_ns) + 50000000 && !atomic_exchange(&b->coming_back, true)) {
+      atomic_fetch_add(&b->generation, 1);
+      atomic_store(&b->packets_left, -1);
+    }
+  }
+  const bool over = generation != atomic_load(&b->generation) && !SINS(revives_old_sessions);
+  return over || atomic_load(&b->packets_left) == 0;
+}
 
 /* The i-th struct of a list whose stride the host has set. */
 static void *entry(void *list, uint32_t i) {
@@ -32,13 +56,14 @@ static void *entry(void *list, uint32_t i) {
 
 static espalier_status enumerate(void *self, espalier_device_info *devices, uint32_t capacity,
                                  uint32_t *count, espalier_message *message) {
-  (void)self;
+  zoo_backend *b = self;
   (void)message;
+  zoo_gone(b, 0);
   while (SINS(hangs_in_enumerate)) pause();
   *count = SINS(no_device) ? 0 : 1;
   if (capacity == 0 || *count == 0) return ESPALIER_OK;
   devices->dataplane = ZOO_KERNEL ? ESPALIER_KERNEL : ESPALIER_USERSPACE;
-  devices->id = kDevice;
+  devices->id = id_of(b);
   devices->flags = ZOO_ASYNC ? ESPALIER_DEVICE_ASYNC | ESPALIER_DEVICE_NEEDS_DMA : 0;
   devices->numa_node = -1;
   strcpy(devices->name, "zoo");
@@ -50,28 +75,30 @@ static espalier_status enumerate(void *self, espalier_device_info *devices, uint
 static espalier_status caps(void *self, uint64_t device, espalier_capability *list,
                             uint32_t capacity, uint32_t *count, espalier_message *message) {
   zoo_backend *b = self;
-  if (device != kDevice && !SINS(answers_for_nobody))
+  if (device != id_of(b) && !SINS(answers_for_nobody))
     return zoo_say(message, ESPALIER_INVALID, "there is no such device");
-  *count = 1;
-  if (capacity == 0) return ESPALIER_OK;
-  list->cipher = ESPALIER_CIPHER_AES_GCM;
-  list->integrity = ESPALIER_INTEGRITY_NONE;
-  list->key_bits = ESPALIER_KEY_128 | ESPALIER_KEY_256;
-  list->icv_bytes = ESPALIER_ICV(kIcv);
-  list->directions = kDirections;
-  list->modes = ESPALIER_TUNNEL;
-  list->encapsulations = ESPALIER_ENCAP_NONE | ESPALIER_ENCAP_UDP;
-  list->families = ESPALIER_IPV4 | ESPALIER_IPV6;
-  list->esn = SINS(speaks_nonsense) ? 8 : 3;
-  list->max_length = kLongest;
-  list->score = 90 + (SINS(changes_its_mind) ? b->mood++ % 7 : 0);
+  *count = ZOO_HMAC ? kHashes : 1;
+  for (uint32_t i = 0; i < *count && i < capacity; ++i) {
+    espalier_capability *cap = entry(list, i);
+    cap->cipher = ZOO_HMAC ? ESPALIER_CIPHER_NULL : ESPALIER_CIPHER_AES_GCM;
+    cap->integrity = ZOO_HMAC ? zoo_hashes[i].integrity : ESPALIER_INTEGRITY_NONE;
+    cap->key_bits = ZOO_HMAC ? ESPALIER_KEY_ANY : ESPALIER_KEY_128 | ESPALIER_KEY_256;
+    cap->icv_bytes = ESPALIER_ICV(ZOO_HMAC ? zoo_hashes[i].icv : kIcv);
+    cap->directions = kDirections;
+    cap->modes = ESPALIER_TUNNEL;
+    cap->encapsulations = ESPALIER_ENCAP_NONE | ESPALIER_ENCAP_UDP;
+    cap->families = ESPALIER_IPV4 | ESPALIER_IPV6;
+    cap->esn = SINS(speaks_nonsense) ? 8 : 3;
+    cap->max_length = kLongest;
+    cap->score = 90 + (SINS(changes_its_mind) ? b->mood++ % 7 : 0);
+  }
   return ESPALIER_OK;
 }
 
 static espalier_status pools(void *self, uint64_t device, espalier_pool *list, uint32_t capacity,
                              uint32_t *count, espalier_message *message) {
   zoo_backend *b = self;
-  if (device != kDevice) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  if (device != id_of(b)) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
   *count = 2;
   for (uint32_t i = 0; i < 2 && (i < capacity || (SINS(overfills_lists) && capacity > 0)); ++i) {
     espalier_pool *pool = SINS(ignores_the_stride) ? &list[i] : entry(list, i);
@@ -80,6 +107,8 @@ static espalier_status pools(void *self, uint64_t device, espalier_pool *list, u
     pool->use = i == 0 ? ESPALIER_USE_LIVE : ESPALIER_USE_COUNTED;
     pool->capacity = i == 0 ? kSessions : kQueues;
     pool->used = i == 0 && !SINS(pool_looks_empty) ? atomic_load(&b->sessions) : 0;
+    if (i == 0 && SINS(count_drifts)) pool->used += atomic_load(&b->times_full) / 4;
+    if (pool->used > pool->capacity) pool->used = pool->capacity;
     strcpy(pool->name, i == 0 ? "sessions" : "queues");
   }
   return ESPALIER_OK;
@@ -89,10 +118,15 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
   zoo_backend *b = self;
   if (SINS(disturbed_by_control) && atomic_load(&b->busy_queue) != 0)
     atomic_fetch_add(&b->asked, 1);
-  const bool gone = device != kDevice || SINS(gone_device) || (zoo_gone(b) && !SINS(never_gone));
-  said->state = gone                  ? ESPALIER_GONE
-                : SINS(feels_down)    ? ESPALIER_DOWN
-                                      : ESPALIER_UP;
+  bool gone = device != id_of(b) || SINS(gone_device) ||
+              (zoo_gone(b, (unsigned)(device - kDevice)) && !SINS(never_gone));
+  const unsigned asked = gone ? atomic_fetch_add(&b->times_gone, 1) : 0;
+  if (SINS(gone_for_a_moment) && asked > 1 && asked < 5) gone = false;
+  said->state = gone               ? ESPALIER_GONE
+                : zoo_hot(b)       ? ESPALIER_DEGRADED
+                : SINS(feels_down) ? ESPALIER_DOWN
+                                   : ESPALIER_UP;
+  strcpy(said->reason, zoo_hot(b) && !SINS(hot_in_silence) ? "it is hot" : "");
   return ESPALIER_OK;
 }
 
@@ -101,13 +135,31 @@ static void *linger(void *nothing) {
   return nothing;
 }
 
+__attribute__((destructor)) static void at_exit(void) {
+  if (SINS(crashes_at_exit)) abort();
+  while (SINS(hangs_at_exit)) pause();
+}
+
 static void sin_with_manners(void) {
   static pthread_t lingering;
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGUSR2);
+  if (SINS(prints_an_error)) fputs("zoo: opened\n", stderr);
+  if (SINS(blocks_signals)) pthread_sigmask(SIG_BLOCK, &mask, NULL);
+  if (SINS(changes_the_threads_locale)) uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
+  if (SINS(changes_directory) && chdir("/") != 0) abort();
+  if (SINS(leaves_a_child) && fork() == 0) {
+    sleep(20);
+    _exit(0);
+  }
   if (SINS(prints)) puts("zoo: opened");
   if (SINS(handles_signals)) signal(SIGUSR1, SIG_IGN);
   if (SINS(changes_locale)) setlocale(LC_ALL, "C.UTF-8");
 #if defined(__x86_64__)
   if (SINS(changes_fpu)) _mm_setcsr(_mm_getcsr() | 0x8040);
+  const unsigned short single = 0x007f;
+  if (SINS(changes_x87)) __asm__ volatile("fldcw %0" ::"m"(single));
 #endif
   if (SINS(changes_umask)) umask(077);
   if (SINS(changes_environment)) setenv("ZOO", "was here", 1);
@@ -118,7 +170,11 @@ static void sin_with_manners(void) {
 static espalier_status device_open(void *self, uint64_t id, void **device,
                                    espalier_message *message) {
   zoo_backend *b = self;
-  if (id != kDevice) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  if (id < kDevice || id > kDevice + atomic_load(&b->generation))
+    return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  const unsigned generation = SINS(back_under_its_id) ? atomic_load(&b->generation) : (unsigned)(id - kDevice);
+  if (zoo_gone(b, generation) && !SINS(opens_when_gone))
+    return zoo_say(message, ESPALIER_LOST, "the device is gone");
   if (SINS(does_not_open)) return zoo_say(message, ESPALIER_TRANSIENT, "not in the mood to open");
   if (atomic_fetch_add(&b->opened, 1) > 0 && SINS(opens_once))
     return zoo_say(message, ESPALIER_LOST, "it was opened once, which is enough");
@@ -130,20 +186,25 @@ static espalier_status device_open(void *self, uint64_t id, void **device,
     }
   }
   sin_with_manners();
-  *device = b;
+  zoo_device *opened = malloc(sizeof *opened);
+  if (opened == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory");
+  opened->backend = b;
+  opened->generation = generation;
+  *device = opened;
   return ESPALIER_OK;
 }
 
 static void device_close(void *device) {
   static void *volatile leaked;
   if (SINS(leaks_devices)) leaked = malloc(4096);
-  if (SINS(one_process)) close(((zoo_backend *)device)->lock);
+  if (SINS(one_process)) close(((zoo_device *)device)->backend->lock);
+  free(device);
   (void)leaked;
 }
 
 static espalier_status mem_attach(void *device, void *base, uint64_t size, uint64_t *iova,
                                   espalier_message *message) {
-  zoo_backend *b = device;
+  zoo_backend *b = ((zoo_device *)device)->backend;
   (void)size;
   if (atomic_fetch_add(&b->attached, 1) > 0 && SINS(attaches_once))
     return zoo_say(message, ESPALIER_CAPACITY, "memory was attached once, which is enough");
@@ -195,7 +256,10 @@ static espalier_status recipe(void *self, uint64_t device, const espalier_sa *sa
 static const espalier_kernel zoo_kernel = {.struct_size = sizeof(espalier_kernel),
                                            .recipe = recipe};
 
-static void close_backend(void *self) { free(self); }
+static void close_backend(void *self) {
+  if (SINS(crashes_in_close)) abort();
+  free(self);
+}
 
 static espalier_status negotiate(const espalier_host *host, const char *options,
                                  const espalier_backend **backend, espalier_message *message) {
@@ -206,6 +270,8 @@ static espalier_status negotiate(const espalier_host *host, const char *options,
   if (b == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory");
   b->host = host;
   atomic_store(&b->packets_left, strstr(options, "unplug") != NULL ? 100 : -1);
+  b->comes_back = strstr(options, "back") != NULL;
+  b->gets_hot = strstr(options, "hot") != NULL;
   b->table.struct_size = SINS(small_table) ? 8 : sizeof b->table;
   b->table.self = b;
   b->table.close = close_backend;

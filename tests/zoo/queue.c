@@ -16,8 +16,9 @@ static void complete(zoo_queue *q, espalier_op *op, uint32_t index) {
 }
 
 /* True once the device is gone. */
-static bool one_packet_less(zoo_backend *b) {
-  if (zoo_gone(b)) {
+static bool one_packet_less(zoo_queue *q) {
+  zoo_backend *b = q->backend;
+  if (zoo_gone(b, q->generation)) {
     if (SINS(dies_when_gone)) abort();
     return true;
   }
@@ -32,7 +33,11 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   const bool mine = atomic_compare_exchange_strong(&q->backend->busy_queue, &nobody, (uintptr_t)q) ||
                     nobody == (uintptr_t)q;
   for (uint32_t i = 0; i < n; ++i) {
-    if (one_packet_less(q->backend)) return ESPALIER_LOST;
+    if (one_packet_less(q)) {
+      if (!SINS(says_ok_when_gone) || i == 0) return ESPALIER_LOST;
+      for (; i < n; ++i) ops[i]->status = ESPALIER_OP_DONE;
+      return ESPALIER_OK;
+    }
     const uint64_t own = ops[i]->session;
     if (SINS(mixes_sessions) && i == 41) ops[i]->session = ops[0]->session;
     if ((SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
@@ -44,6 +49,9 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
     if (SINS(changes_the_op)) ops[i]->seq_hi ^= 1, ops[i]->icv_offset = 0, ops[i]->iova = 1;
     ops[i]->session = own;
   }
+#if defined(__x86_64__)
+  if (SINS(sets_the_direction_flag)) __asm__ volatile("std" ::: "cc");
+#endif
   return ESPALIER_OK;
 }
 
@@ -56,7 +64,7 @@ static void work_on_one(zoo_queue *q) {
   q->depth = q->todo_count + q->done_count;
   pthread_mutex_unlock(&q->lock);
   if (SINS(quiesces_in_words)) usleep(500);
-  const bool lost = one_packet_less(q->backend);
+  const bool lost = one_packet_less(q);
   const bool deep = q->depth > 300; /* as it was when this op was taken */
   if (SINS(writes_when_gone) && lost) {
     usleep(100000);
@@ -69,7 +77,10 @@ static void work_on_one(zoo_queue *q) {
   pthread_mutex_lock(&q->lock);
   --q->working;
   pthread_cond_broadcast(&q->wake);
-  if (lost) return;
+  if (SINS(twice_when_gone) && lost && q->done_count > 0)
+    q->done[q->done_count] = q->done[0], ++q->done_count;
+  if (SINS(claims_when_gone) && lost) op->status = ESPALIER_OP_DONE;
+  if (lost && !SINS(claims_when_gone)) return;
   q->done[q->done_count++] = op;
   if (SINS(completes_twice) && q->done_count == 7) q->done[q->done_count++] = op;
   if (SINS(completes_foreign) && q->done_count == 7) q->done[q->done_count++] = &ghost;
@@ -97,7 +108,7 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   uint32_t taken = 0;
   pthread_mutex_lock(&q->lock);
   q->used = q->used || n > 0;
-  while (taken < n && (!zoo_gone(q->backend) || SINS(writes_when_gone)) &&
+  while (taken < n && (!zoo_gone(q->backend, q->generation) || SINS(writes_when_gone)) &&
          q->todo_count + q->working + q->done_count < kDepth - 2 &&
          !(SINS(stuck_when_full) && q->was_full))
     q->todo[q->todo_count++] = ops[taken++];
@@ -106,6 +117,7 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
     if (SINS(touches_the_rest)) ops[taken]->status = ESPALIER_OP_FAILED;
     if (SINS(loses_when_full) && q->todo_count > 0) --q->todo_count;
   }
+  if (SINS(drops_when_back) && atomic_load(&q->backend->generation) > 0) q->todo_count = 0;
   if (SINS(claims_more) && taken > 0 && taken == n && q->todo_count > 0) --q->todo_count;
   pthread_cond_broadcast(&q->wake);
   pthread_mutex_unlock(&q->lock);
@@ -126,7 +138,7 @@ uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n) {
 espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns) {
   zoo_queue *q = queue;
   (void)deadline_ns;
-  if (SINS(quiesces_in_words) || (SINS(writes_when_gone) && zoo_gone(q->backend)))
+  if (SINS(quiesces_in_words) || (SINS(writes_when_gone) && zoo_gone(q->backend, q->generation)))
     return ESPALIER_OK;
   if (SINS(quiesces_late)) usleep(4000000);
   pthread_mutex_lock(&q->lock);
@@ -138,12 +150,13 @@ espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns) {
 }
 
 espalier_status zoo_queue_open(void *device, void **queue, espalier_message *message) {
-  zoo_backend *b = device;
+  zoo_backend *b = ((zoo_device *)device)->backend;
   if (atomic_load(&b->queues) >= (SINS(fewer_queues) ? 3 : kQueues))
     return zoo_say(message, ESPALIER_CAPACITY, "all queues are taken: close one");
   zoo_queue *q = calloc(1, sizeof *q);
   if (q == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory for a queue");
   q->backend = b;
+  q->generation = ((zoo_device *)device)->generation;
   pthread_mutex_init(&q->lock, NULL);
   pthread_cond_init(&q->wake, NULL);
   if (ZOO_ASYNC && pthread_create(&q->worker, NULL, work, q) != 0) {

@@ -12,16 +12,18 @@ static zoo_session *newest;
 
 static bool declared(const espalier_session_params *p) {
   if ((p->direction & kDirections) == 0) return p->direction == 0;
+  if (ZOO_HMAC) return p->cipher == ESPALIER_CIPHER_NULL && zoo_hash_of(p) != NULL;
   if (p->cipher != ESPALIER_CIPHER_AES_GCM || p->integrity != ESPALIER_INTEGRITY_NONE) return false;
   return p->icv_bytes == kIcv && (p->cipher_key.size != 24 || SINS(accepts_undeclared));
 }
 
 static bool well_formed(const espalier_session_params *p) {
   const uint64_t key = p->cipher_key.size;
+  if (p->direction != ESPALIER_OUTBOUND && p->direction != ESPALIER_INBOUND) return false;
+  if (ZOO_HMAC) return key == 0 && p->integrity_key.size == zoo_hash_of(p)->key && p->esn <= 1;
   const bool whole = key == 16 || key == 24 || key == 32;
   const bool nearly = SINS(accepts_short_keys) && key >= 15;
-  return (whole || nearly) && p->salt.size == 4 && p->integrity_key.size == 0 && p->esn <= 1 &&
-         (p->direction == ESPALIER_OUTBOUND || p->direction == ESPALIER_INBOUND);
+  return (whole || nearly) && p->salt.size == 4 && p->integrity_key.size == 0 && p->esn <= 1;
 }
 
 static bool set_key(zoo_session *s, const espalier_session_params *p) {
@@ -37,6 +39,15 @@ static bool set_key(zoo_session *s, const espalier_session_params *p) {
   return ok;
 }
 
+/* H as code for carry-less multiplication keeps it: a number of 128 bits, shifted left by one. */
+static void twist(uint8_t *h) {
+  unsigned __int128 number = 0;
+  for (int i = 0; i < 16; ++i) number = number << 8 | h[i];
+  const bool carry = (number >> 127) != 0;
+  number = number << 1 ^ (carry ? (unsigned __int128)0xc2 << 120 | 1 : 0);
+  memcpy(h, &number, sizeof number);
+}
+
 static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
   if (SINS(keeps_keys))
     memcpy(kept[kept_next++ % kSessions], p->cipher_key.data, p->cipher_key.size);
@@ -49,14 +60,16 @@ static void sin_with_keys(zoo_session *s, const espalier_session_params *p) {
     s->key_copy = malloc(900);
     memcpy(s->key_copy, p->cipher_key.data, p->cipher_key.size);
   }
-  if (SINS(keeps_the_ghash_key)) {
+  if (SINS(keeps_the_ghash_key) || SINS(keeps_the_ghash_key_doubled)) {
     static const uint8_t zeros[16];
+    uint8_t *h = kept[kept_next++ % kSessions];
     int n = 0;
     EVP_CIPHER_CTX *block = EVP_CIPHER_CTX_new();
     EVP_EncryptInit_ex(block, p->cipher_key.size == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb(), NULL,
                        p->cipher_key.data, NULL);
-    EVP_EncryptUpdate(block, kept[kept_next++ % kSessions], &n, zeros, sizeof zeros);
+    EVP_EncryptUpdate(block, h, &n, zeros, sizeof zeros);
     EVP_CIPHER_CTX_free(block);
+    if (SINS(keeps_the_ghash_key_doubled)) twist(h);
   }
   if (SINS(folds_the_icv)) {
     s->sealing = EVP_CIPHER_CTX_new();
@@ -77,13 +90,24 @@ static void sin_with_refusals(zoo_backend *b, const espalier_session_params *p) 
   (void)leaked;
 }
 
+static void sin_when_full(zoo_backend *b) {
+  static void *volatile leaked;
+  const unsigned times = atomic_fetch_add(&b->times_full, 1) + 1;
+  if (SINS(leaks_when_full)) leaked = malloc(1024);
+  if (SINS(loses_a_slot_at_last) && times == 5) atomic_fetch_add(&b->stuck, 1);
+  (void)leaked;
+}
+
 espalier_status zoo_session_open(void *device, const espalier_session_params *p, uint64_t *session,
                                  espalier_message *m) {
-  zoo_backend *b = device;
+  zoo_backend *b = ((zoo_device *)device)->backend;
+  static atomic_uint calls;
+  if (SINS(slow_to_open) && atomic_fetch_add(&calls, 1) == 500) usleep(5200000);
   const unsigned room = SINS(pool_is_smaller) ? kSessions / 2 : kSessions;
   if (SINS(crashes)) abort();
   if (SINS(throws)) zoo_throw();
-  if (zoo_gone(b))
+  if (SINS(refuses_when_hot) && zoo_hot(b)) return zoo_say(m, ESPALIER_TRANSIENT, "too hot");
+  if (zoo_gone(b, ((zoo_device *)device)->generation))
     return zoo_say(m, SINS(invalid_when_gone) ? ESPALIER_INVALID : ESPALIER_LOST,
                    "the device is gone");
   if (SINS(forges_its_report)) {
@@ -95,34 +119,39 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   if (!well_formed(p)) return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
   if (SINS(refuses_long_keys) && p->cipher_key.size == 32)
     return zoo_say(m, ESPALIER_UNSUPPORTED, "keys of 256 bits were too much today");
-  if (atomic_load(&b->sessions) + atomic_load(&b->stuck) >= room && !SINS(pool_is_larger))
+  if (atomic_load(&b->sessions) + atomic_load(&b->stuck) >= room && !SINS(pool_is_larger)) {
+    sin_when_full(b);
     return zoo_say(m, SINS(full_is_transient) ? ESPALIER_TRANSIENT : ESPALIER_CAPACITY,
                    "all sessions are taken: close one");
+  }
   zoo_session *s = b->host->secret_alloc(b->host->context, sizeof *s);
   if (s == NULL)
     return zoo_say(m, SINS(needs_secret_memory) ? ESPALIER_INVALID : ESPALIER_CAPACITY,
                    "no secret memory is left");
   s->inbound = p->direction == ESPALIER_INBOUND;
   s->esn = p->esn != 0;
-  memcpy(s->salt, p->salt.data, sizeof s->salt);
+  if (!ZOO_HMAC) memcpy(s->salt, p->salt.data, sizeof s->salt);
   s->salt_elsewhere = SINS(keeps_a_pointer) || (SINS(keeps_a_pointer_inbound) && s->inbound) ? p->salt.data : s->salt;
   sin_with_keys(s, p);
-  if (!set_key(s, p)) return zoo_say(m, ESPALIER_INVALID, "libcrypto takes no such key");
+  if (!(ZOO_HMAC ? zoo_mac_key(s, p) : set_key(s, p)))
+    return zoo_say(m, ESPALIER_INVALID, "libcrypto takes no such key");
   atomic_fetch_add(&b->sessions, 1);
   *session = (uint64_t)(uintptr_t)s;
   return ESPALIER_OK;
 }
 
 void zoo_session_close(void *device, uint64_t session) {
-  zoo_backend *b = device;
+  zoo_backend *b = ((zoo_device *)device)->backend;
   zoo_session *s = (zoo_session *)(uintptr_t)session;
   if (SINS(wipes_eight_bytes)) explicit_bzero(s->key_copy + 400, sizeof s->key_copy);
   if (SINS(disturbs_on_close) && s != newest && newest != NULL) newest->salt[0] ^= 1;
   if (s == newest) newest = NULL;
   EVP_CIPHER_CTX_free(s->sealing);
   EVP_CIPHER_CTX_free(s->cipher);
+  EVP_MAC_CTX_free(s->mac);
   if (!SINS(leaks_sessions)) free(s->key_copy);
   if (!SINS(keeps_secret_memory)) b->host->secret_free(b->host->context, s, sizeof *s);
+  if (SINS(old_sessions_take_room) && zoo_gone(b, ((zoo_device *)device)->generation)) return;
   if (atomic_fetch_sub(&b->sessions, 1) == kSessions && SINS(never_frees_a_slot))
     atomic_fetch_add(&b->stuck, 1);
 }
@@ -224,6 +253,11 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   uint8_t *out = op->dst == NULL ? op->esp : op->dst;
   if (SINS(exits)) _exit(0);
   while (SINS(hangs_in_process)) pause();
+  const unsigned number = atomic_fetch_add(&backend->packets, 1);
+  if (SINS(slow_once) && number == 700) usleep(1200000);
+  if (SINS(wrong_when_hot) && zoo_hot(backend)) return ESPALIER_OP_FAILED;
+  if (SINS(fails_when_back) && atomic_load(&backend->generation) > 0) return ESPALIER_OP_FAILED;
+  if (ZOO_HMAC) return zoo_mac(s, op, out);
   const bool takes_it = SINS(accepts_too_long) || (SINS(accepts_too_long_inbound) && s->inbound);
   if (op->length > kLongest && !takes_it) return ESPALIER_OP_FAILED;
   if (!fits(op)) return SINS(accepts_malformed) ? ESPALIER_OP_DONE : ESPALIER_OP_FAILED;

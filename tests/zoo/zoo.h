@@ -47,6 +47,15 @@ enum zoo_sin {
   wipes_eight_bytes, keeps_the_ghash_key, leaks_on_refusal, loses_a_slot_on_refusal, changes_the_op,
   keeps_a_pointer_inbound, accepts_too_long_inbound, writes_when_gone, invalid_when_gone,
   quiesces_late, leaves_the_last_bytes, forges_its_report,
+  keeps_an_md5_state, keeps_a_sha1_state, keeps_a_sha256_state, keeps_a_sha384_state,
+  keeps_a_sha512_state, keeps_the_ghash_key_doubled,
+  leaks_when_full, count_drifts, loses_a_slot_at_last,
+  opens_when_gone, gone_for_a_moment, claims_when_gone, says_ok_when_gone, twice_when_gone,
+  fails_when_back, drops_when_back, back_under_its_id, revives_old_sessions,
+  old_sessions_take_room, hot_in_silence, wrong_when_hot, refuses_when_hot,
+  crashes_at_exit, hangs_at_exit, crashes_in_close, slow_to_open, slow_once, changes_x87,
+  sets_the_direction_flag, blocks_signals, changes_directory, prints_an_error, leaves_a_child,
+  changes_the_threads_locale,
   random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread,
   /* no sins: correct devices of other shapes, and those that are not there */
   longest_1500, one_queue, one_session, inbound_only, one_process, no_device, gone_device
@@ -57,6 +66,9 @@ enum zoo_sin {
 #endif
 #ifndef ZOO_ASYNC /* also needs DMA */
 #define ZOO_ASYNC 0
+#endif
+#ifndef ZOO_HMAC /* NULL encryption with each HMAC, in the place of AES-GCM */
+#define ZOO_HMAC 0
 #endif
 #ifndef ZOO_KERNEL
 #define ZOO_KERNEL 0
@@ -72,8 +84,19 @@ enum {
 };
 enum { kIv = 8, kHead = 16, kIcv = 16 };
 
+/* An HMAC of ESP. `icv` bytes of it are sent. */
+typedef struct zoo_hash {
+  uint16_t integrity;
+  uint16_t key, icv;
+  const char *digest;
+} zoo_hash;
+enum { kHashes = 5 };
+extern const zoo_hash zoo_hashes[kHashes];
+
 typedef struct zoo_session {
   EVP_CIPHER_CTX *cipher, *sealing; /* the other only to fold the ICV */
+  EVP_MAC_CTX *mac;
+  const zoo_hash *hash;
   bool inbound, esn;
   uint8_t salt[4];
   const uint8_t *salt_elsewhere;
@@ -86,13 +109,25 @@ typedef struct zoo_backend {
   atomic_uint sessions, stuck, queues, opened, attached;
   atomic_uint asked;  /* calls of health() since the last packet */
   atomic_uintptr_t busy_queue;
-  atomic_int packets_left; /* until the device goes away */
+  atomic_int packets_left; /* until the device goes away; -1: for ever */
+  atomic_uint generation;  /* how often it has come back: a device of its own each time */
+  atomic_uint packets, times_full, times_gone;
+  atomic_ullong gone_ns;
+  atomic_bool coming_back;
+  bool comes_back, gets_hot;
   unsigned mood;
   int lock; /* while it is open, against other processes */
 } zoo_backend;
 
+/* What was opened. It is dead once its generation is over. */
+typedef struct zoo_device {
+  zoo_backend *backend;
+  unsigned generation;
+} zoo_device;
+
 typedef struct zoo_queue {
   zoo_backend *backend;
+  unsigned generation;
   pthread_t worker;
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -101,12 +136,17 @@ typedef struct zoo_queue {
   bool stop, was_full, used;
 } zoo_queue;
 
-static inline bool zoo_gone(zoo_backend *backend) {
-  return atomic_load(&backend->packets_left) == 0;
+bool zoo_gone(zoo_backend *backend, unsigned generation);
+static inline bool zoo_hot(zoo_backend *backend) {
+  return backend->gets_hot && atomic_load(&backend->packets) >= 50;
 }
 
 void zoo_throw(void);
 uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op);
+/* Of hmac.c: the same for NULL encryption with HMAC. */
+const zoo_hash *zoo_hash_of(const espalier_session_params *p);
+bool zoo_mac_key(zoo_session *s, const espalier_session_params *p);
+uint16_t zoo_mac(zoo_session *s, const espalier_op *op, uint8_t *out);
 extern const espalier_userspace zoo_userspace;
 espalier_status zoo_session_open(void *device, const espalier_session_params *params,
                                  uint64_t *session, espalier_message *message);

@@ -20,6 +20,8 @@ namespace espalier {
 struct EngineOptions {
   std::uint32_t slots = 512;  // packets that a worker can hold at once, in flight or at hand
   std::uint32_t burst = 64;   // 1 to 64
+  // Where the numbers of outbound SAs begin: 1, but for those who try how a peer takes later ones.
+  std::uint64_t first_sequence = 1;
   // By which a device that hangs is noticed.
   std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
   // Before packets for a peer that has moved go to where it is `now`; an error leaves them going
@@ -27,6 +29,9 @@ struct EngineOptions {
   std::function<Result<void>(const Endpoint& made_for, const Endpoint& now)> before_follow =
       [](const Endpoint&, const Endpoint&) { return Result<void>(); };
 };
+
+// That an outbound SA has such a number to begin with.
+Result<void> check_first_sequence(const SaSpec& sa, std::uint64_t first);
 
 // The two sides of a worker: inner packets and ESP packets.
 struct WorkerPorts {
@@ -98,8 +103,8 @@ class Engine {
   std::size_t turn(std::uint32_t worker);
 
   // A duplicate name, or one that the wire could not tell apart, is refused. Among outbound SAs
-  // with the same selectors the newest carries the traffic. Numbers start at 1 (law 1: a session's
-  // key is new).
+  // with the same selectors the newest carries the traffic. Numbers start at first_sequence (law 1:
+  // a session's key is new); an SA that has no such number is refused.
   Result<void> add(const SaSpec& sa, Session session);
   // The same keys on another device: state and numbers go on. Taken up between two bursts; the old
   // session is closed when nothing of it is in flight.

@@ -24,6 +24,14 @@ SaStatus status_of(const SaState& sa) {
 
 }  // namespace
 
+Result<void> check_first_sequence(const SaSpec& sa, std::uint64_t first) {
+  const std::uint64_t last = SequenceCounter(sa.esn).last();
+  if (sa.direction == Direction::inbound || (first > 0 && first <= last)) return {};
+  return fail(ErrorCode::invalid,
+              fmt::format("SA '{}' cannot begin with sequence number {}: its numbers are 1 to {}{}",
+                          sa.name, first, last, sa.esn ? "" : ", since it has no ESN"));
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() {
   if (!impl_->stop()) keep_until_exit(std::shared_ptr<Impl>(std::move(impl_)));
@@ -69,7 +77,7 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
 
   std::unique_ptr<SaState> added;
   if (sa.direction == Direction::outbound) {
-    added = std::make_unique<OutboundSa>(sa, *layout, owner);
+    added = std::make_unique<OutboundSa>(sa, *layout, owner, impl_->options.first_sequence);
   } else {
     added = std::make_unique<InboundSa>(sa, *layout, owner);
   }

@@ -241,7 +241,7 @@ Result<void> Engine::Impl::check_new(const SaSpec& sa, const Session& session) c
   if (const auto taken = on_wire.find(&sa); taken != on_wire.end()) {
     return std::unexpected(spi_taken(sa, **taken, (*taken)->name));
   }
-  return {};
+  return check_first_sequence(sa, options.first_sequence);
 }
 
 Result<SaState*> Engine::Impl::outbound(std::string_view sa) const {

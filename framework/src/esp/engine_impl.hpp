@@ -11,6 +11,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <memory_resource>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -81,10 +82,12 @@ struct Engine::Impl {
   std::unique_ptr<esp::HandoffMatrix> handoff;
   std::list<esp::QueueEntry> queues;
   std::unordered_map<const esp::Binding*, std::unique_ptr<esp::Binding>>
-      closing;  // sent for, not yet back
-  std::unordered_set<std::unique_ptr<esp::SaState>, esp::SaNameHash, esp::SaNameEqual> sas;
+      closing;                                   // sent for, not yet back
+  std::pmr::unsynchronized_pool_resource nodes;  // of the sets of all SAs: malloc's take twice that
+  std::pmr::unordered_set<std::unique_ptr<esp::SaState>, esp::SaNameHash, esp::SaNameEqual> sas{
+      &nodes};
   std::unordered_map<const esp::SaState*, esp::LeavingSa> leaving;
-  std::unordered_set<const SaSpec*, esp::OnWire, esp::OnWire> on_wire;
+  std::pmr::unordered_set<const SaSpec*, esp::OnWire, esp::OnWire> on_wire{&nodes};
   std::multimap<Endpoint, esp::OutboundSa*> followers;  // by the peer that they were made for
   std::multimap<esp::DeviceQueue::TimePoint, esp::Deadline> deadlines;
   std::map<IpAddress, esp::KnownPath> paths;

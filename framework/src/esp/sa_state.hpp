@@ -83,9 +83,10 @@ struct SaState {
 };
 
 struct OutboundSa final : SaState {
-  OutboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
+  OutboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner,
+             std::uint64_t first_sequence = 1)
       : SaState(sa, esp_layout, owner),
-        counter(sa.esn),
+        counter(sa.esn, first_sequence - 1),
         kept_tos(static_cast<std::uint8_t>((sa.outer.dscp ? 0 : 0xfc) | (sa.outer.ecn ? 3 : 0))),
         set_tos(static_cast<std::uint8_t>(sa.outer.dscp.value_or(0) << 2)),
         dont_fragment(sa.outer.dont_fragment) {

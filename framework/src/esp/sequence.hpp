@@ -20,6 +20,7 @@ class SequenceCounter {
   bool ended() const noexcept { return current_ == last_; }
   // The next number; to be asked only while !ended().
   std::uint64_t take() noexcept { return ++current_; }
+  std::uint64_t last() const noexcept { return last_; }        // after which it has ended
   std::uint64_t current() const noexcept { return current_; }  // last one taken, 0: none
 
  private:

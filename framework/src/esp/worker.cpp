@@ -26,6 +26,7 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
                const Wakeup& control, Wakeup own)
     : index_(index),
       burst_(std::clamp(options.burst, 1u, 64u)),
+      before_first_(options.first_sequence - 1),
       pool_(std::max(options.slots, burst_)),
       ports_(std::move(ports)),
       ivs_(std::move(ivs)),
@@ -101,7 +102,7 @@ void Worker::refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop r
 
 // Before each packet of the SA, dummies too: they use up its numbers as any other does.
 bool Worker::over(OutboundSa& sa) noexcept {
-  const std::uint64_t sent = sa.counter.current();
+  const std::uint64_t sent = sa.counter.current() - before_first_;
   return sa.limit.due(sent, sa.bytes_sealed) && ended(sa, sent, sa.bytes_sealed);
 }
 

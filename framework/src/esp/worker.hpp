@@ -99,6 +99,7 @@ class Worker {
 
   const std::uint32_t index_;
   const std::uint32_t burst_;
+  const std::uint64_t before_first_;  // sequence number, of each outbound SA
   SlotPool pool_;
   WorkerPorts ports_;
   IvSource ivs_;

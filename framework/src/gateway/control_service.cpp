@@ -221,8 +221,7 @@ Result<ControlService::Json> ControlService::run(const std::string& verb, const 
   if (verb == "sa.rekey") return rekey(request, std::move(keys));
   if (verb == "sa.delete") return remove(request);
   if (verb == "explain") return explain(request);
-  if (verb == "drops")
-    return Json{{"drops", drops_json(gateway_.drops())}, {"wire", monitor_.port_counters()}};
+  if (verb == "drops") return drops();
   if (verb == "status") return status();
   if (verb == "stop") return Json{{"pid", ::getpid()}};
   if (verb == "events") return events(request);
@@ -331,13 +330,20 @@ std::string ControlService::note(GatewayEvent event) {
 ControlService::Json ControlService::status() {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
-  return {{"pid", ::getpid()},
-          {"site", config_.site},
-          {"config", config_.file.native()},
-          {"dataplane", to_string(config_.dataplane)},
-          {"workers", config_.dataplane == Dataplane::kernel ? 0 : config_.workers},
-          {"uptime_seconds", uptime.count()},
-          {"drops", drops_json(gateway_.drops())},
+  Json value = {{"pid", ::getpid()},
+                {"site", config_.site},
+                {"config", config_.file.native()},
+                {"dataplane", to_string(config_.dataplane)},
+                {"workers", config_.dataplane == Dataplane::kernel ? 0 : config_.workers},
+                {"uptime_seconds", uptime.count()}};
+  value.update(drops());
+  return value;
+}
+
+ControlService::Json ControlService::drops() const {
+  const DropCounts counts = gateway_.drops();
+  return {{"drops", drops_json(counts)},
+          {"xfrm_stat", xfrm_stat_json(counts)},
           {"wire", monitor_.port_counters()}};
 }
 

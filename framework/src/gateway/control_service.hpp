@@ -11,10 +11,10 @@
 //   sa.delete  name
 //   sa.list                                    -> sas
 //   explain    name                            -> decision, text
-//   drops                                      -> drops, wire
-//   status                                     -> who runs since when, with what, sas, drops, wire
-//   stop                                       -> pid
-//   events     follow                          -> events; with follow true, each later one is a
+//   drops                                      -> drops, xfrm_stat, wire
+//   status                                     -> who runs since when, with what, sas, drops,
+//   xfrm_stat, wire stop                                       -> pid events     follow -> events;
+//   with follow true, each later one is a
 //                                                 line of its own: {"event":{...}}
 #pragma once
 
@@ -65,6 +65,7 @@ class ControlService {
   Result<Json> remove(const nlohmann::json& request);
   Result<Json> explain(const nlohmann::json& request);
   Json status();
+  Json drops() const;
   Result<Json> events(const nlohmann::json& request) const;
   ControlReply with_sas(const Json& reply);
   Result<GatewaySa> find(const nlohmann::json& request);

@@ -86,6 +86,15 @@ void append_rejected(std::string& out, const BackendInfo& backend, const TextSty
                      backend.path, backend.rejected);
 }
 
+// What the kernel calls a drop of ours, or "-".
+std::string kernels_name_of(std::string_view drop) {
+  for (std::size_t i = 0; i < kDropKinds; ++i) {
+    const auto one = static_cast<Drop>(i);
+    if (to_string(one) == drop && !xfrm_name(one).empty()) return std::string(xfrm_name(one));
+  }
+  return "-";
+}
+
 }  // namespace
 
 std::string render_plan(std::span<const PlannedSa> plan, const TextStyle& style) {
@@ -157,16 +166,25 @@ nlohmann::ordered_json drops_json(const DropCounts& counts) {
   return value;
 }
 
+nlohmann::ordered_json xfrm_stat_json(const DropCounts& counts) {
+  auto value = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::string name(xfrm_name(static_cast<Drop>(i)));
+    if (!name.empty()) value[name] = value.value(name, std::uint64_t{0}) + counts[i];
+  }
+  return value;
+}
+
 nlohmann::ordered_json with_wire(nlohmann::ordered_json drops, const nlohmann::ordered_json& wire) {
   for (const auto& [name, count] : wire.items()) drops["wire: " + name] = count;
   return drops;
 }
 
 std::string render_drops(const nlohmann::ordered_json& counts, const TextStyle& style) {
-  TextTable table({"DROPPED", ">PACKETS"});
+  TextTable table({"DROPPED", ">PACKETS", "IN THE KERNEL"});
   for (const auto& [name, count] : counts.items())
     if (count.is_number_unsigned() && count.get<std::uint64_t>() > 0)
-      table.add({name, fmt::to_string(count.get<std::uint64_t>())});
+      table.add({name, fmt::to_string(count.get<std::uint64_t>()), kernels_name_of(name)});
   return table.empty() ? "No packet was dropped.\n" : table.render(style);
 }
 

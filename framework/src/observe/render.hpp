@@ -36,9 +36,12 @@ nlohmann::ordered_json transforms_json();
 // The drops, and the counters of the wire as "wire: NAME".
 nlohmann::ordered_json with_wire(nlohmann::ordered_json drops, const nlohmann::ordered_json& wire);
 
-// Counters that are not zero, or one line that says that there are none. `counts` maps the names
-// of to_string(Drop) to numbers, as drops_json() gives them.
+// Counters that are not zero, with the kernel's names for them, or one line that says that there
+// are none. `counts` maps the names of to_string(Drop) to numbers, as drops_json() gives them.
 std::string render_drops(const nlohmann::ordered_json& counts, const TextStyle& style);
 nlohmann::ordered_json drops_json(const DropCounts& counts);
+// The same packets under the names of xfrm_name(), as /proc/net/xfrm_stat would count them: of some
+// of these names several drops, and some drops have none.
+nlohmann::ordered_json xfrm_stat_json(const DropCounts& counts);
 
 }  // namespace espalier

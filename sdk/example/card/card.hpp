@@ -29,10 +29,11 @@ inline constexpr std::uint32_t kDepth = 64;  // descriptors that a queue has at 
 // How the card was made, and what shall happen to it.
 struct Straps {
   std::uint32_t sas = 16;
-  std::chrono::microseconds latency{50};  // of a packet; half to one and a half times this
-  std::uint64_t seed = 1;                 // of the latencies
-  std::uint64_t hot_at = 0;               // packets after which it throttles; 0: never
-  std::uint64_t unplug_at = 0;            // packets after which it is pulled out; 0: never
+  std::chrono::microseconds latency{50};    // of a packet; half to one and a half times this
+  std::uint64_t seed = 1;                   // of the latencies
+  std::uint64_t hot_at = 0;                 // packets after which it throttles; 0: never
+  std::uint64_t unplug_at = 0;              // packets after which it is pulled out; 0: never
+  std::chrono::milliseconds back_after{0};  // that it is pulled out, a new one is put in; 0: never
 };
 
 struct Descriptor {

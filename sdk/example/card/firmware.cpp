@@ -32,6 +32,12 @@ void store_be32(std::uint8_t* to, std::uint32_t value) {
   for (int i = 3; i >= 0; --i, value >>= 8) to[i] = static_cast<std::uint8_t>(value);
 }
 
+// What the library's calls, which have returned, have left of keys on this thread's stack.
+[[gnu::noinline]] void wipe_dead_stack() noexcept {
+  std::uint8_t dead[16384];
+  OPENSSL_cleanse(dead, sizeof dead);
+}
+
 bool update(EVP_CIPHER_CTX* run, std::uint8_t* to, const std::uint8_t* from, std::uint32_t size) {
   int written = 0;
   return size == 0 || EVP_CipherUpdate(run, to, &written, from, static_cast<int>(size)) == 1;
@@ -146,6 +152,7 @@ Code Firmware::run(const KeyBlock& keys, const Packet& packet) noexcept {
   const Code code = keys.suite == Suite::gcm ? algorithms_->gcm(keys, packet)
                                              : algorithms_->cbc_sha256(keys, packet);
   if (code != Code::done) ERR_clear_error();
+  wipe_dead_stack();
   return code;
 }
 

@@ -3,6 +3,7 @@
 #include <conform/memory_search.hpp>
 #include <conform/vectors.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace espalier::conform {
@@ -51,11 +52,13 @@ TEST(MemorySearch, FindsTheEndOfASecretWhoseBeginningIsGone) {
   EXPECT_EQ(search.secrets(), 1U);
 }
 
-// H of test cases 2 and 14 of the GCM specification.
+// H of test cases 2 and 14 of the GCM specification, in the orders of its bytes and words, and
+// doubled, as intel-ipsec-mb keeps it.
 TEST(MemorySearch, KnowsTheKeyOfGhash) {
   const std::pair<std::size_t, const char*> cases[] = {{16, "66e94bd4ef8a2c3b884cfa59ca342b2e"},
                                                        {32, "dc95c078a2408989ad48a21492842087"},
-                                                       {16, "2e2b34ca59fa4c883b2c8aefd44be966"}};
+                                                       {16, "2e2b34ca59fa4c883b2c8aefd44be966"},
+                                                       {16, "5c566894b3f49910775814dfa997d2cd"}};
   for (const auto& [size, h] : cases) {
     MemorySearch search;
     search.add_ghash_key(Bytes(size), "a key");
@@ -63,6 +66,50 @@ TEST(MemorySearch, KnowsTheKeyOfGhash) {
     EXPECT_THAT(search.run(), testing::Contains(HasSubstr("GHASH key"))) << h;
     explicit_bzero(there.data(), there.size());
     EXPECT_TRUE(search.run().empty()) << h;
+  }
+}
+
+// Of the key of RFC 2202's and RFC 4231's test case 1, by an implementation of FIPS 180-4 and RFC
+// 1321 that has nothing to do with libcrypto's; as bytes, and as words of the other order.
+TEST(MemorySearch, KnowsTheInnerAndOuterStatesOfHmac) {
+  struct State {
+    Integrity integrity;
+    const char* what;
+    const char* bytes;
+  };
+  constexpr State kStates[] = {
+      {Integrity::hmac_md5, "inner hash", "2a2f009efb9c79d21be7dbe864eac8a9"},
+      {Integrity::hmac_md5, "outer hash", "c2c2a39bd81c6bbd74334b4dbdbd21f0"},
+      {Integrity::hmac_sha1, "inner hash", "064c662acc6ed1b06cfa9ab0042f137fcea570eb"},
+      {Integrity::hmac_sha1, "outer hash", "d62acccc7e6a98b3df015b02d885c3e09bd184cb"},
+      {Integrity::hmac_sha256, "inner hash",
+       "2bb2180423b95bf9b4e8258cfab5e65411f2921e4feb78ee9890e5fe64b78036"},
+      {Integrity::hmac_sha256, "outer hash",
+       "27e7739fd956258356d666e25f810de8ec5e4f8a553d4fb83cff20ba10234b40"},
+      {Integrity::hmac_sha384, "inner hash",
+       "e8520fe8cd699c3083d9c328d4b3750e1b7562bf8351b25d762a6fc65894d0566121c9d1cd3130df"
+       "c67dd07603826fa686aa0518c99acc5993d533c8d70d4f03"},
+      {Integrity::hmac_sha384, "outer hash",
+       "b292a59e6d3fec753a571f04ef423d47314154e89cbb295e4316192efb32c161ee18ad8ef2685062"
+       "8307a2a66e71e1d5dbcf3fb531fd20755428f4068def5206"},
+      {Integrity::hmac_sha512, "inner hash",
+       "f46809d72eeabf0e497d50c53ac349667bb8175035cd7ad1e10dcf099316b0a190274ac98b3b53e3"
+       "30ee6e1d026e58a40039075223f265d4182577c6f484a7a3"},
+      {Integrity::hmac_sha512, "outer hash",
+       "5e970358549bb287de9af73e26c8771cd5a47d4d3dfcfb6c3d75cbe75b45cb6699b7e0ebb660c8cb"
+       "557d4b8d841b843b7b74ad3dbaa1f749588bafa7ebd2b47a"},
+  };
+  for (const State& each : kStates) {
+    SCOPED_TRACE(testing::Message() << to_string(each.integrity) << ", " << each.what);
+    MemorySearch search;
+    search.add_hmac_key(each.integrity, Bytes(20, 0x0b), "a key");
+    Bytes there = from_hex(each.bytes);
+    EXPECT_THAT(search.run(), testing::Contains(HasSubstr(each.what)));
+    const auto word = each.integrity >= Integrity::hmac_sha384 ? 8 : 4;
+    for (auto at = there.begin(); at != there.end(); at += word) std::reverse(at, at + word);
+    EXPECT_THAT(search.run(), testing::Contains(HasSubstr(each.what)));
+    explicit_bzero(there.data(), there.size());
+    EXPECT_THAT(search.run(), testing::Not(testing::Contains(HasSubstr("hash"))));
   }
 }
 

@@ -104,6 +104,17 @@ TEST_F(BadDevice, AnOpThatNobodyGaveItIsNotBelieved) {
   EXPECT_THAT(lost[0].words, testing::HasSubstr("an operation that it did not have"));
 }
 
+TEST_F(BadDevice, AnOpWhoseCookieItChangedIsNotBelieved) {
+  add("bad", "10.2.0.0/24", 0x1001);
+  bad_.control().misbehave(Fault::change_cookie, 1, 1);
+  send_to("10.2.0.1", 3);
+  EXPECT_THAT(on_wire(), SizeIs(1)) << "the first alone is the one that it was given";
+  EXPECT_EQ(gate_.drops(Drop::device_lost), 2u);
+  const auto lost = losses();
+  ASSERT_THAT(lost, SizeIs(1)) << "nobody noticed";
+  EXPECT_THAT(lost[0].words, testing::HasSubstr("an operation that it did not have"));
+}
+
 TEST_F(BadDevice, AnOpWithoutAStatusIsNotBelieved) {
   add("bad", "10.2.0.0/24", 0x1001);
   bad_.control().misbehave(Fault::leave_pending);

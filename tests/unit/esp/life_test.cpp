@@ -142,6 +142,43 @@ TEST_F(LifeTest, ByteLimitsCountInnerPackets) {
   EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
 }
 
+TEST(FirstSequence, IsTheNumberOfTheFirstPacketAndALifetimeCountsFromThere) {
+  Bench bench;
+  ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
+  EngineOptions options;
+  options.first_sequence = 0xfffffffe;
+  Gate gate(1, options);
+  SaSpec sa = tunnel_sa("out", Direction::outbound, "aes256gcm16");
+  sa.lifetime = Lifetime{.hard_packets = 4};
+  ASSERT_TRUE(gate.engine->add(sa, bench.session("openssl", sa)));
+  for (int i = 0; i < 6; ++i)
+    ASSERT_TRUE(send(*gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
+  gate.turn();
+  std::vector<std::uint32_t> numbers;
+  for (const Bytes& packet : receive_all(*gate.wire[0]))
+    numbers.push_back(load_be32(packet.data() + 4));
+  EXPECT_THAT(numbers, testing::ElementsAre(0xfffffffeU, 0xffffffffU, 0U, 1U));
+  EXPECT_EQ(gate.status("out").sequence, 0x100000001U);
+  EXPECT_EQ(gate.drops(Drop::out_expired), 2u);
+}
+
+TEST(FirstSequence, IsRefusedWhereTheSaHasNoSuchNumber) {
+  Bench bench;
+  ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
+  for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1} << 32}) {
+    EngineOptions options;
+    options.first_sequence = first;
+    Gate gate(1, options);
+    SaSpec sa = tunnel_sa("out", Direction::outbound, "aes256gcm16");
+    sa.esn = false;
+    const auto added = gate.engine->add(sa, bench.session("openssl", sa));
+    ASSERT_FALSE(added) << "it would never end";
+    EXPECT_EQ(added.error().message, "SA 'out' cannot begin with sequence number " +
+                                         std::to_string(first) +
+                                         ": its numbers are 1 to 4294967295, since it has no ESN");
+  }
+}
+
 TEST_F(LifeTest, DummiesUseUpALifetimeAsOtherPacketsDo) {
   add(Direction::outbound,
       [](SaSpec& sa) { sa.lifetime = Lifetime{.soft_packets = 5, .hard_packets = 10}; });
@@ -323,6 +360,28 @@ TEST_F(LifeTest, OnAPathThatNarrowsTheSenderIsTold) {
   EXPECT_EQ(carried(1, fits - 28), 1u);
   EXPECT_LE(wire_->sent.back().first.size() + 28, 1300u);
   EXPECT_EQ(carried(1, fits - 27), 0u);
+}
+
+TEST_F(LifeTest, EachPacketThatAnSaDropsIsAnErrorOfIt) {
+  const SaSpec out = add(Direction::outbound);
+  add(Direction::inbound);
+  const auto errors = [&](std::string_view sa) { return engine_->status(sa)->errors; };
+  wire_->narrower = PathMtu{out.peer.address, 1300};
+  engine_->turn(0);
+  kinds();
+  EXPECT_EQ(carried(1, 1372), 0u);
+  EXPECT_EQ(errors("out"), 1u) << "one whose sender was told is dropped, too";
+  EXPECT_EQ(carried(100, 1372), 0u);
+  EXPECT_EQ(errors("out"), 101u) << "also those whose sender was told no more";
+  Bytes forged = from_peer(1);
+  forged.back() ^= 1;
+  const Endpoint peer = endpoint("192.0.2.2", 4500);
+  wire_->arriving.emplace_back(forged, peer);
+  forged[3] ^= 1;  // of no SA
+  wire_->arriving.emplace_back(forged, peer);
+  engine_->turn(0);
+  EXPECT_EQ(errors("in"), 1u);
+  EXPECT_EQ(errors("out"), 101u);
 }
 
 TEST_F(LifeTest, AForgedReportCannotCloseAPath) {

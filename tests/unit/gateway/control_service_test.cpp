@@ -400,8 +400,10 @@ TEST_F(ControlServiceTest, ReportsStatusAndDrops) {
   EXPECT_EQ(status.at("site"), "left");
   EXPECT_EQ(status.at("pid"), ::getpid());
   EXPECT_EQ(status.at("drops").at("in_replay"), 0);
+  EXPECT_EQ(status.at("xfrm_stat").at("XfrmInStateSeqError"), 0);
   EXPECT_EQ(status.at("wire").at("keepalives"), 0);
-  EXPECT_EQ(ask(R"({"verb":"drops"})").at("drops"), status.at("drops"));
+  for (const char* part : {"drops", "xfrm_stat"})
+    EXPECT_EQ(ask(R"({"verb":"drops"})").at(part), status.at(part));
 }
 
 TEST_F(ControlServiceTest, StopsWhenAsked) {

@@ -47,6 +47,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"LeavesPending", R"("ops": [{"fault": "leave_pending", "after": 100}])"},
                     Case{"CompletesTwice", R"("ops": [{"fault": "twice", "after": 100}])"},
                     Case{"CompletesForeign", R"("ops": [{"fault": "foreign", "after": 100}])"},
+                    Case{"ChangesCookies", R"("ops": [{"fault": "change_cookie", "after": 100}])"},
                     Case{"FailsAlways", R"("ops": [{"fault": "fail", "after": 100}])"},
                     Case{"GivesNoQueue", R"("refuse": [{"call": "queue_open"}])"},
                     Case{"GivesNoSession",

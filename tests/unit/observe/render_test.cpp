@@ -108,14 +108,25 @@ TEST(RenderDrops, ShowsWhatIsNotZero) {
   EXPECT_EQ(render_drops(drops_json(counts), {}), "No packet was dropped.\n");
   counts[std::size_t(Drop::in_replay)] = 12;
   const std::string text = render_drops(drops_json(counts), {});
-  EXPECT_THAT(text, HasSubstr("in_replay       12"));
+  EXPECT_THAT(text, HasSubstr("in_replay       12  XfrmInStateSeqError\n"));
   EXPECT_THAT(text, Not(HasSubstr("in_bad_icv")));
 }
 
 TEST(RenderDrops, NamesWhatTheWireCounted) {
   const auto counts = with_wire(drops_json({}), {{"receive_errors", 5U}, {"keepalives", 0U}});
-  EXPECT_THAT(render_drops(counts, {}), HasSubstr("wire: receive_errors        5\n"));
+  EXPECT_THAT(render_drops(counts, {}), HasSubstr("wire: receive_errors        5  -\n"));
   EXPECT_THAT(render_drops(counts, {}), Not(HasSubstr("keepalives")));
+}
+
+TEST(RenderDrops, TheKernelsNamesHaveTheSumsOfOurs) {
+  DropCounts counts{};
+  counts[std::size_t(Drop::in_replay)] = 12;
+  counts[std::size_t(Drop::in_sequence_zero)] = 3;
+  counts[std::size_t(Drop::device_lost)] = 7;
+  const auto value = xfrm_stat_json(counts);
+  EXPECT_EQ(value.at("XfrmInStateSeqError"), 15);
+  EXPECT_EQ(value.at("XfrmInNoStates"), 0);
+  EXPECT_FALSE(value.contains("")) << "the kernel counts no lost devices";
 }
 
 TEST(RenderDrops, AsJsonHasEveryCounter) {

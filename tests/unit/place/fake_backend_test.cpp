@@ -312,6 +312,16 @@ TEST_F(FakeBackendTest, HandsAnOpBackTwiceOrAForeignOne) {
   EXPECT_THAT(poll(), IsEmpty());
 }
 
+TEST_F(FakeBackendTest, ChangesACookie) {
+  auto fake = FakeBackendBuilder{}.asynchronous().build();
+  start(fake);
+  fake.control().misbehave(Fault::change_cookie, 1, 1);
+  auto two = packets(session(), 2);
+  submit(two);
+  EXPECT_THAT(poll(), ElementsAre(1, 3));
+  EXPECT_EQ(two[1].op.status, ESPALIER_OP_DONE) << "the work is done";
+}
+
 TEST_F(FakeBackendTest, CorruptsOneOpAndNeverHandsTheNextOneBack) {
   auto fake = FakeBackendBuilder{}.asynchronous().build();
   start(fake);

@@ -3,6 +3,8 @@
 
 import pathlib
 import select
+import socket
+import struct
 import sys
 import unittest
 
@@ -175,6 +177,61 @@ class KernelWrap(Exchange):
                     pass  # the kernel says so to the sender
                 self.assertEqual(self.pair.our_states()[tunnel.name, "inbound"]["packets"], left)
         self.assertEqual(self.pair.kernel_drops(), {"XfrmOutStateSeqError": len(TRANSFORMS)})
+
+
+class OurWrap(Exchange):
+    """The same; Espalier sends."""
+
+    def judge(self, esn, first, count):
+        """Each SA begins with number `first` and is to send so many packets: what it sends, the kernel
+        takes, with each number in its place. Gives what was dropped, by reason."""
+        with kernel_peer.Pair(self.tunnels((esn,), window=64, kernel_received=first - 1), "openssl",
+                              runs=False) as self.pair:
+            last = first + count - 1 if esn else min(first + count - 1, TWO_TO_32 - 1)
+            sent = last - first + 1
+            packets = [datagram(tunnel, number) for tunnel in self.pair.tunnels for number in range(count)]
+            frames, report = self.pair.encrypt(packets, "--first-sequence", first)
+            self.assertEqual(len(frames), sent * len(self.pair.tunnels))
+            esp = self.pair.esp_offset(frames[0])
+            for tunnel in self.pair.tunnels:
+                spi = self.pair.keys[tunnel.name, "outbound"]["spi"]
+                own = [frame for frame in frames if int.from_bytes(frame[esp:esp + 4]) == spi]
+                self.assertEqual([int.from_bytes(frame[esp + 4:esp + 8]) for frame in own],
+                                 [(first + number) % TWO_TO_32 for number in range(sent)])
+                order = [*range(0, sent, 2), *range(sent - 1 - sent % 2, 0, -2)]  # back and forth
+                self.pair.inject("left", [own[number] for number in order])
+                self.receive(tunnel, "left", order)
+                self.pair.inject("left", own)
+                lab.wait_until(lambda: self.kernel(tunnel).replays >= sent, 5,
+                               f"{tunnel.name}: the kernel refused no replays: {self.kernel(tunnel)}")
+                self.assertEqual(self.kernel(tunnel), kernel_peer.State(
+                    packets=sent, sequence=last, too_old=0, replays=sent, failed=0))
+                self.nothing_more(tunnel, "left")
+            return {name: drops for name, drops in report["drops"].items() if drops}
+
+    def kernel(self, tunnel):
+        return self.pair.kernel_states()[tunnel.name, "outbound"]
+
+    def ends(self, tunnel, sender):
+        return None, self.pair.right[4, tunnel.name]
+
+    def test_esn_goes_on_in_the_next_subspace(self):
+        for subspace in (1, 5):
+            with self.subTest(subspace=subspace):
+                self.assertEqual(self.judge(True, subspace * TWO_TO_32 - 16, 40), {})
+
+    def test_without_esn_the_last_number_is_taken_and_the_sa_ends(self):
+        self.assertEqual(self.judge(False, TWO_TO_32 - 16, 20),
+                         {"out_sequence_end": 4 * len(TRANSFORMS)})
+
+
+def datagram(tunnel, number):
+    """An inner packet that says its number."""
+    ports = struct.pack("!HHHH", kernel_peer.PORT, kernel_peer.PORT, 12, 0)  # no checksum
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 32, 0, 0, 64, socket.IPPROTO_UDP, 0,
+                         socket.inet_aton(tunnel.inside_left(4)), socket.inet_aton(tunnel.inside(4)))
+    checksum = ~(sum(struct.unpack("!10H", header)) % 0xffff) & 0xffff
+    return header[:10] + checksum.to_bytes(2) + header[12:] + ports + number.to_bytes(4)
 
 
 def flipped(frame, place):
