@@ -52,7 +52,7 @@ Error refusal_of(const Step& step, const Answer& answer) {
   const Wanted& wanted = *step.wanted;
   const ErrorCode code = refusal_code(answer.error, wanted.recipe.offload != Offload::none);
   if (code == ErrorCode::conflict)
-    return {code, fmt::format("the kernel has an SA with {} already, which is not of this gateway: "
+    return {code, fmt::format("the kernel has an SA with {} already: "
                               "'ip xfrm state' shows it",
                               to_string(id_of(*wanted.sa)))};
   return {code, fmt::format("{} refused SA '{}': {}", where(wanted.recipe), wanted.sa->name,

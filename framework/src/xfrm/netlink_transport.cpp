@@ -24,10 +24,11 @@
 namespace espalier::xfrm {
 namespace {
 
-constexpr std::size_t kAtOnce = 64;              // requests: their answers fit a socket's queue
+constexpr std::size_t kAtOnce = 64;              // requests: their answers fit kQueue
 constexpr std::size_t kBytesAtOnce = 64 * 1024;  // which any socket takes
 constexpr std::size_t kBuffer = 64 * 1024;       // no part of a dump is longer
 constexpr int kAnswerSeconds = 30;
+constexpr int kQueue = 208 * 1024;  // which anybody may have; the kernel doubles it
 
 std::string words_of(int error) { return std::generic_category().message(error); }
 
@@ -79,6 +80,7 @@ Result<std::unique_ptr<NetlinkTransport>> NetlinkTransport::connect() {
   // What the kernel says of a refusal; and that it does not send the request, with its keys, back.
   ::setsockopt(made->descriptor(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   ::setsockopt(made->descriptor(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  ::setsockopt(made->descriptor(), SOL_SOCKET, SO_RCVBUF, &kQueue, sizeof kQueue);
   ::setsockopt(made->descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return made;
 }
