@@ -37,7 +37,11 @@ case ${1:-} in
   test)
     rm -f build/release/tests.xml
     prepare release
-    tests/vm/fetch-kernel || say "no kernel for tests/vm, which will say so"
+    if tests/vm/fetch-kernel; then
+      tests/vm/build-netdevsim || say "no netdevsim for tests/vm, which will say so"
+    else
+      say "no kernel for tests/vm, which will say so"
+    fi
     run_tests release
     exec scripts/tally build/release/tests.xml
     ;;

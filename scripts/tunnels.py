@@ -16,6 +16,7 @@ HOST = {4: 32, 6: 128}  # the prefix of a single address
 
 GATEWAY = """
 [gateway]
+dataplane = "{dataplane}"
 workers = {workers}
 offloads = {offloads}
 [policy]
@@ -90,9 +91,11 @@ def every_tunnel(transforms, esn=(True, False), **options):
     return [Tunnel(index, *what, **options) for index, what in enumerate(wanted, start=1)]
 
 
-def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1, offloads=True):
+def configuration(tunnels, backend, outer=4, encapsulation="udp", workers=1, offloads=True,
+                  dataplane="userspace"):
     """The TOML of the gateway."""
-    text = GATEWAY.format(workers=workers, offloads=str(offloads).lower(), backend=backend, outer=LEFT[outer])
+    text = GATEWAY.format(workers=workers, offloads=str(offloads).lower(), backend=backend,
+                          outer=LEFT[outer], dataplane=dataplane)
     for tunnel in tunnels:
         text += TUNNEL.format(
             name=tunnel.name, outer=tunnel.outer(outer), inside4=tunnel.inside(4),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends.hpp"
 
+#include "xfrm/software_backend.hpp"
+
 #include <espalier/abi.h>
 
 #include <fmt/format.h>
@@ -37,7 +39,7 @@ std::vector<fs::path> own_folders(const std::function<void(int, std::string_view
 }  // namespace
 
 BackendOptions backend_options(const GatewayConfig& config) {
-  return {config.plugin_folders, config.backend_options, config.policy.excluded};
+  return {config.plugin_folders, config.backend_options, config.policy.excluded, config.dataplane};
 }
 
 Result<std::unique_ptr<Registry>> load_backends(
@@ -54,11 +56,14 @@ Result<std::unique_ptr<Registry>> load_backends(
   const auto added = (*registry)->add_builtin("openssl", espalier_plugin_openssl,
                                               own == options.options.end() ? "{}" : own->second);
   if (!added && added.error().code != ErrorCode::conflict) return std::unexpected(added.error());
+  if (options.dataplane != Dataplane::kernel) return registry;
+  const auto kernel = (*registry)->add_builtin(xfrm::kSoftwareBackend, xfrm::kSoftwareEntry);
+  if (!kernel) return std::unexpected(kernel.error());
   return registry;
 }
 
 void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
-  std::vector<std::string_view> known;
+  std::vector<std::string_view> known = {xfrm::kSoftwareBackend};
   for (const BackendInfo& backend : backends) known.push_back(backend.name);
   for (Diagnostic& finding : unknown_backends(reading.named_backends, known)) {
     if (finding.severity == Severity::error) reading.config.reset();
@@ -67,7 +72,8 @@ void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backend
 }
 
 void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
-  BackendOptions options{.folders = reading.plugin_folders, .options = {}, .disabled = {}};
+  BackendOptions options{
+      .folders = reading.plugin_folders, .options = {}, .disabled = {}, .dataplane = {}};
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
     judge_names(reading, (*registry)->backends());

@@ -17,11 +17,12 @@ struct BackendOptions {
   std::vector<std::filesystem::path> folders;  // empty: the one that belongs to this program
   std::map<std::string, std::string> options;
   std::vector<std::string> disabled;
+  Dataplane dataplane = Dataplane::userspace;
 };
 BackendOptions backend_options(const GatewayConfig& config);
 
-// All plugins, and `openssl` built in where no plugin of that name may be used: the last resort is
-// always there. `log` takes levels of abi.h, from any thread.
+// All plugins, and built in what is the last resort: `openssl` where no plugin of that name may be
+// used, and for the kernel's dataplane `kernel`. `log` takes levels of abi.h, from any thread.
 Result<std::unique_ptr<Registry>> load_backends(
     const BackendOptions& options, SecretPool& secrets,
     std::function<void(int level, std::string_view text)> log);

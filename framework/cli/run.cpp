@@ -2,6 +2,7 @@
 #include "backends.hpp"
 #include "configuration.hpp"
 #include "harden.hpp"
+#include "run_kernel.hpp"
 #include "run_keys.hpp"
 #include "run_loop.hpp"
 #include "run_network.hpp"
@@ -47,18 +48,6 @@ Log make_log() {
     logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}",
                 as_sentence(text));
   };
-}
-
-Result<void> check_dataplane(const GatewayConfig& config) {
-  if (config.dataplane == Dataplane::userspace) return {};
-  return fail(
-      ErrorCode::unsupported,
-      fmt::format("'{0}' asks for the kernel dataplane, which this version of Espalier "
-                  "cannot run yet. What works is to look: 'espalier plan {0}' shows where "
-                  "its SAs would go, on another machine with --inventory FILE. To run it in "
-                  "user space now, set dataplane = \"userspace\" in [gateway]; the backends "
-                  "that its [policy] names must work there, as aesni and openssl do.",
-                  config.file.native()));
 }
 
 // "1 address and 2 routes", without what there is none of.
@@ -312,13 +301,15 @@ int run(const Options& options, const Console& console) {
   const auto& config = reading.config;
   if (!config) return kUsage;
   if (const auto specs = sa_specs(*config, ""); !specs) return console.refuse(specs.error());
-  if (auto possible = check_dataplane(*config); !possible) return console.fail(possible.error());
   const Log log = make_log();
   if (const auto hardened = harden_process(); !hardened->warning.empty())
     log(ESPALIER_LOG_WARNING, hardened->warning);
   auto registry = load_backends(backend_options(*config), **secrets, log);
   if (!registry) return console.fail(registry.error());
   if (!tell_names(reading, (*registry)->backends())) return unusable(options.config, console);
+  if (config->dataplane == Dataplane::kernel)
+    return run_kernel(std::move(*reading.config), **secrets, std::move(*registry), log, console,
+                      options.json);
   Run gateway(
       std::move(*reading.config), [&] { return read_and_tell(options.config, **secrets, console); },
       **secrets, std::move(*registry), log);

@@ -328,13 +328,6 @@ class Command(unittest.TestCase):
                        for candidate in decision["candidates"] if candidate["device"] == interface}
             self.assertNotIn("device.not_on_path", reasons, card)
 
-    def test_what_run_refuses_check_and_plan_warn_of(self):
-        file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
-                          + SITES + TUNNEL)
-        warning = f"{file}:3:13: warning: this version of Espalier cannot run the kernel dataplane yet"
-        self.assertIn(warning, self.call("check", file).stdout)
-        self.assertIn(warning, self.espalier.call("plan", file).stderr)
-
     def test_exit_codes_say_whose_fault_it_is(self):
         """2: what was given is at fault, before anything was tried; 1: what was asked failed."""
         bad, none = self.write("bad.toml", "[gatway]\n"), self.folder / "none"
@@ -406,11 +399,23 @@ class Command(unittest.TestCase):
         self.assertIn("left.keys", self.complaint("keygen", self.config, "--out",
                                                   self.folder / "keys"))
 
-    def test_run_refuses_the_kernel_dataplane_before_it_touches_anything(self):
+    def test_the_last_resort_of_the_kernel_dataplane_is_the_kernel(self):
+        for policy in ('backends = ["aesni"]\nfallback = "software"', 'backends = ["kernel"]'):
+            file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
+                              f"[policy]\n{policy}\n" + SITES + TUNNEL)
+            self.assertEqual(self.call("check", file).stdout.count("warning"), 0)
+            for decision in self.ask("plan", file)["decisions"]:
+                chosen = decision["candidates"][decision["chosen"]]
+                self.assertEqual((chosen["backend"], chosen["device"]), ("kernel", "software"))
+        userspace = self.ask("plan", self.config, "--site", "left")["decisions"]
+        self.assertNotIn("kernel", [candidate["backend"] for decision in userspace
+                                    for candidate in decision["candidates"]])
+
+    def test_run_in_the_kernel_touches_no_keys_where_no_backend_is_left(self):
         self.call("keygen", self.config)
         file = self.write("kernel.toml", '[gateway]\nsite = "left"\ndataplane = "kernel"\n'
-                          + SITES + TUNNEL)
-        self.assertIn("kernel dataplane", self.complaint("run", file))
+                          '[policy]\nbackends = ["aesni"]\nfallback = "fail"\n' + SITES + TUNNEL)
+        self.assertIn("espalier: ", self.complaint("run", file))
         self.assertTrue((self.folder / "left.keys").exists())
 
     def test_a_transform_to_be_avoided_is_told_before_anything_else(self):
@@ -425,9 +430,9 @@ class Command(unittest.TestCase):
             (finding,) = self.ask("check", file)["findings"]
             self.assertEqual(finding["severity"], "warning")
             self.assertIn(warning, self.call("plan", file, "--site", "left").stderr)
-            kernel = self.write("kernel.toml", SITES + tunnel
-                                + '\n[gateway]\nsite = "left"\ndataplane = "kernel"\n')
-            self.assertIn(warning, self.complaint("run", kernel))
+            nobody = self.write("nobody.toml", SITES + tunnel + '\n[gateway]\nsite = "left"\n'
+                                '[policy]\nbackends = ["none"]\nfallback = "fail"\n')
+            self.assertIn(warning, self.complaint("run", nobody))
 
     def test_without_a_gateway_its_verbs_say_so(self):
         socket = self.folder / "none.sock"

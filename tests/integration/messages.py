@@ -194,14 +194,6 @@ class Messages(unittest.TestCase):
         self.refuses(1, "espalier: The plugin folder '/nonexistent' cannot be read: No such file or "
                      "directory; create it, or take it out of the list of plugin folders.", said=result)
 
-    def test_the_kernel_dataplane(self):
-        result = self.run_it(CONFIG + '\n[gateway]\ndataplane = "kernel"\n')
-        self.refuses(1, f"espalier: '{FILE}' asks for the kernel dataplane, which this version of "
-                     f"Espalier cannot run yet. What works is to look: 'espalier plan {FILE}' shows "
-                     "where its SAs would go, on another machine with --inventory FILE. To run it in "
-                     "user space now, set dataplane = \"userspace\" in [gateway]; the backends that "
-                     "its [policy] names must work there, as aesni and openssl do.", said=result)
-
     def test_an_address_that_is_not_here(self):
         result = self.run_it(CONFIG.replace("192.0.2.1", "192.0.2.9"))
         self.refuses(1, "espalier: No interface of this machine has the address 192.0.2.9, so that "

@@ -21,7 +21,8 @@ import lab  # noqa: E402
 from gateway import Espalier, Gateway  # noqa: E402
 from netns import frame_socket, udp_socket  # noqa: E402
 from pcap import read_pcap, write_pcap  # noqa: E402
-from tunnels import LEFT, NETWORK_LEFT, PREFIX, address_lines, configuration, outer_addresses  # noqa: E402
+from tunnels import (INSIDE_LEFT, LEFT, NETWORK_LEFT, PREFIX, address_lines, configuration,  # noqa: E402
+                     outer_addresses)
 
 UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2  # linux/udp.h
 PORT = 7000  # of the traffic inside
@@ -71,7 +72,7 @@ class Pair(lab.Closing):
     run, encrypt() has the gateway's part."""
 
     def __init__(self, tunnels, backend="aesni", outer=4, encapsulation="udp", workers=1,
-                 offloads=True, runs=True):
+                 offloads=True, runs=True, dataplane="userspace"):
         self.tunnels, self.backend = tunnels, backend
         self.outer, self.encapsulation = outer, encapsulation
         self.espalier = espalier()
@@ -80,7 +81,7 @@ class Pair(lab.Closing):
         with self.closed_on_failure():
             config = lab.FOLDER / "left.toml"
             config.write_text(configuration(tunnels, backend, outer, encapsulation, workers,
-                                            offloads))
+                                            offloads, dataplane))
             self.espalier.ask("keygen", config, "--out", lab.FOLDER, "--site", "left")
             self.keys = {(sa["tunnel"], sa["direction"]): sa
                          for sa in tomllib.loads((lab.FOLDER / "left.keys").read_text())["sa"]}
@@ -88,6 +89,8 @@ class Pair(lab.Closing):
             self.configure_kernel()
             self.introduce_neighbours()
             self.config = config
+            if dataplane == "kernel":
+                self.configure_left()
             if runs:
                 self.gateway = Gateway(self.espalier, self.network, "left", config)
                 self.gateway.wait_until_ready(120)
@@ -126,6 +129,16 @@ class Pair(lab.Closing):
             wildcard = udp_socket("right", "0.0.0.0" if self.outer == 4 else "::", 4500)
             wildcard.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
             self.sockets.append(wildcard)
+
+    def configure_left(self):
+        """What a gateway of the userspace dataplane does with its TUN device."""
+        if all(tunnel.mode == "transport" for tunnel in self.tunnels):
+            return
+        for version, network in ((4, "10.2.0.0/16"), (6, "fd00:2::/48")):
+            nodad = ["nodad"] if version == 6 else []
+            address = INSIDE_LEFT[version]
+            self.network.run("left", "ip", "address", "add", address, "dev", "lo", *nodad)
+            self.network.run("left", "ip", "route", "add", network, "dev", "wire", "src", address)
 
     def ends(self, tunnel, direction):
         """Outer source and destination; the direction is seen from Espalier."""

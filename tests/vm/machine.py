@@ -41,6 +41,11 @@ def kernel():
     return found[-1].parents[6] if found else None
 
 
+def has_extra(module):
+    """Whether there is a module for the guest that is not of Debian's kernel."""
+    return any(kernel().glob(f"lib/modules/*/extra/{module}.ko"))
+
+
 def job(words, environment):
     """What the guest runs, as a shell script."""
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())

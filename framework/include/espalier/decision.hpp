@@ -91,7 +91,8 @@ struct Decision {
 //
 // Candidates: every device of the backends of the rule's list (or the policy's, if no rule
 // matches), in its order; then, with order 0, what the fallback adds: `next` all other backends,
-// those of the policy's list first, `software` the backend `openssl`, `fail` none. Within a place:
+// those of the policy's list first, `software` the backend `openssl` (in the kernel's dataplane:
+// `kernel`), `fail` none. Within a place:
 // score (high first), then backend and device name. A backend without a device, set aside or
 // excluded is one candidate with device ""; an excluded one is listed only where it would have been
 // considered.

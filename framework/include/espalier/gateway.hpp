@@ -65,44 +65,68 @@ struct SaSurroundings {
   std::function<void(const SaSpec&)> take;           // after its last one
 };
 
-// The running gateway: places SAs, runs them in the engine, moves them when a device is lost.
-// Everything that the control socket can ask for. [control]
-class Gateway {
+// Everything that the control socket can ask for, of a gateway of either dataplane. [control]
+class SaControl {
  public:
-  Gateway(Registry& registry, Placer& placer, Engine& engine,
-          std::function<void(int level, std::string_view text)> log);
-  ~Gateway();
-
-  // For the SAs that are added from now on.
-  void surround(SaSurroundings surroundings);
+  virtual ~SaControl() = default;
 
   // Keys are kept (in secret memory) as long as the SA lives, for moves. Here and in rekey() they
   // stay the caller's where it fails.
-  Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys);
-  Result<void> remove(std::string_view sa);
+  virtual Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys) = 0;
+  virtual Result<void> remove(std::string_view sa) = 0;
   // Replaces SA `old_name` by a new one with new SPI and keys: added first, then the old removed
   // (an inbound one after `grace`, since packets of the peer may still be on their way).
-  Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
-                                                SaKeys&& keys, std::chrono::milliseconds grace);
+  virtual Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
+                                                        SaKeys&& keys,
+                                                        std::chrono::milliseconds grace) = 0;
 
   // That the SA takes no traffic of a live one to another peer, which has the same selector;
   // `replaced` is the SA that it comes in the place of, or "". The newest of two gets all packets,
   // so that whoever adds SAs for others asks this first.
-  Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const;
+  virtual Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const = 0;
 
   // The SAs by name, behind that of `after`, and no more than `most`: all of many thousands take a
   // while, so that a loop that has other work, too, asks for them in parts.
-  std::vector<GatewaySa> list(std::string_view after = {},
-                              std::size_t most = std::numeric_limits<std::size_t>::max()) const;
-  std::optional<GatewaySa> find(std::string_view sa) const;
-  std::size_t size() const noexcept;
+  virtual std::vector<GatewaySa> list(
+      std::string_view after = {},
+      std::size_t most = std::numeric_limits<std::size_t>::max()) const = 0;
+  virtual std::optional<GatewaySa> find(std::string_view sa) const = 0;
+  virtual std::size_t size() const noexcept = 0;
   // By name, and cheap: for those who look at all SAs again and again.
-  std::vector<SaTraffic> traffic() const;
-  std::uint64_t activity() const noexcept;  // see Engine: whether there is anything to look at
+  virtual std::vector<SaTraffic> traffic() const = 0;
+  // Another number than before: there is something to look at.
+  virtual std::uint64_t activity() const noexcept = 0;
+  virtual DropCounts drops() const = 0;
+};
+
+// The gateway of the userspace dataplane: places SAs, runs them in the engine, moves them when a
+// device is lost. [control]
+class Gateway final : public SaControl {
+ public:
+  Gateway(Registry& registry, Placer& placer, Engine& engine,
+          std::function<void(int level, std::string_view text)> log);
+  ~Gateway() override;
+
+  // For the SAs that are added from now on.
+  void surround(SaSurroundings surroundings);
+
+  Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys) override;
+  Result<void> remove(std::string_view sa) override;
+  Result<std::shared_ptr<const Decision>> rekey(std::string_view old_name, const SaSpec& sa,
+                                                SaKeys&& keys,
+                                                std::chrono::milliseconds grace) override;
+  Result<void> check_overlap(const SaSpec& sa, std::string_view replaced) const override;
+  std::vector<GatewaySa> list(
+      std::string_view after = {},
+      std::size_t most = std::numeric_limits<std::size_t>::max()) const override;
+  std::optional<GatewaySa> find(std::string_view sa) const override;
+  std::size_t size() const noexcept override;
+  std::vector<SaTraffic> traffic() const override;
+  std::uint64_t activity() const noexcept override;  // see Engine
   // For an outbound SA; see Engine.
   Result<void> send_dummy(std::string_view sa, std::uint32_t bytes);
   Result<void> send_keepalive(std::string_view sa);
-  DropCounts drops() const;
+  DropCounts drops() const override;
   Inventory inventory() const;
 
   // To be called when engine.event_descriptor() is readable, and every second: moves the SAs of

@@ -23,6 +23,13 @@ struct Placement {
   Session session;
 };
 
+// The device that took an SA, and why it.
+struct Choice {
+  std::shared_ptr<const Decision> decision;
+  std::string backend;
+  std::string device;
+};
+
 // The device on which an SA lives, as its placement named it.
 struct Home {
   std::string_view backend;
@@ -50,7 +57,8 @@ class Placer {
  public:
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
-  Placer(Registry& registry, Policy policy, Clock clock = &std::chrono::steady_clock::now);
+  Placer(Registry& registry, Policy policy, Clock clock = &std::chrono::steady_clock::now,
+         Dataplane dataplane = Dataplane::userspace);
   ~Placer();
   Placer(const Placer&) = delete;
   Placer& operator=(const Placer&) = delete;
@@ -59,6 +67,12 @@ class Placer {
   // one may take it later, `unsupported` if none can, `invalid` if it was the request's fault. An
   // SA that has a `home` already may use its room there; that stays counted until moved().
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home = {});
+
+  // The same where a device is given an SA in another way than by a session: `attempt` sets it up,
+  // and its error is the device's answer, but for ErrorCode::conflict and io, which no other device
+  // would answer otherwise: they end the search.
+  using Attempt = std::function<Result<void>(std::string_view backend, const Device& device)>;
+  Result<Choice> place_by(const SaSpec& sa, const Attempt& attempt, std::optional<Home> home = {});
 
   // The SA was placed anew: its old room counts as free (but see room_freed).
   void moved(const SaSpec& sa, const Home& from);

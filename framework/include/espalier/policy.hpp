@@ -13,7 +13,7 @@ namespace espalier {
 // What happens to an SA that no backend of its list takes.
 enum class Fallback : std::uint8_t {
   next,      // any other backend that can, in the policy's order, then by score
-  software,  // the `openssl` backend alone
+  software,  // the `openssl` backend alone; in the kernel's dataplane, `kernel`
   fail,      // the SA is not placed
 };
 

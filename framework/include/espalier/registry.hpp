@@ -2,6 +2,7 @@
 #pragma once
 
 #include <espalier/device.hpp>
+#include <espalier/recipe.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -53,6 +54,10 @@ class Registry {
 
   // The open device of that name, opened at the first request and shared from then on.
   Result<std::shared_ptr<OpenDevice>> open(std::string_view backend, std::string_view device);
+
+  // What the backend of a kernel device wants the kernel to be asked for, for this SA. Errors carry
+  // the backend's own words.
+  Result<Recipe> recipe(std::string_view backend, const Device& device, const SaSpec& sa);
 
   // Forgets the open device, so that the next open() opens it anew (after a loss).
   void forget(std::string_view backend, std::string_view device);

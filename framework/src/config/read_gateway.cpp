@@ -41,10 +41,6 @@ constexpr Field<GatewayDraft> kGateway[] = {
     {"dataplane", "\"userspace\" or \"kernel\"",
      [](const Item& item, GatewayDraft& gateway) {
        gateway.dataplane = as_choice(item, kDataplanes).value_or(Dataplane::userspace);
-       if (gateway.dataplane == Dataplane::kernel)
-         item.warning(
-             "this version of Espalier cannot run the kernel dataplane yet: 'espalier run' refuses "
-             "this file, and 'espalier plan' shows where its SAs would go");
      }},
     {"workers", "a number from 1 to 256",
      [](const Item& item, GatewayDraft& gateway) {

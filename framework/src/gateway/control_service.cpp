@@ -208,7 +208,7 @@ ordered_json placed_json(const Decision& decision, const SaSpec& sa) {
 
 }  // namespace
 
-ControlService::ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
+ControlService::ControlService(SaControl& gateway, Monitor& monitor, SecretPool& secrets,
                                const GatewayConfig& config)
     : gateway_(gateway), monitor_(monitor), secrets_(secrets), config_(config) {}
 
@@ -359,7 +359,7 @@ ControlService::Json ControlService::status() {
                 {"site", config_.site},
                 {"config", config_.file.native()},
                 {"dataplane", to_string(config_.dataplane)},
-                {"workers", config_.workers},
+                {"workers", config_.dataplane == Dataplane::kernel ? 0 : config_.workers},
                 {"uptime_seconds", uptime.count()}};
   value.update(drops());
   return value;

@@ -48,7 +48,7 @@ class ControlService {
  public:
   static constexpr std::size_t kSasAtOnce = 256;  // in one part of a reply
   // `config` is what the gateway follows now; its site is one of its sites.
-  ControlService(Gateway& gateway, Monitor& monitor, SecretPool& secrets,
+  ControlService(SaControl& gateway, Monitor& monitor, SecretPool& secrets,
                  const GatewayConfig& config);
 
   // Never throws; whatever the line holds, the answer is a reply. Keys in the line are wiped.
@@ -70,7 +70,7 @@ class ControlService {
   ControlReply with_sas(const Json& reply);
   Result<GatewaySa> find(const nlohmann::json& request);
 
-  Gateway& gateway_;
+  SaControl& gateway_;
   Monitor& monitor_;
   SecretPool& secrets_;
   const GatewayConfig& config_;

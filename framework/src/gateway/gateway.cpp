@@ -4,6 +4,7 @@
 #include "esp/on_wire.hpp"
 #include "gateway/decision_pool.hpp"
 #include "gateway/selector_holders.hpp"
+#include "gateway/told_refusals.hpp"
 #include "gateway/used_keys.hpp"
 
 #include <espalier/abi.h>
@@ -98,38 +99,6 @@ GatewayEvent told(const EngineEvent& event) {
     default:
       return {Kind::path_mtu, "", event.words};
   }
-}
-
-// A preferred device that had no room for the SA, or did not want it.
-bool was_refused(const Candidate& candidate) {
-  switch (candidate.reason) {
-    case Reason::capacity_sas:
-    case Reason::capacity_queue:
-    case Reason::capacity_throughput:
-    case Reason::refused_by_device:
-    case Reason::refused_permission:
-    case Reason::refused_transient:
-    case Reason::refused_invalid:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Which devices that come before the one that took the SA have refused it, and in which words.
-std::optional<GatewayEvent> told_of_refusals(std::string_view sa, const Decision& decision) {
-  std::string words;
-  for (std::uint32_t i = 0; i < *decision.chosen; ++i) {
-    const Candidate& candidate = decision.candidates[i];
-    if (was_refused(candidate))
-      words += fmt::format("{}{} {}: {}", words.empty() ? "" : "; ", candidate.backend,
-                           candidate.device, candidate.sentence);
-  }
-  if (words.empty()) return std::nullopt;
-  const Home home = home_of(decision);
-  return GatewayEvent{Kind::refused, std::string(sa),
-                      fmt::format("SA '{}' went to {} {}, because others did not take it: {}.", sa,
-                                  home.backend, home.device, words)};
 }
 
 // Whether an error of the engine is the answer of a device, so that another may do better.

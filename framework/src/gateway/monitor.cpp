@@ -12,7 +12,7 @@ constexpr int kLooksAtRest = 2;
 
 }  // namespace
 
-Monitor::Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
+Monitor::Monitor(SaControl& gateway, std::vector<std::shared_ptr<const PortCounters>> ports)
     : gateway_(gateway), ports_(std::move(ports)) {}
 
 bool Monitor::is_quiet() {

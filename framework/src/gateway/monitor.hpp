@@ -23,7 +23,7 @@ class Monitor {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  Monitor(Gateway& gateway, std::vector<std::shared_ptr<const PortCounters>> ports);
+  Monitor(SaControl& gateway, std::vector<std::shared_ptr<const PortCounters>> ports);
 
   // What is to be told, each once.
   struct News {
@@ -33,7 +33,7 @@ class Monitor {
   // To be called about every second. Where nothing goes on it looks at no SA.
   News sample(Time now);
 
-  // Of the SAs that Gateway::list() would give.
+  // Of the SAs that SaControl::list() would give.
   std::vector<SaReport> reports(std::string_view after = {},
                                 std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   nlohmann::ordered_json port_counters() const;  // sums over all ports
@@ -42,7 +42,7 @@ class Monitor {
   bool is_quiet();
   std::uint64_t total(std::atomic<std::uint64_t> PortCounters::* counter) const;  // over all ports
 
-  Gateway& gateway_;
+  SaControl& gateway_;
   std::vector<std::shared_ptr<const PortCounters>> ports_;
   RateMeter rates_;
   SilenceWatch silence_;

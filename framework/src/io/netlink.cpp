@@ -210,6 +210,23 @@ Result<void> RouteNetlink::delete_route(int index, const RouteEntry& route) {
                  "delete the route to " + to_string(route.network), "");
 }
 
+Result<std::string> RouteNetlink::interface_towards(const IpAddress& address) {
+  rtnl_route* found = nullptr;
+  const auto whole = static_cast<std::uint8_t>(address.size() * 8);
+  const int error = rtnl_route_lookup(socket_.get(), nl_address({address, whole}).get(), &found);
+  if (error < 0)
+    return fail(code_of(error), fmt::format("There is no route to {}: {}.", to_string(address),
+                                            nl_geterror(-error)));
+  const Route route(found);
+  char name[IF_NAMESIZE] = "";
+  rtnl_nexthop* const hop = rtnl_route_nexthop_n(found, 0);
+  if (hop == nullptr ||
+      ::if_indextoname(static_cast<unsigned>(rtnl_route_nh_get_ifindex(hop)), name) == nullptr)
+    return fail(ErrorCode::not_found,
+                fmt::format("The route to {} leads to no interface.", to_string(address)));
+  return std::string(name);
+}
+
 Result<void> RouteNetlink::add_rule(const RoutingRule& rule) {
   nl_msg* message = nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
   put_rule(message, rule);

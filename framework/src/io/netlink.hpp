@@ -64,6 +64,9 @@ class RouteNetlink {
   Result<void> add_route(const std::string& name, int index, const RouteEntry& route);
   Result<void> delete_route(int index, const RouteEntry& route);
 
+  // The name of the interface by which packets of this machine leave for an address.
+  Result<std::string> interface_towards(const IpAddress& address);
+
   Result<void> add_rule(const RoutingRule& rule);
   Result<void> delete_rule(const RoutingRule& rule);
   // All that add_rule ever made with this priority, by whatever process.

@@ -147,4 +147,20 @@ Result<void> believe(const espalier_health& said, Device& device) {
   return {};
 }
 
+Result<Recipe> believe(const espalier_recipe& said, const Device& device) {
+  const auto interface = field_text(said.interface);
+  const auto driver = field_text(said.driver);
+  const auto module = field_text(said.module);
+  if (!interface || !driver || !module) return unreadable("recipe");
+  if (auto known = in_range(said.offload, 0, ESPALIER_OFFLOAD_PACKET, "recipe's offload"); !known)
+    return std::unexpected(known.error());
+  const auto offload = static_cast<Offload>(said.offload);
+  if (offload != Offload::none && interface->empty())
+    return lie("its recipe offloads to no interface");
+  if (!device.interface.empty() && !interface->empty() && *interface != device.interface)
+    return lie(fmt::format("its recipe is for the interface {}, and its device is {}", *interface,
+                           device.interface));
+  return Recipe{offload, *interface, *driver, *module};
+}
+
 }  // namespace espalier::load

@@ -3,6 +3,7 @@
 
 #include <espalier/abi.h>
 #include <espalier/inventory.hpp>
+#include <espalier/recipe.hpp>
 
 namespace espalier::load {
 
@@ -18,5 +19,7 @@ Result<Device> believe(const espalier_device_info& said);
 Result<Capability> believe(const espalier_capability& said);
 Result<CapacityPool> believe(const espalier_pool& said);
 Result<void> believe(const espalier_health& said, Device& device);  // its state and reason
+// Of this device: one on an interface offloads to no other.
+Result<Recipe> believe(const espalier_recipe& said, const Device& device);
 
 }  // namespace espalier::load

@@ -64,6 +64,13 @@ Result<std::shared_ptr<OpenDevice>> PluginSlot::open(std::string_view device,
   return opened;
 }
 
+Result<Recipe> PluginSlot::recipe(const Device& device, const SaSpec& sa,
+                                  const SlotServices& services) {
+  const auto backend = running(services);
+  if (!backend) return std::unexpected(backend.error());
+  return (*backend)->recipe(device, sa);
+}
+
 void PluginSlot::forget(std::string_view device) {
   if (const auto found = open_.find(device); found != open_.end()) open_.erase(found);
 }

@@ -46,6 +46,7 @@ class PluginSlot {
   // What it says now.
   BackendInfo describe(const SlotServices& services);
   Result<std::shared_ptr<OpenDevice>> open(std::string_view device, const SlotServices& services);
+  Result<Recipe> recipe(const Device& device, const SaSpec& sa, const SlotServices& services);
   void forget(std::string_view device);
 
  private:

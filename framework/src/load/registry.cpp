@@ -196,6 +196,13 @@ Result<std::shared_ptr<OpenDevice>> Registry::open(std::string_view backend,
   return found->open(device, impl_->services);
 }
 
+Result<Recipe> Registry::recipe(std::string_view backend, const Device& device, const SaSpec& sa) {
+  const auto found = std::ranges::find(impl_->slots, backend, &PluginSlot::name);
+  if (found == impl_->slots.end())
+    return fail(ErrorCode::not_found, fmt::format("there is no backend '{}'", backend));
+  return found->recipe(device, sa, impl_->services);
+}
+
 void Registry::forget(std::string_view backend, std::string_view device) {
   const auto found = std::ranges::find(impl_->slots, backend, &PluginSlot::name);
   if (found != impl_->slots.end()) found->forget(device);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <load/believe.hpp>
 #include <load/describe.hpp>
 #include <load/running_backend.hpp>
 #include <load/status.hpp>
@@ -9,6 +10,25 @@
 #include <utility>
 
 namespace espalier::load {
+namespace {
+
+espalier_sa asked_for(const SaSpec& sa) {
+  espalier_sa asked{};
+  asked.struct_size = sizeof asked;
+  asked.cipher = static_cast<std::uint16_t>(sa.transform.cipher);
+  asked.integrity = static_cast<std::uint16_t>(sa.transform.integrity);
+  asked.key_bits = sa.transform.key_bits;
+  asked.icv_bytes = sa.transform.icv_bytes;
+  asked.direction = static_cast<std::uint32_t>(sa.direction);
+  asked.mode = static_cast<std::uint32_t>(sa.mode);
+  asked.encapsulation = static_cast<std::uint32_t>(sa.encapsulation);
+  asked.family = static_cast<std::uint32_t>(sa.family());
+  asked.esn = sa.esn ? 1 : 0;
+  asked.replay_window = sa.replay_window;
+  return asked;
+}
+
+}  // namespace
 
 RunningBackend::RunningBackend(std::string name, std::unique_ptr<HostServices> host,
                                const espalier_backend& table) noexcept
@@ -66,6 +86,27 @@ Result<std::shared_ptr<OpenDevice>> RunningBackend::open(std::string_view device
                             name_, device));
   return std::make_shared<OpenDevice>(name_, *found, *table_->userspace, handle,
                                       shared_from_this());
+}
+
+Result<Recipe> RunningBackend::recipe(const Device& device, const SaSpec& sa) const {
+  const std::string what =
+      fmt::format("say how SA '{}' goes to {}/{}", sa.name, name_, device.name);
+  if (table_->kernel == nullptr)
+    return fail(ErrorCode::unsupported,
+                fmt::format("cannot {}: the backend has no devices in the kernel", what));
+  return guarded([&]() -> Result<Recipe> {
+    Words words;
+    const espalier_sa asked = asked_for(sa);
+    espalier_recipe said{};
+    said.struct_size = sizeof said;
+    const espalier_status status =
+        table_->kernel->recipe(table_->self, device.id, &asked, &said, words.message());
+    if (status != ESPALIER_OK) return std::unexpected(refused(status, what, words));
+    auto recipe = believe(said, device);
+    if (recipe) return recipe;
+    return fail(ErrorCode::lost,
+                fmt::format("cannot {}: {} (a bug in the plugin)", what, recipe.error().message));
+  });
 }
 
 }  // namespace espalier::load

@@ -3,6 +3,7 @@
 
 #include <espalier/abi.h>
 #include <espalier/device.hpp>
+#include <espalier/recipe.hpp>
 #include <load/host_services.hpp>
 
 #include <memory>
@@ -25,6 +26,8 @@ class RunningBackend : public std::enable_shared_from_this<RunningBackend> {
 
   Result<std::vector<Device>> devices() const;
   Result<std::shared_ptr<OpenDevice>> open(std::string_view device);
+  // Of a kernel device. What a backend answers is believed only where it can be true.
+  Result<Recipe> recipe(const Device& device, const SaSpec& sa) const;
 
  private:
   RunningBackend(std::string name, std::unique_ptr<HostServices> host,

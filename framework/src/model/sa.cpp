@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <espalier/recipe.hpp>
 #include <espalier/sa.hpp>
 
 #include "model/prefix_cover.hpp"
@@ -68,6 +69,11 @@ const char* to_string(Mode mode) noexcept { return mode == Mode::tunnel ? "tunne
 
 const char* to_string(Encapsulation encapsulation) noexcept {
   return encapsulation == Encapsulation::none ? "none" : "udp";
+}
+
+const char* to_string(Offload offload) noexcept {
+  constexpr const char* names[] = {"none", "crypto", "packet"};
+  return names[static_cast<std::size_t>(offload)];
 }
 
 const char* to_string(Dataplane dataplane) noexcept {

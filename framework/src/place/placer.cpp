@@ -63,11 +63,12 @@ Ledger::Place place_of(const SaSpec& sa, const Home& home) { return {name_of(hom
 }  // namespace
 
 struct Placer::Impl {
-  Impl(Registry& r, Policy p, Clock c) : registry(r), policy(std::move(p)), clock(std::move(c)) {}
+  Impl(Registry& r, Policy p, Clock c, Dataplane dataplane)
+      : registry(r), policy(std::move(p)), clock(std::move(c)), snapshot(dataplane) {}
 
-  Result<Placement> place(const SaSpec& sa, const SaKeys& keys, const std::optional<Home>& home);
-  Result<Placement> choose_and_open(const SaSpec& sa, const SaKeys& keys);
-  Result<Session> open(const DeviceName& name, const SaSpec& sa, const SaKeys& keys);
+  Result<Choice> place(const SaSpec& sa, const Attempt& attempt, const std::optional<Home>& home);
+  Result<Choice> choose(const SaSpec& sa, const Attempt& attempt);
+  Result<void> reopen(const DeviceName& name, const Device& device);
   void note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error);
   void enter(const Ledger::Place& place);
   bool leave(const Ledger::Place& place);  // false: no SA was there
@@ -96,18 +97,18 @@ struct Placer::Impl {
 
 // ---- Placing ----------------------------------------------------------------------------------
 
-Result<Placement> Placer::Impl::place(const SaSpec& sa, const SaKeys& keys,
-                                      const std::optional<Home>& home) {
+Result<Choice> Placer::Impl::place(const SaSpec& sa, const Attempt& attempt,
+                                   const std::optional<Home>& home) {
   catch_up(clock());
   // The choice is made as if the SA were nowhere: a limit that it fills itself is no limit to it.
   const bool counted = home && leave(place_of(sa, *home));
-  auto placed = choose_and_open(sa, keys);
+  auto placed = choose(sa, attempt);
   if (counted) enter(place_of(sa, *home));
   if (placed) enter({{placed->backend, placed->device}, sa.direction});
   return placed;
 }
 
-Result<Placement> Placer::Impl::choose_and_open(const SaSpec& sa, const SaKeys& keys) {
+Result<Choice> Placer::Impl::choose(const SaSpec& sa, const Attempt& attempt) {
   snapshot.set_refusals(refusals.against(sa));
   // Each turn rules out one device, or ends.
   for (std::size_t turn = 0; turn <= snapshot.devices().size(); ++turn) {
@@ -115,22 +116,18 @@ Result<Placement> Placer::Impl::choose_and_open(const SaSpec& sa, const SaKeys& 
     if (!decision->chosen) return std::unexpected(nobody_took_it(*decision, health));
     const Candidate& chosen = decision->candidates[*decision->chosen];
     const DeviceName name{chosen.backend, chosen.device};
-    auto session = open(name, sa, keys);
-    if (session) {
+    const auto tried = attempt(name.backend, *snapshot.find(name));
+    if (tried) {
       health.proven(name);
-      return Placement{std::move(decision), name.backend, name.device, std::move(*session)};
+      return Choice{std::move(decision), name.backend, name.device};
     }
-    note_refusal(name, sa, session.error());
+    const ErrorCode code = tried.error().code;
+    if (code == ErrorCode::conflict || code == ErrorCode::io) return std::unexpected(tried.error());
+    note_refusal(name, sa, tried.error());
   }
   return fail(
       ErrorCode::transient,
       fmt::format("SA '{}' was refused by more devices than there are; try again", sa.name));
-}
-
-Result<Session> Placer::Impl::open(const DeviceName& name, const SaSpec& sa, const SaKeys& keys) {
-  auto device = registry.open(name.backend, name.device);
-  if (!device) return std::unexpected(std::move(device.error()));
-  return (*device)->open_session(sa, keys);
 }
 
 void Placer::Impl::note_refusal(const DeviceName& name, const SaSpec& sa, const Error& error) {
@@ -217,11 +214,19 @@ void Placer::Impl::probe(const DeviceName& name, TimePoint now) {
   if (device->state == DeviceState::lost) {
     return health.probe_failed(name, device->state_reason, now);
   }
-  registry.forget(name.backend, name.device);
-  const auto opened = registry.open(name.backend, name.device);
+  const auto opened = reopen(name, *device);
   if (!opened) return health.probe_failed(name, opened.error().message, now);
   health.probe_passed(name, now);
   ++epoch;
+}
+
+// There is nothing to open of a device that works in the kernel: that it is there is all.
+Result<void> Placer::Impl::reopen(const DeviceName& name, const Device& device) {
+  if (device.dataplane == Dataplane::kernel) return {};
+  registry.forget(name.backend, name.device);
+  auto opened = registry.open(name.backend, name.device);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  return {};
 }
 
 // A loss that the caller does not know of yet.
@@ -245,14 +250,31 @@ void Placer::Impl::cut_off(const DeviceName& name, TimePoint now) {
 
 // ---- The interface ----------------------------------------------------------------------------
 
-Placer::Placer(Registry& registry, Policy policy, Clock clock)
-    : impl_(std::make_unique<Impl>(registry, std::move(policy), std::move(clock))) {
+Placer::Placer(Registry& registry, Policy policy, Clock clock, Dataplane dataplane)
+    : impl_(std::make_unique<Impl>(registry, std::move(policy), std::move(clock), dataplane)) {
   impl_->read(impl_->clock());
 }
 Placer::~Placer() = default;
 
 Result<Placement> Placer::place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home) {
-  return impl_->place(sa, keys, home);
+  Session session;
+  const auto open = [&](std::string_view backend, const Device& device) -> Result<void> {
+    auto opened = impl_->registry.open(backend, device.name);
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    auto given = (*opened)->open_session(sa, keys);
+    if (!given) return std::unexpected(std::move(given.error()));
+    session = std::move(*given);
+    return {};
+  };
+  auto choice = impl_->place(sa, open, home);
+  if (!choice) return std::unexpected(std::move(choice.error()));
+  return Placement{std::move(choice->decision), std::move(choice->backend),
+                   std::move(choice->device), std::move(session)};
+}
+
+Result<Choice> Placer::place_by(const SaSpec& sa, const Attempt& attempt,
+                                std::optional<Home> home) {
+  return impl_->place(sa, attempt, home);
 }
 
 void Placer::moved(const SaSpec& sa, const Home& from) {

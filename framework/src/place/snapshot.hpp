@@ -15,7 +15,9 @@ namespace espalier {
 // place between two readings, never copied for an SA. [control]
 class Snapshot {
  public:
-  Snapshot() = default;
+  explicit Snapshot(Dataplane dataplane = Dataplane::userspace) {
+    inventory_.dataplane = dataplane;
+  }
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
 

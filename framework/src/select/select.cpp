@@ -16,7 +16,10 @@
 namespace espalier {
 namespace {
 
-constexpr std::string_view kSoftwareBackend = "openssl";
+// The last resort of a dataplane: always there, and does every transform.
+constexpr std::string_view software_of(Dataplane dataplane) {
+  return dataplane == Dataplane::kernel ? "kernel" : "openssl";
+}
 
 // A candidate and its place: 0 for the first of the list, later ones for the fallback.
 struct Placed {
@@ -53,8 +56,9 @@ class Selection {
   Decision run() {
     add_list();
     if (decision_.fallback == Fallback::next) add_all_others();
-    if (decision_.fallback == Fallback::software && !contains(*backends_, kSoftwareBackend))
-      add_backend(backends_->size(), 0, kSoftwareBackend);
+    const std::string_view software = software_of(inventory_.dataplane);
+    if (decision_.fallback == Fallback::software && !contains(*backends_, software))
+      add_backend(backends_->size(), 0, software);
     sort();
     choose();
     return std::move(decision_);

@@ -106,11 +106,6 @@ max_sas = 0
         {"AddressWithWhatIsNoPort",
          changed(base(), {{R"(192.0.2.1")", R"(192.0.2.1:udp")"}}),
          {R"~(4:11: error: 'address' is "192.0.2.1:udp": expected the outer IP address of this site, such as "192.0.2.1")~"}},
-        {"KernelDataplane",
-         changed(base(), {{"site = \"left\"\n", "site = \"left\"\ndataplane = \"kernel\"\n"}}),
-         {"3:13: warning: this version of Espalier cannot run the kernel dataplane yet: 'espalier "
-          "run' "
-          "refuses this file, and 'espalier plan' shows where its SAs would go"}},
         {"NetworksEmptyOrTwice",
          changed(base(), {{R"(["10.1.0.0/24"])", "[]"},
                           {R"(["10.2.0.0/24"])", R"(["10.2.0.0/24", "10.2.0.0/24"])"}}),

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "console.hpp"
+#include "run_loop.hpp"
+
+#include <espalier/config.hpp>
+#include <espalier/registry.hpp>
+
+#include <memory>
+
+namespace espalier::cli {
+
+// Runs a gateway whose packets flow in the kernel: puts its SAs and policies there, keeps to what
+// is read back, and takes out what it has put in when it is stopped. Gives the exit code.
+int run_kernel(GatewayConfig config, SecretPool& secrets, std::unique_ptr<Registry> registry,
+               const Log& log, const Console& console, bool json);
+
+}  // namespace espalier::cli
