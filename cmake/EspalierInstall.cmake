@@ -8,7 +8,7 @@ set(data_folder ${CMAKE_INSTALL_DATADIR}/espalier)
 
 # The folders that hold code: one without sources is an INTERFACE library, with nothing to link.
 set(folders)
-foreach(folder model config load select place esp io observe gateway)
+foreach(folder model config load select place esp steer xfrm io observe gateway)
   get_target_property(type espalier_${folder} TYPE)
   if(type STREQUAL "STATIC_LIBRARY")
     list(APPEND folders espalier_${folder})

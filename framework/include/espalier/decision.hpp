@@ -90,12 +90,12 @@ struct Decision {
 // depends on devices, rules and refusals, never on how many SAs there are.
 //
 // Candidates: every device of the backends of the rule's list (or the policy's, if no rule
-// matches), in its order; then, with order 0, what the fallback adds: `next` all other backends,
-// those of the policy's list first, `software` the backend `openssl` (in the kernel's dataplane:
-// `kernel`), `fail` none. Within a place:
-// score (high first), then backend and device name. A backend without a device, set aside or
-// excluded is one candidate with device ""; an excluded one is listed only where it would have been
-// considered.
+// matches), in its order; then, with order 0, what the fallback adds: `next` the policy's other
+// backends and after them all that have a device of this dataplane or were set aside, `software`
+// the backend `openssl` (in the kernel's dataplane: `kernel`), `fail` none. Within a place: score
+// (high first), then backend and device name.
+// A backend without a device, set aside or excluded is one candidate with device ""; an excluded one
+// is listed only where it would have been considered.
 Decision select(const SaSpec& sa, const Inventory& inventory, const Policy& policy);
 
 std::string_view to_string(Reason reason) noexcept;

@@ -73,16 +73,26 @@ class Selection {
     }
   }
 
-  // After a rule's own list come the policy's other backends in its order, then the rest.
+  // After a rule's own list come the policy's other backends in its order, then the rest. Those
+  // that nobody asked for and that have nothing to offer here are no candidates.
   void add_all_others() {
     std::vector<std::string_view> others;
     for (const BackendInfo& backend : inventory_.backends)
-      if (!contains(*backends_, backend.name)) others.push_back(backend.name);
+      if (!contains(*backends_, backend.name) &&
+          (contains(policy_.backends, backend.name) || offers_something(backend)))
+        others.push_back(backend.name);
     std::ranges::sort(others);
     const auto repeated = std::ranges::unique(others);
     others.erase(repeated.begin(), repeated.end());
     for (const std::string_view name : others)
       add_backend(backends_->size() + index_of(policy_.backends, name), 0, name);
+  }
+
+  bool offers_something(const BackendInfo& backend) const {
+    return !backend.rejected.empty() ||
+           std::ranges::any_of(backend.devices, [&](const Device& device) {
+             return device.dataplane == inventory_.dataplane;
+           });
   }
 
   // Every device of the backend, or the one reason why there is none to look at.
