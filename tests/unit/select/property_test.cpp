@@ -277,9 +277,16 @@ TEST(SelectProperty, EveryDeviceThatMayBeUsedIsListedOnce) {
         policy.rules, [&](const Rule& item) { return item.match.matches(sa); });
     const auto& list = rule == policy.rules.end() ? policy.backends : rule->backends;
     std::set<std::string> wanted(list.begin(), list.end());
-    if (decision.fallback == Fallback::software) wanted.insert("openssl");
+    if (decision.fallback == Fallback::software)
+      wanted.insert(inventory.dataplane == Dataplane::kernel ? "kernel" : "openssl");
     if (decision.fallback == Fallback::next)
-      for (const BackendInfo& backend : inventory.backends) wanted.insert(backend.name);
+      for (const BackendInfo& backend : inventory.backends)
+        if (std::ranges::find(policy.backends, backend.name) != policy.backends.end() ||
+            !backend.rejected.empty() ||
+            std::ranges::any_of(backend.devices, [&](const Device& device) {
+              return device.dataplane == inventory.dataplane;
+            }))
+          wanted.insert(backend.name);
 
     std::multiset<std::string> expected, got;
     for (const std::string& name : wanted) {
