@@ -49,7 +49,7 @@ class Card:
         pathlib.Path("/sys/bus/netdevsim/del_device").write_text(str(self.number))
 
 
-def tunnel(number, transform="aes128gcm16", esn=False, more=""):
+def tunnel(number, transform="aes128gcm16", esn=False):
     return f"""
 [site.branch{number}]
 address = "192.0.2.{100 + number}"
@@ -62,7 +62,6 @@ transform = "{transform}"
 encapsulation = "none"
 esn = {str(esn).lower()}
 replay_window = 32
-{more}
 keys = {{ file = "{{site}}.keys" }}
 """
 
@@ -207,21 +206,6 @@ class NicOffload(unittest.TestCase):
         self.assertEqual((self.card.table(), other.table()), (2, 2))
         self.assertEqual({o["reason"] for o in gateway.sas()["t1/out"]["others"]
                           if o["device"] == other.interface}, {"device.not_on_path"})
-        gateway.stop()
-
-    def test_a_lifetime_that_ends_is_told_and_leaves_the_table(self):
-        gateway = self.start([tunnel(1, more="lifetime = { soft_seconds = 20, hard_seconds = 40 }")])
-        self.assertEqual(self.card.table(), 2)
-        told = set()
-        deadline = time.monotonic() + 150
-        while told < {(kind, f"t1/{way}") for kind in ("sa.soft_lifetime", "sa.hard_lifetime")
-                      for way in ("in", "out")}:
-            self.assertLess(time.monotonic(), deadline, told)
-            lines = gateway.command.call("events", "--json", "--socket", gateway.socket).stdout
-            told = {(event["kind"], event["sa"]) for event in map(json.loads, lines.splitlines())}
-            time.sleep(0.5)
-        self.assertEqual(self.card.table(), 0)
-        self.assertNotIn("sa.homeless", {kind for kind, _ in told})
         gateway.stop()
 
     def test_what_an_interface_loses_as_it_goes_down_is_told(self):
