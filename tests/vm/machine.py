@@ -128,7 +128,8 @@ def run(words, environment, build, limit=None, interactive=False):
 def complain(folder, what, code):
     console = folder / "console"
     said = console.read_text(errors="replace").splitlines() if console.exists() else []
-    print(f"{what}; the end of its console:", *said[-30:], sep="\n", file=sys.stderr)
+    # A panic says why before its trace, which takes some fifty lines.
+    print(f"{what}; the end of its console:", *said[-100:], sep="\n", file=sys.stderr)
     return code
 
 
