@@ -112,6 +112,7 @@ networks = ["10.200.0.0/16"]
         request = {"sa": {"name": name, "spi": spi},
                    "keys": {"cipher": f"{spi:032x}", "salt": f"{spi:08x}"}}
         file = FOLDER / "request.json"
+        file.touch(mode=0o600)
         file.write_text(json.dumps(request))
         return self.ask("sa", "add", file)
 
