@@ -26,6 +26,7 @@ std::string_view trimmed(std::string_view text) {
 Bytes from_hex(std::string_view text) {
   if (text.size() % 2 != 0) throw KitError("odd number of hexadecimal digits");
   Bytes bytes;
+  bytes.reserve(text.size() / 2);  // and no copy of the beginning is left behind as it grows
   for (std::size_t i = 0; i < text.size(); i += 2)
     bytes.push_back(static_cast<std::uint8_t>(digit(text[i]) << 4 | digit(text[i + 1])));
   return bytes;
