@@ -155,8 +155,7 @@ Result<void> KernelRun::add_sas(const std::vector<SaSpec>& specs) {
     if (auto added = gateway_->add(sa.spec, std::move(sa.keys)); !added)
       return std::unexpected(added.error());
   for (const std::string& tunnel : tunnels_by_socket(config_))
-    log_(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
-                                        config_.control_socket.native()));
+    log_(ESPALIER_LOG_INFO, waits_for_its_sas(tunnel, config_));
   return gateway_->settle();
 }
 

@@ -146,4 +146,9 @@ std::vector<std::string> tunnels_by_socket(const GatewayConfig& config) {
   return names;
 }
 
+std::string waits_for_its_sas(std::string_view tunnel, const GatewayConfig& config) {
+  return fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
+                     config.control_socket.native());
+}
+
 }  // namespace espalier::cli

@@ -4,6 +4,8 @@
 #include <espalier/config.hpp>
 #include <espalier/key_file.hpp>
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace espalier::cli {
@@ -26,5 +28,8 @@ Result<std::vector<KeyedSa>> inbound_keys(const GatewayConfig& config,
 
 // The names of tunnels of this site that wait for their SAs on the control socket.
 std::vector<std::string> tunnels_by_socket(const GatewayConfig& config);
+
+// What is said of one of them.
+std::string waits_for_its_sas(std::string_view tunnel, const GatewayConfig& config);
 
 }  // namespace espalier::cli

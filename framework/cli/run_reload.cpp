@@ -156,8 +156,7 @@ void tell(const ReloadPlan& plan, const Names& refused, const Running& running) 
   for (const std::string& tunnel : tunnels_by_socket(running.config))
     if (!refused.contains(tunnel) && (std::ranges::binary_search(plan.added, tunnel) ||
                                       std::ranges::binary_search(plan.changed, tunnel)))
-      running.log(ESPALIER_LOG_INFO, fmt::format("Tunnel '{}' waits for its SAs on {}.", tunnel,
-                                                 running.config.control_socket.native()));
+      running.log(ESPALIER_LOG_INFO, waits_for_its_sas(tunnel, running.config));
   for (const fs::path& file : fresh_key_files(running.config))
     running.log(ESPALIER_LOG_WARNING,
                 fmt::format("The fresh key file '{}' was left alone, since tunnels that run keep "

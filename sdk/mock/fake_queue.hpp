@@ -133,22 +133,8 @@ class FakeQueue final : public sdk::Queue {
       violation("an op was given for a session that is not open");
       return Fault::fail;
     }
-    if (device_.trace != nullptr) device_.trace->add(record_of(op, it->second));
+    if (device_.trace != nullptr) device_.trace->add(record_of(device_.name, op, it->second));
     return control_.next_fault_locked();
-  }
-
-  OpRecord record_of(const espalier_op& op, const FakeSession& session) const {
-    OpRecord r;
-    r.device = device_.name;
-    r.session = op.session;
-    r.key = session.key;
-    r.direction = session.direction;
-    r.sequence = sequence_of(op);
-    r.iv_bytes = session.iv_bytes;
-    std::memcpy(r.iv.data(), op.esp + 8, session.iv_bytes);
-    r.length = op.length;
-    r.cookie = op.cookie;
-    return r;
   }
 
   std::vector<Flight> take_ready(std::uint32_t n) {

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <espalier/abi.h>
+#include <fake_crypto.hpp>
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -29,6 +31,21 @@ struct OpRecord {
   std::uint32_t length = 0;
   std::uint64_t cookie = 0;
 };
+
+inline OpRecord record_of(const std::string& device, const espalier_op& op,
+                          const FakeSession& session) {
+  OpRecord r;
+  r.device = device;
+  r.session = op.session;
+  r.key = session.key;
+  r.direction = session.direction;
+  r.sequence = sequence_of(op);
+  r.iv_bytes = session.iv_bytes;
+  std::memcpy(r.iv.data(), op.esp + 8, session.iv_bytes);
+  r.length = op.length;
+  r.cookie = op.cookie;
+  return r;
+}
 
 // Thread-safe.
 class OpTrace {

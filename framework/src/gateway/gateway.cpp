@@ -3,6 +3,7 @@
 
 #include "esp/on_wire.hpp"
 #include "gateway/decision_pool.hpp"
+#include "gateway/sa_refusals.hpp"
 #include "gateway/selector_holders.hpp"
 #include "gateway/told_refusals.hpp"
 #include "gateway/used_keys.hpp"
@@ -188,13 +189,7 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
 Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
   const bool once = is_counter_mode(sa.transform.cipher);
   const std::uint64_t fingerprint = once ? used_keys.fingerprint(keys) : 0;
-  if (once && used_keys.contains(fingerprint)) {
-    return fail(
-        ErrorCode::conflict,
-        fmt::format("the keys of SA '{}' have served an SA of this gateway before; with {} no "
-                    "number may be used twice under one key, so give it fresh ones",
-                    sa.name, to_string(sa.transform)));
-  }
+  if (once && used_keys.contains(fingerprint)) return std::unexpected(keys_have_served(sa));
   if (const SaSpec* taken = engine.same_on_wire(sa))
     return std::unexpected(esp::spi_taken(sa, *taken, public_name(taken->name)));
   if (auto brought = surroundings.bring(sa); !brought) return std::unexpected(brought.error());
@@ -222,11 +217,7 @@ Result<void> Gateway::Impl::leave(const SaSpec& sa, const Home& home) {
 }
 
 Result<std::shared_ptr<const Decision>> Gateway::add(const SaSpec& sa, SaKeys&& keys) {
-  if (impl_->sas.contains(sa.name)) {
-    return fail(
-        ErrorCode::conflict,
-        fmt::format("there is an SA named '{}' already; delete it first, or rekey it", sa.name));
-  }
+  if (impl_->sas.contains(sa.name)) return std::unexpected(name_taken(sa.name));
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
   auto decision = named(*entry->second.decision, sa.name);
@@ -249,11 +240,7 @@ Result<void> Gateway::check_overlap(const SaSpec& sa, std::string_view replaced)
 
 Result<void> Gateway::remove(std::string_view sa) {
   const auto found = impl_->sas.find(sa);
-  if (found == impl_->sas.end()) {
-    return fail(
-        ErrorCode::not_found,
-        fmt::format("there is no SA named '{}'; 'espalier sa list' shows what there is", sa));
-  }
+  if (found == impl_->sas.end()) return std::unexpected(no_such_sa(sa));
   const auto left = impl_->sas.extract(found);
   impl_->holders.remove(*left.key());
   return impl_->leave(*left.key(), left.mapped().home());
@@ -263,26 +250,11 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
                                                        SaKeys&& keys,
                                                        std::chrono::milliseconds grace) {
   const auto found = impl_->sas.find(old_name);
-  if (found == impl_->sas.end()) {
-    return fail(
-        ErrorCode::not_found,
-        fmt::format("there is no SA named '{}' to rekey; 'espalier sa list' shows what there "
-                    "is",
-                    old_name));
-  }
+  if (found == impl_->sas.end()) return std::unexpected(no_such_sa(old_name));
   const SaSpec& old = *found->first;
-  if (sa.direction != old.direction) {
-    return fail(ErrorCode::invalid, fmt::format("SA '{}' is {}; its successor must be, too",
-                                                old_name, to_string(old.direction)));
-  }
-  if (sa.spi == old.spi) {
-    return fail(ErrorCode::conflict,
-                fmt::format("the new SPI {:#x} is that of SA '{}' itself; a rekey needs a new SPI",
-                            sa.spi, old_name));
-  }
-  if (sa.name != old_name && impl_->sas.contains(sa.name)) {
-    return fail(ErrorCode::conflict, fmt::format("there is an SA named '{}' already", sa.name));
-  }
+  const bool taken = sa.name != old_name && impl_->sas.contains(sa.name);
+  if (auto fits = check_successor(old, old_name, sa, taken); !fits)
+    return std::unexpected(fits.error());
   auto entry = impl_->enter(sa, std::move(keys));
   if (!entry) return std::unexpected(entry.error());
   impl_->holders.remove(old);

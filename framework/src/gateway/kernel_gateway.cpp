@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/kernel_gateway.hpp"
 
+#include "gateway/sa_refusals.hpp"
 #include "gateway/told_refusals.hpp"
 
 #include <espalier/abi.h>
@@ -75,12 +76,7 @@ Result<std::unique_ptr<KernelGateway::Entry>> KernelGateway::enter(const SaSpec&
                                                                    const SaKeys& keys) {
   const bool once = is_counter_mode(sa.transform.cipher);
   const std::uint64_t fingerprint = once ? used_keys_.fingerprint(keys) : 0;
-  if (once && used_keys_.contains(fingerprint))
-    return fail(
-        ErrorCode::conflict,
-        fmt::format("the keys of SA '{}' have served an SA of this gateway before; with {} no "
-                    "number may be used twice under one key, so give it fresh ones",
-                    sa.name, to_string(sa.transform)));
+  if (once && used_keys_.contains(fingerprint)) return std::unexpected(keys_have_served(sa));
   auto entry = std::make_unique<Entry>();
   entry->spec = sa;
   if (const std::string path = options_.path(sa); !path.empty()) entry->spec.interface = path;
@@ -119,10 +115,7 @@ Result<void> KernelGateway::leave(const Entry& entry) {
 }
 
 Result<std::shared_ptr<const Decision>> KernelGateway::add(const SaSpec& sa, SaKeys&& keys) {
-  if (sas_.contains(sa.name))
-    return fail(
-        ErrorCode::conflict,
-        fmt::format("there is an SA named '{}' already; delete it first, or rekey it", sa.name));
+  if (sas_.contains(sa.name)) return std::unexpected(name_taken(sa.name));
   auto entry = enter(sa, keys);
   if (!entry) return std::unexpected(std::move(entry.error()));
   const SaKeys used = std::move(keys);  // the kernel has them, and nobody here needs them any more
@@ -133,10 +126,7 @@ Result<std::shared_ptr<const Decision>> KernelGateway::add(const SaSpec& sa, SaK
 
 Result<void> KernelGateway::remove(std::string_view sa) {
   const auto found = sas_.find(sa);
-  if (found == sas_.end())
-    return fail(
-        ErrorCode::not_found,
-        fmt::format("there is no SA named '{}'; 'espalier sa list' shows what there is", sa));
+  if (found == sas_.end()) return std::unexpected(no_such_sa(sa));
   const auto left = sas_.extract(found);
   return leave(*left.mapped());
 }
@@ -145,16 +135,10 @@ Result<std::shared_ptr<const Decision>> KernelGateway::rekey(std::string_view ol
                                                              const SaSpec& sa, SaKeys&& keys,
                                                              std::chrono::milliseconds grace) {
   const auto found = sas_.find(old_name);
-  if (found == sas_.end())
-    return fail(ErrorCode::not_found, fmt::format("there is no SA named '{}' to rekey; 'espalier "
-                                                  "sa list' shows what there is",
-                                                  old_name));
-  const SaSpec& old = found->second->spec;
-  if (sa.direction != old.direction)
-    return fail(ErrorCode::invalid, fmt::format("SA '{}' is {}; its successor must be, too",
-                                                old_name, to_string(old.direction)));
-  if (sa.name != old_name && sas_.contains(sa.name))
-    return fail(ErrorCode::conflict, fmt::format("there is an SA named '{}' already", sa.name));
+  if (found == sas_.end()) return std::unexpected(no_such_sa(old_name));
+  const bool taken = sa.name != old_name && sas_.contains(sa.name);
+  if (auto fits = check_successor(found->second->spec, old_name, sa, taken); !fits)
+    return std::unexpected(fits.error());
   auto entry = enter(sa, keys);
   if (!entry) return std::unexpected(std::move(entry.error()));
   const SaKeys used = std::move(keys);

@@ -243,7 +243,10 @@ TEST_F(KernelGatewayTest, ARekeyLeavesNoMomentWithoutAPolicy) {
   EXPECT_THAT(kernel_.policies, SizeIs(2));
   EXPECT_EQ(std::ranges::count(kernel_.asked, XFRM_MSG_DELPOLICY), 0);
   SaSpec same = fresh;
-  EXPECT_FALSE(gateway_->rekey("t1/in", same, sample::keys(*secrets_, 98), {}));
+  const auto refused = gateway_->rekey("t1/in", same, sample::keys(*secrets_, 98), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "the new SPI 0x2000 is that of SA 't1/in' itself; a rekey needs a new SPI");
 }
 
 TEST_F(KernelGatewayTest, TakesOutWhatItHasPutInAndNothingElse) {
