@@ -12,7 +12,8 @@ DeviceQueue::DeviceQueue(std::unique_ptr<Queue> queue, SlotPool& pool, std::uint
     : queue_(std::move(queue)),
       pool_(&pool),
       to_iova_(iova - reinterpret_cast<std::uintptr_t>(pool.memory().data())),
-      share_(queue_->asynchronous() ? pool.all().size() / 4 : pool.all().size()),
+      asynchronous_(queue_->asynchronous()),
+      share_(asynchronous_ ? pool.all().size() / 4 : pool.all().size()),
       clock_(std::move(clock)) {
   waiting_.reserve(pool.all().size());
   polled_.resize(64);
@@ -28,14 +29,14 @@ void DeviceQueue::enqueue(Slot& slot) noexcept {
   slot.op.cookie = slot.generation;
   slot.state = Slot::State::queued;
   ++slot.binding->in_flight;
-  if (idle() && queue_->asynchronous()) progress_ = clock_();
+  if (idle() && asynchronous_) progress_ = clock_();
   waiting_.push_back(&slot.op);
 }
 
 std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
   const std::size_t before = completed.size();
   if (lost_) return 0;
-  if (!queue_->asynchronous()) {
+  if (!asynchronous_) {
     if (!waiting_.empty()) run_synchronous(completed);
   } else {
     if (!waiting_.empty()) submit();
@@ -43,9 +44,13 @@ std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
     if (!idle()) watch(completed);
   }
   if (failures_in_row_ >= kMaxFailuresInRow && !lost_) {
-    lose("it failed " + std::to_string(failures_in_row_) + " operations in a row", completed);
+    lose_failing(completed);
   }
   return completed.size() - before;
+}
+
+void DeviceQueue::lose_failing(std::vector<Slot*>& completed) noexcept {
+  lose("it failed " + std::to_string(failures_in_row_) + " operations in a row", completed);
 }
 
 void DeviceQueue::run_synchronous(std::vector<Slot*>& completed) noexcept {
@@ -120,6 +125,7 @@ void DeviceQueue::complete(Slot& slot, std::vector<Slot*>& completed) noexcept {
 void DeviceQueue::lose(std::string why, std::vector<Slot*>& completed) noexcept {
   if (lost_) return;
   lost_ = true;
+  share_ = 0;
   why_ = std::move(why);
   in_flight_ = 0;
   waiting_.clear();

@@ -33,10 +33,11 @@ class DeviceQueue {
   const std::string& why_lost() const noexcept { return why_; }
   const OpenDevice& device() const noexcept { return *queue_->device(); }
   bool idle() const noexcept { return waiting_.empty() && in_flight_ == 0; }
-  // Whether one more op finds room; asked before a sequence number is used. An asynchronous device
-  // may hold a quarter of the worker's buffers, so that others go on whatever it does with them.
+  // Whether one more op finds room; asked before a sequence number is used, and never so on a
+  // device that is lost. An asynchronous one may hold a quarter of the worker's buffers, so that
+  // others go on whatever it does with them.
   bool has_room() const noexcept { return waiting_.size() + in_flight_ < share_; }
-  bool asynchronous() const noexcept { return queue_->asynchronous(); }
+  bool asynchronous() const noexcept { return asynchronous_; }
   bool quiesced() const noexcept { return quiesced_; }
 
   void enqueue(Slot& slot) noexcept;
@@ -46,16 +47,17 @@ class DeviceQueue {
 
   // Gives up on the device: every slot that it has is appended to `completed` with outcome LOST.
   // Those that it had accepted are stranded, and their sessions in use, until quiesce() succeeds.
-  void lose(std::string why, std::vector<Slot*>& completed) noexcept;
+  [[gnu::cold, gnu::noinline]] void lose(std::string why, std::vector<Slot*>& completed) noexcept;
   // Whether the device has let go of all buffers; asks it if that is not known yet. Only after a
   // loss, or when idle.
   bool quiesce(std::chrono::milliseconds limit) noexcept;
 
  private:
   void run_synchronous(std::vector<Slot*>& completed) noexcept;
-  void submit() noexcept;
-  void poll(std::vector<Slot*>& completed) noexcept;
-  void watch(std::vector<Slot*>& completed) noexcept;
+  [[gnu::noinline]] void submit() noexcept;
+  [[gnu::noinline]] void poll(std::vector<Slot*>& completed) noexcept;
+  [[gnu::noinline]] void watch(std::vector<Slot*>& completed) noexcept;
+  [[gnu::cold, gnu::noinline]] void lose_failing(std::vector<Slot*>& completed) noexcept;
   void complete(Slot& slot, std::vector<Slot*>& completed) noexcept;
 
   std::unique_ptr<Queue> queue_;
@@ -64,7 +66,8 @@ class DeviceQueue {
   std::vector<espalier_op*> waiting_;  // not yet accepted, in order
   std::vector<espalier_op*> polled_;
   std::uint32_t in_flight_ = 0;
-  std::size_t share_;  // of the worker's buffers
+  const bool asynchronous_;
+  std::size_t share_;  // of the worker's buffers; 0 once lost
   std::uint32_t failures_in_row_ = 0;
   Clock clock_;
   TimePoint progress_{};  // when it was last given something while idle, took it, or completed

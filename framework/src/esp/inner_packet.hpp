@@ -21,11 +21,10 @@ struct FlowKey {
   std::array<std::uint64_t, 2> destination{};
   std::uint64_t rest = 0;  // family, protocol, and ports (0 where the packet has none)
 
+  // `ports` as they follow each other in the packet: the source's in the upper half.
   static constexpr std::uint64_t pack(Family family, std::uint8_t protocol,
-                                      std::uint16_t source_port,
-                                      std::uint16_t destination_port) noexcept {
-    return std::uint64_t(family) << 40 | std::uint64_t{protocol} << 32 |
-           std::uint64_t{source_port} << 16 | destination_port;
+                                      std::uint32_t ports) noexcept {
+    return std::uint64_t(family) << 40 | std::uint64_t{protocol} << 32 | ports;
   }
   Family family() const noexcept { return static_cast<Family>(rest >> 40); }
   std::uint8_t protocol() const noexcept { return static_cast<std::uint8_t>(rest >> 32); }

@@ -73,7 +73,7 @@ class PolicyTable {
                          const Group& group) noexcept;
   static Prefixes masked(const TrafficSelector& selector, const Group& group) noexcept;
   Group& group_for(const TrafficSelector& selector);
-  OutboundSa* find_slowly(const FlowKey& flow, CacheLine& line) noexcept;
+  [[gnu::noinline]] OutboundSa* find_slowly(const FlowKey& flow, CacheLine& line) noexcept;
 
   std::vector<Group> groups_;  // most specific first
   std::unique_ptr<CacheLine[]> cache_;

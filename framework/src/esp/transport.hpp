@@ -12,6 +12,7 @@ namespace espalier::esp {
 // SA's ends and of what the port saw of the header on the wire. A checksum of TCP or UDP is made
 // anew if the SA is in UDP, where a NAT may have changed the addresses that the peer's was over
 // (RFC 3948 3.1.2).
-void restore_ip_header(Packet& packet, const InboundSa& sa, std::uint8_t protocol) noexcept;
+[[gnu::noinline]] void restore_ip_header(Packet& packet, const InboundSa& sa,
+                                         std::uint8_t protocol) noexcept;
 
 }  // namespace espalier::esp

@@ -56,7 +56,7 @@ std::size_t Worker::turn() noexcept {
 // ---- packets in ---------------------------------------------------------------------------------
 
 // Everything that a packet meets is compiled into receive() and run_queues(): measured, that is
-// 3 ns a packet less.
+// 3 ns a packet less. What it rarely meets is kept out of them (noinline), or they spill registers.
 [[gnu::flatten]] std::size_t Worker::receive(PacketPort& port, bool from_wire) noexcept {
   const auto free = pool_.peek(std::min<std::size_t>(burst_, pool_.available()));
   const std::size_t received = port.receive(free);
@@ -76,8 +76,7 @@ void Worker::outbound(Slot& slot) noexcept {
   OutboundSa* sa = policies_.find(inner->flow);
   if (sa == nullptr) return drop(slot, Drop::out_no_policy);
   if (sa->worker != index_) return hand_over(slot, sa->worker, false);
-  if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
-  if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
+  if (!room_on(*sa->binding->queue)) return drop_for_want_of_room(slot, *sa);
   if (over(*sa)) return drop(slot, Drop::out_expired, sa);
   if (const auto reason = prepare_outbound(slot, *sa, *inner, ivs_)) {
     return refuse(slot, *sa, *inner, *reason);
@@ -130,10 +129,13 @@ void Worker::inbound(Slot& slot) noexcept {
     return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
   }
   if (sa->limit.ended()) return drop(slot, Drop::in_expired, sa);
-  if (sa->binding->queue->lost()) return drop(slot, Drop::device_lost, sa);
-  if (!room_on(*sa->binding->queue)) return drop(slot, Drop::queue_full, sa);
+  if (!room_on(*sa->binding->queue)) return drop_for_want_of_room(slot, *sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
   dispatch(slot);
+}
+
+void Worker::drop_for_want_of_room(Slot& slot, SaState& sa) noexcept {
+  drop(slot, sa.binding->queue->lost() ? Drop::device_lost : Drop::queue_full, &sa);
 }
 
 void Worker::dispatch(Slot& slot) noexcept {
@@ -213,11 +215,13 @@ void Worker::take_completed() noexcept {
 }
 
 void Worker::retire(SaState& sa) noexcept {
-  while (sa.head != nullptr &&
-         (sa.head->state == Slot::State::done || sa.head->state == Slot::State::stranded)) {
-    Slot& slot = *sa.head;
-    sa.head = slot.next;
-    finish(slot, sa);
+  Slot* slot = sa.head;
+  while (slot != nullptr &&
+         (slot->state == Slot::State::done || slot->state == Slot::State::stranded)) {
+    Slot* const next = slot->next;
+    sa.head = next;
+    finish(*slot, sa);
+    slot = next;
   }
   if (sa.head == nullptr && sa.removed) {
     sa.removed = false;
@@ -225,14 +229,16 @@ void Worker::retire(SaState& sa) noexcept {
   }
 }
 
+Drop Worker::why_not_done(const Slot& slot, bool inbound_packet) noexcept {
+  if (slot.outcome == ESPALIER_OP_LOST) return Drop::device_lost;
+  return slot.outcome == ESPALIER_OP_BAD_ICV && inbound_packet ? Drop::in_bad_icv
+                                                               : Drop::device_failed;
+}
+
 void Worker::finish(Slot& slot, SaState& sa) noexcept {
-  const bool outbound_packet = sa.direction == Direction::outbound;
-  if (slot.outcome == ESPALIER_OP_LOST) return drop(slot, Drop::device_lost, &sa);
-  if (slot.outcome == ESPALIER_OP_BAD_ICV && !outbound_packet) {
-    return drop(slot, Drop::in_bad_icv, &sa);
-  }
-  if (slot.outcome != ESPALIER_OP_DONE) return drop(slot, Drop::device_failed, &sa);
-  if (!outbound_packet) return finish_inbound_packet(slot, static_cast<InboundSa&>(sa));
+  const bool inbound_packet = sa.direction == Direction::inbound;
+  if (slot.outcome != ESPALIER_OP_DONE) return drop(slot, why_not_done(slot, inbound_packet), &sa);
+  if (inbound_packet) return finish_inbound_packet(slot, static_cast<InboundSa&>(sa));
   sa.packets.add(1);
   sa.bytes.add(slot.inner_length);
   to_wire_.push_back(&slot.packet);
@@ -244,12 +250,7 @@ void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
     return drop(slot, Drop::in_expired, &sa);
   }
   const auto reason = finish_inbound(slot, sa);
-  // An authentic packet that is the newest of all shows where the peer is now (RFC 7296 2.23).
-  const bool newest = reason != Drop::in_replay && slot.sequence == sa.window.top();
-  if (sa.moving != nullptr && newest && slot.packet.wire.peer != sa.moving->peer) {
-    sa.moving->peer = slot.packet.wire.peer;
-    reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.moving->peer});
-  }
+  if (sa.moving != nullptr && reason != Drop::in_replay) follow_peer(slot, sa);
   if (reason) {
     if (*reason == Drop::in_dummy) return drop(slot, *reason);  // no fault of the SA's
     return drop(slot, *reason, &sa);
@@ -257,6 +258,13 @@ void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
   sa.packets.add(1);
   sa.bytes.add(slot.packet.length);
   to_clear_.push_back(&slot.packet);
+}
+
+// An authentic packet that is the newest of all shows where the peer is now (RFC 7296 2.23).
+void Worker::follow_peer(const Slot& slot, InboundSa& sa) noexcept {
+  if (slot.sequence != sa.window.top() || slot.packet.wire.peer == sa.moving->peer) return;
+  sa.moving->peer = slot.packet.wire.peer;
+  reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.moving->peer});
 }
 
 void Worker::release(Slot& slot) noexcept {

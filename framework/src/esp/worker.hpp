@@ -62,17 +62,19 @@ class Worker {
   void remove(SaState& sa);
   void send_dummy(OutboundSa& sa, std::uint32_t bytes);
   void send_keepalive(const OutboundSa& sa);
-  void reply(const Reply& reply) noexcept;
+  [[gnu::cold, gnu::noinline]] void reply(const Reply& reply) noexcept;
   void send_replies() noexcept;
 
   std::size_t receive(PacketPort& port, bool inbound) noexcept;
   std::size_t receive_handed_over() noexcept;
   void outbound(Slot& slot) noexcept;
   void inbound(Slot& slot) noexcept;
-  void refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop reason) noexcept;
+  [[gnu::cold, gnu::noinline]] void refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
+                                           Drop reason) noexcept;
   void dispatch(Slot& slot) noexcept;
-  void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
-  void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+  [[gnu::noinline]] void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
+  [[gnu::cold, gnu::noinline]] void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+  [[gnu::cold, gnu::noinline]] void drop_for_want_of_room(Slot& slot, SaState& sa) noexcept;
   // Devices that died with buffers in their hands may cost half of them, not more: the rest is for
   // synchronous ones, which cannot keep any.
   bool room_on(const DeviceQueue& queue) const noexcept {
@@ -85,9 +87,12 @@ class Worker {
   void reclaim_stranded() noexcept;
   void retire(SaState& sa) noexcept;
   void finish(Slot& slot, SaState& sa) noexcept;
+  [[gnu::cold, gnu::noinline]] static Drop why_not_done(const Slot& slot, bool inbound) noexcept;
   void finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept;
+  [[gnu::noinline]] void follow_peer(const Slot& slot, InboundSa& sa) noexcept;
   bool over(OutboundSa& sa) noexcept;
-  bool ended(SaState& sa, std::uint64_t packets, std::uint64_t bytes) noexcept;
+  [[gnu::cold, gnu::noinline]] bool ended(SaState& sa, std::uint64_t packets,
+                                          std::uint64_t bytes) noexcept;
   void release(Slot& slot) noexcept;
   void settle(Binding& binding) noexcept;
   void transmit() noexcept;

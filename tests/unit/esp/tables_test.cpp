@@ -23,8 +23,9 @@ using Words = std::array<std::uint64_t, 2>;
 FlowKey flow(std::string_view source, std::string_view destination, std::uint8_t protocol = 6,
              std::uint16_t source_port = 1000, std::uint16_t destination_port = 80) {
   const IpAddress from = address(source), to = address(destination);
-  return {std::bit_cast<Words>(from.bytes), std::bit_cast<Words>(to.bytes),
-          FlowKey::pack(from.family, protocol, source_port, destination_port)};
+  return {
+      std::bit_cast<Words>(from.bytes), std::bit_cast<Words>(to.bytes),
+      FlowKey::pack(from.family, protocol, std::uint32_t{source_port} << 16 | destination_port)};
 }
 
 class PolicyTableTest : public testing::Test {
