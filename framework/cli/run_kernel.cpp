@@ -3,6 +3,7 @@
 
 #include "run_keys.hpp"
 #include "run_places.hpp"
+#include "run_steering.hpp"
 
 #include "gateway/control_service.hpp"
 #include "gateway/kernel_gateway.hpp"
@@ -39,7 +40,8 @@ class KernelRun {
       : config_(std::move(config)),
         secrets_(secrets),
         log_(std::move(log)),
-        registry_(std::move(registry)) {}
+        registry_(std::move(registry)),
+        steering_(config_.state_directory / "kernel-changes.json", log_) {}
 
   // What can fail without harm comes before keys are claimed.
   Result<void> start();
@@ -62,6 +64,7 @@ class KernelRun {
   std::unique_ptr<Registry> registry_;
   std::optional<io::RouteNetlink> routes_;
   io::Descriptor encap_socket_;
+  RunSteering steering_;
   std::unique_ptr<xfrm::NetlinkTransport> kernel_;
   std::optional<xfrm::EventSocket> events_;
   std::unique_ptr<Placer> placer_;
@@ -133,11 +136,12 @@ Result<void> KernelRun::start() {
   if (!socket) return std::unexpected(socket.error());
   gateway_ = std::make_unique<KernelGateway>(
       *registry_, *placer_, *kernel_,
-      KernelGateway::Options{first_reqid(), [this](const SaSpec& sa) { return path_of(sa); },
-                             log_});
+      KernelGateway::Options{first_reqid(), [this](const SaSpec& sa) { return path_of(sa); }, log_,
+                             [this] { return steering_.get(); }});
   monitor_ =
       std::make_unique<Monitor>(*gateway_, std::vector<std::shared_ptr<const PortCounters>>());
   if (signals_.stopped()) return fail(ErrorCode::transient, "Stopped before it had started.");
+  steering_.take_over();
   if (auto added = add_sas(*specs); !added) return added;
   service_ = std::make_unique<ControlService>(*gateway_, *monitor_, secrets_, config_);
   server_ = std::make_unique<ControlServer>(

@@ -78,6 +78,7 @@ class Pair(lab.Closing):
         self.espalier = espalier()
         self.network = lab.Lab(outer_addresses(outer))
         self.sockets = []
+        self.left, self.right = {}, {}  # of the traffic, by version and tunnel
         with self.closed_on_failure():
             config = lab.FOLDER / "left.toml"
             config.write_text(configuration(tunnels, backend, outer, encapsulation, workers,
@@ -195,7 +196,6 @@ class Pair(lab.Closing):
         return json.loads(self.network.run(site, "ip", "-j", "link", "show", "wire").stdout)[0]["address"]
 
     def open_sockets(self, sites):
-        self.left, self.right = {}, {}  # by version and tunnel
         known = {}
         for tunnel in self.tunnels:
             for version in tunnel.versions(self.outer):

@@ -17,6 +17,13 @@
 
 namespace espalier {
 
+// The kernel's crypto driver that an SA was steered to. Which one an SA has the kernel does not tell:
+// it is inferred, or it is `unknown`, with a sentence on why. Without a name: the kernel's choice.
+struct KernelDriver {
+  std::string name;
+  std::string unknown;
+};
+
 // An SA as people see it: what it is, where it was placed and why, what it carried. Of one whose
 // device was lost and that no other takes: backend "none", and the decision as it would be now. A
 // decision is shared by like SAs, so that it names none.
@@ -24,6 +31,7 @@ struct GatewaySa {
   SaSpec spec;
   std::shared_ptr<const Decision> decision;
   SaStatus status;
+  KernelDriver driver{};  // in the kernel's dataplane
 };
 
 // What an SA has carried. Name and spec are valid until an SA comes or goes; the name in the spec

@@ -49,6 +49,18 @@ ordered_json error_json(const Error& error) {
           {"error", {{"code", to_string(error.code)}, {"message", as_sentence(error.message)}}}};
 }
 
+std::string driver_words(const KernelDriver& driver) {
+  if (driver.name.empty()) return "";
+  if (driver.unknown.empty())
+    return fmt::format(
+        "It has the kernel's crypto driver {}, as inferred from the number of its "
+        "users.\n",
+        driver.name);
+  return fmt::format(
+      "It was steered to the kernel's crypto driver {}; which it has is unknown: {}.\n",
+      driver.name, driver.unknown);
+}
+
 std::string line_of(const ordered_json& value) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -298,12 +310,12 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
   if (!sa) return std::unexpected(sa.error());
   const Decision decision = named(*sa->decision, sa->spec.name);
   Json reply = decision_json(decision);
-  reply["text"] = to_text(decision);
+  std::string text = to_text(decision) + driver_words(sa->driver);
   if (sa->status.expired)
-    reply["text"] = fmt::format(
-        "{}It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
-        "nothing. 'espalier sa rekey' replaces it.\n",
-        to_text(decision));
+    text +=
+        "It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
+        "nothing. 'espalier sa rekey' replaces it.\n";
+  reply["text"] = std::move(text);
   reply["backend"] = sa->status.backend;
   reply["device"] = sa->status.device;
   return reply;

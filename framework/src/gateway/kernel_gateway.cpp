@@ -45,6 +45,7 @@ KernelGateway::KernelGateway(Registry& registry, Placer& placer, xfrm::Transport
       placer_(placer),
       kernel_(kernel),
       options_(std::move(options)),
+      recipes_(kernel, options_.steering, options_.log),
       policies_(kernel, options_.first_reqid) {}
 
 // First the policies, so that nothing asks for an SA that has gone; unless these stay.
@@ -88,10 +89,10 @@ Result<std::unique_ptr<KernelGateway::Entry>> KernelGateway::enter(const SaSpec&
       entry->spec, [&](std::string_view backend, const Device& device) -> Result<void> {
         auto recipe = registry_.recipe(backend, device, entry->spec);
         if (!recipe) return std::unexpected(std::move(recipe.error()));
-        const xfrm::Wanted wanted{&entry->spec, &keys, *reqid, std::move(*recipe)};
-        auto made = xfrm::install(kernel_, {&wanted, 1});
-        if (!made.front()) return std::unexpected(std::move(made.front().error()));
-        entry->state = std::move(*made.front());
+        auto made = recipes_.run({&entry->spec, &keys, *reqid, std::move(*recipe)});
+        if (!made) return std::unexpected(std::move(made.error()));
+        entry->state = std::move(made->state);
+        entry->driver = std::move(made->driver);
         return {};
       });
   if (!choice) {
@@ -171,7 +172,7 @@ GatewaySa KernelGateway::describe(const Entry& entry) {
   status.errors = counters.errors;
   status.peer = entry.spec.peer;
   status.expired = entry.gone;
-  return {entry.spec, entry.decision, std::move(status)};
+  return {entry.spec, entry.decision, std::move(status), entry.driver};
 }
 
 // One that the kernel has no more stays as it was: tend() tells of it.

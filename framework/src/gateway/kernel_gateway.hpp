@@ -3,6 +3,7 @@
 
 #include <espalier/gateway.hpp>
 
+#include "gateway/recipe_runner.hpp"
 #include "gateway/used_keys.hpp"
 #include "xfrm/policy_bundles.hpp"
 #include "xfrm/transport.hpp"
@@ -26,7 +27,11 @@ class KernelGateway final : public SaControl {
     std::uint32_t first_reqid = 0;  // see xfrm::PolicyBundles
     // The interface by which packets leave for a peer; "" where that is not known.
     std::function<std::string(const SaSpec&)> path = [](const SaSpec&) { return std::string(); };
-    std::function<void(int level, std::string_view text)> log{};
+    RecipeRunner::Log log{};
+    RecipeRunner::Steerer steering = [] {
+      return Result<steer::Steering*>(
+          fail(ErrorCode::unsupported, "this gateway steers no SA to a crypto driver"));
+    };
   };
   KernelGateway(Registry& registry, Placer& placer, xfrm::Transport& kernel, Options options);
   ~KernelGateway() override;
@@ -69,6 +74,7 @@ class KernelGateway final : public SaControl {
     SaSpec spec;
     std::shared_ptr<const Decision> decision;
     xfrm::SaState state;  // as last read back
+    KernelDriver driver{};
     bool gone = false;    // the kernel has it no more
   };
   using Sas = std::map<std::string, std::unique_ptr<Entry>, std::less<>>;
@@ -90,6 +96,7 @@ class KernelGateway final : public SaControl {
   Placer& placer_;
   xfrm::Transport& kernel_;
   Options options_;
+  RecipeRunner recipes_;
   xfrm::PolicyBundles policies_;
   Sas sas_;
   std::vector<Retiring> retiring_;

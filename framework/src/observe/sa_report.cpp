@@ -36,6 +36,8 @@ SaReport make_report(const GatewaySa& sa) {
   report.errors = sa.status.errors;
   report.moves = sa.status.moves;
   report.expired = sa.status.expired;
+  report.driver = sa.driver.name;
+  report.driver_unknown = sa.driver.unknown;
   if (sa.decision) report.others = passed_over(*sa.decision, report.backend, report.device);
   return report;
 }
@@ -62,6 +64,10 @@ nlohmann::ordered_json to_json(const SaReport& report) {
       {"bits_per_second", report.bits_per_second},
       {"peak_bits_per_second", report.peak_bits_per_second},
   };
+  if (!report.driver.empty())
+    value["driver"] = {{"name", report.driver},
+                       {"status", report.driver_unknown.empty() ? "inferred" : "unknown"},
+                       {"why", report.driver_unknown}};
   value["others"] = nlohmann::ordered_json::array();
   for (const PassedOver& other : report.others)
     value["others"].push_back({{"backend", other.backend},
@@ -92,6 +98,10 @@ SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
   value.at("expired").get_to(report.expired);
   value.at("bits_per_second").get_to(report.bits_per_second);
   value.at("peak_bits_per_second").get_to(report.peak_bits_per_second);
+  if (const auto driver = value.find("driver"); driver != value.end()) {
+    driver->at("name").get_to(report.driver);
+    driver->at("why").get_to(report.driver_unknown);
+  }
   for (const auto& other : value.at("others"))
     report.others.push_back(
         {other.at("backend"), other.at("device"), other.at("reason"), other.at("sentence")});
@@ -116,6 +126,13 @@ std::string peer_words(const SaReport& report) {
   return address.starts_with('[') ? address.substr(1, address.size() - 2) : address;
 }
 
+// A card's name, and the driver that the SA was steered to.
+std::string device_words(const SaReport& report) {
+  if (report.driver.empty()) return report.device;
+  const char* status = report.driver_unknown.empty() ? "inferred" : "unknown";
+  return fmt::format("{}: {} ({})", report.device, report.driver, status);
+}
+
 }  // namespace
 
 std::string render_sas(std::span<const SaReport> reports, const TextStyle& style) {
@@ -125,7 +142,7 @@ std::string render_sas(std::span<const SaReport> reports, const TextStyle& style
   for (const SaReport& report : reports)
     table.add({report.expired ? report.name + " (EXPIRED)" : report.name,
                fmt::format("{:#010x}", report.spi), report.transform, peer_words(report),
-               report.backend, report.device, fmt::to_string(report.packets),
+               report.backend, device_words(report), fmt::to_string(report.packets),
                fmt::to_string(report.errors), gbits(report.bits_per_second),
                gbits(report.peak_bits_per_second), summary(report.others)});
   return table.render(style);

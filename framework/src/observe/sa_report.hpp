@@ -46,6 +46,8 @@ struct SaReport {
   bool expired = false;                    // its hard lifetime is over
   std::uint64_t bits_per_second = 0;       // of inner packets, measured over the last interval
   std::uint64_t peak_bits_per_second = 0;  // of the busiest interval
+  std::string driver;          // of the kernel, that it was steered to; "" if it was not
+  std::string driver_unknown;  // why it is not known that it has it; "": it is inferred
   std::vector<PassedOver> others;
 
   friend bool operator==(const SaReport&, const SaReport&) = default;

@@ -32,8 +32,9 @@ class Kernel {
   virtual Result<std::string> boot() = 0;
 };
 
-// This machine's. Its crypto netlink is there in the initial network namespace only, and wants
-// CAP_NET_ADMIN for all that changes something; that is told by what asks for it.
+// This machine's. Its crypto netlink wants CAP_NET_ADMIN of the initial user namespace for all that
+// changes something, and older kernels have it in the initial network namespace only; that is told
+// by what asks for it.
 std::unique_ptr<Kernel> this_kernel();
 
 }  // namespace espalier::steer

@@ -29,11 +29,6 @@ std::string where(const Recipe& recipe) {
 }
 
 Result<OffloadTo> offload_of(Transport& kernel, const Recipe& recipe) {
-  if (!recipe.driver.empty())
-    return fail(ErrorCode::unsupported,
-                fmt::format("the SA is to be bound to the crypto driver {}, and this version of "
-                            "Espalier binds no SA to one",
-                            recipe.driver));
   if (recipe.offload == Offload::none) return OffloadTo{};
   const int index = kernel.interface_index(recipe.interface);
   if (index != 0) return OffloadTo{recipe.offload, index};

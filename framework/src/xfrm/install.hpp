@@ -17,7 +17,9 @@
 
 namespace espalier::xfrm {
 
-// An SA with its keys that shall be where the recipe says. All must outlive the call.
+// An SA with its keys that shall be where the recipe says. All must outlive the call. The kernel is
+// not told of a crypto driver: whoever wants one has it be the first while the SA is added
+// (steer::Steering).
 struct Wanted {
   const SaSpec* sa = nullptr;
   const SaKeys* keys = nullptr;

@@ -52,6 +52,20 @@ TEST(SaReport, SurvivesJsonUnchanged) {
   EXPECT_EQ(sa_report_from_json(nlohmann::ordered_json::parse(text)), report);
 }
 
+TEST(SaReport, SaysThatADriverOfTheKernelIsInferredOrWhyItIsUnknown) {
+  GatewaySa sa = gateway_sa("office/out", Direction::outbound);
+  sa.driver.name = "pcrypt(seqiv(rfc4106-gcm-aesni))";
+  const SaReport inferred = make_report(sa);
+  EXPECT_EQ(to_json(inferred).at("driver").at("status"), "inferred");
+  EXPECT_THAT(render_sas(std::array{inferred}, {}),
+              HasSubstr("cpu: pcrypt(seqiv(rfc4106-gcm-aesni)) (inferred)"));
+  sa.driver.unknown = "two more users are there";
+  const SaReport unknown = make_report(sa);
+  EXPECT_EQ(to_json(unknown).at("driver").at("status"), "unknown");
+  EXPECT_EQ(sa_report_from_json(to_json(unknown)), unknown);
+  EXPECT_THAT(render_sas(std::array{unknown}, {}), HasSubstr("(unknown)"));
+}
+
 TEST(SaReport, RefusesJsonThatIsNoReport) {
   EXPECT_THROW(sa_report_from_json(nlohmann::ordered_json::parse(R"({"name":"x"})")),
                nlohmann::json::exception);

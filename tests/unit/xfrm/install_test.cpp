@@ -85,13 +85,6 @@ TEST_F(Install, AnInterfaceThatHasGoneIsALostDevice) {
   EXPECT_THAT(kernel_.asked, IsEmpty());
 }
 
-TEST_F(Install, BindsToNoDriverAndSaysSo) {
-  const auto state = put(sample::sa(), {Offload::none, "", "pcrypt(x)", ""});
-  ASSERT_FALSE(state);
-  EXPECT_EQ(state.error().code, ErrorCode::unsupported);
-  EXPECT_THAT(kernel_.sas, IsEmpty());
-}
-
 TEST_F(Install, AKernelThatCannotBeReadBackKeepsNothing) {
   kernel_.script = [](std::uint16_t type, std::span<const std::uint8_t>) {
     return type == XFRM_MSG_GETSA ? Answer{EPERM, "", {}} : Answer{};

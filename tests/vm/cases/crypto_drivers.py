@@ -14,6 +14,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from kernel_peer import lab, states, udp_socket  # noqa: E402
+from proc_crypto import first, priorities, registered, users  # noqa: E402
 
 STEER = pathlib.Path(os.environ["ESPALIER_BUILD"]) / "bin/vm_steer"
 JOURNAL = pathlib.Path("/var/lib/espalier/case/kernel-changes.json")
@@ -24,33 +25,6 @@ GENERIC = "rfc4106(gcm_base(ctr(aes-generic),ghash-generic))"
 CBC = "echainiv(authenc(hmac(sha1),cbc(aes)))"
 KEYS = {"aes128gcm16": "aead rfc4106(gcm(aes)) 0x{:040x} 128",
         "aes128-sha1": "auth-trunc hmac(sha1) 0x{0:040x} 96 enc cbc(aes) 0x{0:032x}"}
-
-
-def registered():
-    """{driver: what /proc/crypto says of it}."""
-    found = {}
-    for entry in pathlib.Path("/proc/crypto").read_text().split("\n\n"):
-        fields = dict(line.split(":", 1) for line in entry.splitlines() if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in fields.items()}
-        if fields:
-            found[fields["driver"]] = fields
-    return found
-
-
-def users(driver):
-    """SAs that have it; None if there is no such driver."""
-    entry = registered().get(driver)
-    return int(entry["refcnt"]) - 1 if entry else None
-
-
-def first(name):
-    """The driver that whoever asks for this name gets."""
-    of_name = [entry for entry in registered().values() if entry["name"] == name]
-    return max(of_name, key=lambda entry: int(entry["priority"]))["driver"]
-
-
-def priorities():
-    return {driver: int(entry["priority"]) for driver, entry in registered().items()}
 
 
 def call(*words, check=True):
