@@ -26,6 +26,12 @@ using load::Child;
 using load::ChildEnd;
 using Clock = std::chrono::steady_clock;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // this command itself
+#else
+constexpr bool kSanitized = false;
+#endif
+
 struct Task {
   const Case* test = nullptr;
   Job job;
@@ -36,10 +42,13 @@ bool wanted(std::string_view filter, std::string_view name) {
          (name.starts_with(filter) && name[filter.size()] == ':');
 }
 
-std::string last_line(std::string_view output) {
+// What a sanitizer found, or the last line.
+std::string telling_line(std::string_view output) {
   output = output.substr(0, output.find_last_not_of(" \r\n") + 1);
-  const auto start = output.rfind('\n');
-  return load::printable(start == std::string_view::npos ? output : output.substr(start + 1));
+  const auto found = output.find("Sanitizer:");
+  const auto newline = output.rfind('\n', found);
+  const auto start = newline == std::string_view::npos ? 0 : newline + 1;
+  return load::printable(output.substr(start, output.find('\n', start) - start));
 }
 
 std::string signal_text(int number) {
@@ -70,6 +79,25 @@ bool may_be_taken(const CaseResult& result) {
     return finding.kind == Finding::Kind::failed &&
            std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
   });
+}
+
+// A sanitizer has a thread, a heap and copies of memory of its own: what it hides is not judged.
+void leave_out_what_a_sanitizer_hides(CaseResult& result) {
+  constexpr Req kHidden[] = {Req::threads, Req::keys_gone, Req::no_growth, Req::churn};
+  for (const Req hidden : kHidden) {
+    if (std::ranges::count(result.test->checks, hidden) == 0) continue;
+    std::erase_if(result.findings,
+                  [&](const Finding& finding) { return finding.requirement == hidden; });
+    result.findings.push_back({Finding::Kind::not_applicable, hidden,
+                               "a sanitizer is at work, whose own it would judge"});
+  }
+}
+
+Req broken_by_printing(std::string_view output, const Case& test) {
+  for (const Req threads : {Req::two_queues, Req::control_meanwhile})
+    if (output.contains("ThreadSanitizer:") && std::ranges::count(test.checks, threads) != 0)
+      return threads;
+  return Req::silent;
 }
 
 class Runner {
@@ -106,6 +134,9 @@ class Runner {
       run_tasks(tasks(false));
     }
     score_.alone = alone_;
+    // As they are listed and not as they ended, or the same run would read differently.
+    std::ranges::stable_sort(score_.cases, {},
+                             [this](const CaseResult& each) { return order_[each.name]; });
     judge_profile();
     skip_rest();
     score_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -238,6 +269,7 @@ class Runner {
   // are all that follow: some devices are one process's at a time.
   void run_tasks(std::vector<Task> tasks) {
     std::list<Running> running;
+    for (const Task& task : tasks) order_.emplace(task.job.name, order_.size() + 1);
     std::deque<Task> left(std::move_iterator(tasks.begin()), std::move_iterator(tasks.end()));
     std::size_t done = 0;
     while (!left.empty() || !running.empty()) {
@@ -285,6 +317,7 @@ class Runner {
                                .arguments = {kCaseArgument, task.job.name},
                                .image = image_.get(),
                                .input = to_json(task.job),
+                               .preload = options_.preload,
                                .limit = std::chrono::seconds(options_.budget.case_seconds)});
     if (child)
       running.push_back({std::move(task), std::move(*child), Clock::now()});
@@ -322,12 +355,14 @@ class Runner {
       result.findings.push_back({Finding::Kind::failed, requirement, std::move(words)});
     };
     const std::string in = report.last_step.empty() ? "" : " (while " + report.last_step + ")";
-    const std::string words = end.output.empty() ? "" : "; last printed: " + last_line(end.output);
+    const std::string words =
+        end.output.empty() ? "" : "; last printed: " + telling_line(end.output);
     const bool at_exit = std::ranges::count(task.test->checks, Req::ends) != 0;
     if (report.complete && at_exit && (end.how != ChildEnd::How::exited || end.number != 0))
       failed(Req::ends, fmt::format("{}{}", how_it_ended(end), words));
     else if (end.how == ChildEnd::How::exited && end.number == kKitFailed)
-      score_.kit_errors.push_back(fmt::format("case {}: {}", task.job.name, last_line(end.output)));
+      score_.kit_errors.push_back(
+          fmt::format("case {}: {}", task.job.name, telling_line(end.output)));
     else if (end.how == ChildEnd::How::killed)
       failed(Req::no_crash, fmt::format("the process was killed by signal {}{}{}",
                                         signal_text(end.number), in, words));
@@ -338,10 +373,11 @@ class Runner {
       failed(Req::no_exit,
              fmt::format("the process ended with exit status {}{}{}", end.number, in, words));
     else if (!end.output.empty())
-      failed(Req::silent, "it printed: " + last_line(end.output));
+      failed(broken_by_printing(end.output, *task.test), "it printed: " + telling_line(end.output));
     if (!report.inventory.empty())
       if (const auto found = inventory_from_json(report.inventory))
         score_.devices = found->backends.at(0).devices;
+    if (kSanitized || !options_.preload.empty()) leave_out_what_a_sanitizer_hides(result);
     return result;
   }
 
@@ -405,6 +441,7 @@ class Runner {
   bool alone_ = false;  // no case beside another
   std::string blocked_;
   std::map<std::string, std::string> blocked_devices_;
+  std::map<std::string, std::size_t> order_;  // of the cases
 };
 
 bool known_case(std::string_view filter) {
