@@ -3,6 +3,7 @@
 
 #include "run_keys.hpp"
 #include "run_places.hpp"
+#include "run_reload.hpp"
 #include "run_steering.hpp"
 
 #include "gateway/control_service.hpp"
@@ -36,8 +37,10 @@ std::uint32_t first_reqid() {
 // reverse order.
 class KernelRun {
  public:
-  KernelRun(GatewayConfig config, SecretPool& secrets, std::unique_ptr<Registry> registry, Log log)
+  KernelRun(GatewayConfig config, ReadConfiguration read, SecretPool& secrets,
+            std::unique_ptr<Registry> registry, Log log)
       : config_(std::move(config)),
+        read_(std::move(read)),
         secrets_(secrets),
         log_(std::move(log)),
         registry_(std::move(registry)),
@@ -57,6 +60,7 @@ class KernelRun {
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
+  ReadConfiguration read_;
   SecretPool& secrets_;
   Log log_;
   RunSignals signals_{loop_};
@@ -182,9 +186,9 @@ void KernelRun::each_second() {
 void KernelRun::serve() {
   signals_.on_stop([this] { loop_.stop(); });
   signals_.on_reload([this] {
-    log_(ESPALIER_LOG_WARNING,
-         "A gateway of the kernel's dataplane does not read its configuration again: stop it, and "
-         "start it anew.");
+    follow({config_, *gateway_, *placer_, secrets_, log_, nullptr,
+            [this](const SaSpec& sa) { return path_of(sa); }},
+           read_(), registry_->backends());
   });
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs in the kernel's dataplane with {}; control socket {}.",
@@ -220,9 +224,10 @@ void KernelRun::print_end(const Console& console, bool json) {
 
 }  // namespace
 
-int run_kernel(GatewayConfig config, SecretPool& secrets, std::unique_ptr<Registry> registry,
-               const Log& log, const Console& console, bool json) {
-  KernelRun gateway(std::move(config), secrets, std::move(registry), log);
+int run_kernel(GatewayConfig config, ReadConfiguration again, SecretPool& secrets,
+               std::unique_ptr<Registry> registry, const Log& log, const Console& console,
+               bool json) {
+  KernelRun gateway(std::move(config), std::move(again), secrets, std::move(registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   gateway.serve();
   gateway.print_end(console, json);
