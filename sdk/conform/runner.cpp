@@ -69,14 +69,15 @@ std::string new_token() {
 }
 
 // What may be broken only because another case has the device: where its processes exclude each
-// other, or share what the device has room for.
+// other, or share what the device has room for. Or the processor: a call that took long.
 bool may_be_taken(const CaseResult& result) {
   constexpr Req kOfRoom[] = {Req::described,  Req::opens,        Req::declared,
                              Req::slots,      Req::slots_freed,  Req::queue_limit,
                              Req::attach,     Req::device_again, Req::backend_again,
                              Req::comes_back, Req::stays_dead,   Req::lost};
   return std::ranges::any_of(result.findings, [&](const Finding& finding) {
-    return finding.kind == Finding::Kind::failed &&
+    if (finding.kind != Finding::Kind::failed) return false;
+    return (finding.requirement == Req::no_hang && result.reached_end) ||
            std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
   });
 }
