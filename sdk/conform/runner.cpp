@@ -83,15 +83,19 @@ bool may_be_taken(const CaseResult& result) {
 }
 
 // A sanitizer has a thread, a heap and copies of memory of its own: what it hides is not judged.
+constexpr Req kHiddenBySanitizers[] = {Req::threads, Req::keys_gone, Req::no_growth, Req::churn};
+constexpr const char* kSanitizer = "a sanitizer is at work, whose own it would judge";
+
+bool is_hidden(Req requirement) {
+  return std::ranges::count(kHiddenBySanitizers, requirement) != 0;
+}
+
 void leave_out_what_a_sanitizer_hides(CaseResult& result) {
-  constexpr Req kHidden[] = {Req::threads, Req::keys_gone, Req::no_growth, Req::churn};
-  for (const Req hidden : kHidden) {
-    if (std::ranges::count(result.test->checks, hidden) == 0) continue;
-    std::erase_if(result.findings,
-                  [&](const Finding& finding) { return finding.requirement == hidden; });
-    result.findings.push_back({Finding::Kind::not_applicable, hidden,
-                               "a sanitizer is at work, whose own it would judge"});
-  }
+  std::erase_if(result.findings,
+                [](const Finding& finding) { return is_hidden(finding.requirement); });
+  for (const Req checked : result.test->checks)
+    if (is_hidden(checked))
+      result.findings.push_back({Finding::Kind::not_applicable, checked, kSanitizer});
 }
 
 Req broken_by_printing(std::string_view output, const Case& test) {
@@ -226,23 +230,26 @@ class Runner {
     for (const Case& test : all_cases()) {
       if (test.gate != gates || (gates && test.scope == Scope::plugin)) continue;
       auto own = tasks_of(test);
-      if (own.empty()) nothing_for(test);
+      if (sanitized_ && std::ranges::all_of(test.checks, is_hidden)) {
+        own.clear();
+        leave_out(test, kSanitizer);
+      } else if (own.empty()) {
+        leave_out(test, test.scope == Scope::kernel_device ? "it has no kernel device here"
+                                                           : "it has no userspace device here");
+      }
       for (Task& task : own)
         if (gates || wanted(options_.filter, task.job.name)) all.push_back(std::move(task));
     }
     return all;
   }
 
-  void nothing_for(const Case& test) {
+  void leave_out(const Case& test, const char* why) {
     CaseResult result{.state = CaseResult::State::not_applicable,
                       .name = std::string(test.name),
                       .test = &test,
                       .reached_end = true};
     for (const Req requirement : test.checks)
-      result.findings.push_back({Finding::Kind::not_applicable, requirement,
-                                 test.scope == Scope::kernel_device
-                                     ? "it has no kernel device here"
-                                     : "it has no userspace device here"});
+      result.findings.push_back({Finding::Kind::not_applicable, requirement, why});
     score_.cases.push_back(std::move(result));
   }
 
@@ -378,7 +385,7 @@ class Runner {
     if (!report.inventory.empty())
       if (const auto found = inventory_from_json(report.inventory))
         score_.devices = found->backends.at(0).devices;
-    if (kSanitized || !options_.preload.empty()) leave_out_what_a_sanitizer_hides(result);
+    if (sanitized_) leave_out_what_a_sanitizer_hides(result);
     return result;
   }
 
@@ -439,6 +446,7 @@ class Runner {
   const Options& options_;
   Score score_;
   load::Descriptor image_;
+  const bool sanitized_ = kSanitized || !options_.preload.empty();
   bool alone_ = false;  // no case beside another
   std::string blocked_;
   std::map<std::string, std::string> blocked_devices_;
