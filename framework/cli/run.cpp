@@ -328,7 +328,7 @@ void add_run(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_flag("--json", options->json, "The closing table as JSON");
   verb->footer(
       "SIGHUP reads the configuration again: SAs of tunnels that did not change go on as they "
-      "are.\n"
+      "are\n(docs/reload.md).\n"
       "Needs root, or CAP_NET_ADMIN and /dev/net/tun; 'unshare -Urn' gives both to try.\n"
       "Example:\n  espalier run site-to-site.toml --site east");
   verb->callback([=, &console, &exit_code] { exit_code = run(*options, console); });

@@ -9,6 +9,7 @@
 #include <espalier/abi.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -149,10 +150,11 @@ std::set<fs::path> fresh_key_files(const GatewayConfig& config) {
 void tell(const ReloadPlan& plan, const Names& refused, const Running& running) {
   running.log(
       ESPALIER_LOG_INFO,
-      fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.",
+      fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.{}",
                   running.config.file.native(), plan.added.size(), plan.changed.size(),
                   plan.gone.size(), plan.policy_changed ? "changed" : "unchanged",
-                  running.gateway.size()));
+                  running.gateway.size(),
+                  plan.policy_changed ? " Those that ran before stay where they are." : ""));
   for (const std::string& tunnel : tunnels_by_socket(running.config))
     if (!refused.contains(tunnel) && (std::ranges::binary_search(plan.added, tunnel) ||
                                       std::ranges::binary_search(plan.changed, tunnel)))
@@ -182,6 +184,12 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
     if (auto reached = running.reach->widen(reach); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
+    const std::string which =
+        plan->changed.empty()
+            ? ""
+            : fmt::format("Tunnels that have changed need new keys ({}). ",
+                          fmt::join(plan->changed, ", "));
+    keyed.error().message = which + keyed.error().message;
     if (running.reach != nullptr) running.reach->settle(reach_of(running.config));
     return std::unexpected(keyed.error());
   }
