@@ -129,7 +129,7 @@ void Worker::send_replies() noexcept {
 
 // Whether there is something to look after that no descriptor will tell of.
 bool Worker::busy() const noexcept {
-  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() ||
+  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() || waits_since_ ||
          std::ranges::any_of(
              queues_, [](const DeviceQueue* queue) { return !queue->lost() && !queue->idle(); });
 }
