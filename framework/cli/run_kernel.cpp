@@ -11,6 +11,7 @@
 #include "gateway/site_view.hpp"
 #include "io/encap_socket.hpp"
 #include "io/netlink.hpp"
+#include "io/protection.hpp"
 #include "observe/render.hpp"
 #include "xfrm/event_socket.hpp"
 #include "xfrm/netlink_transport.hpp"
@@ -55,6 +56,7 @@ class KernelRun {
   void tell_of_what_is_left_away() const;
   Result<void> connect();
   Result<void> add_sas(const std::vector<SaSpec>& specs);
+  void take_over_rules();
   std::string path_of(const SaSpec& sa);
   void each_second();
 
@@ -67,6 +69,7 @@ class KernelRun {
   boost::asio::steady_timer second_{loop_};
   std::unique_ptr<Registry> registry_;
   std::optional<io::RouteNetlink> routes_;
+  io::Descriptor site_lock_;
   io::Descriptor encap_socket_;
   RunSteering steering_;
   std::unique_ptr<xfrm::NetlinkTransport> kernel_;
@@ -131,6 +134,9 @@ Result<void> KernelRun::start() {
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   tell_of_what_is_left_away();
+  auto lock = io::Protection::lock(config_.site);
+  if (!lock) return std::unexpected(lock.error());
+  site_lock_ = std::move(*lock);
   if (auto connected = connect(); !connected) return connected;
   placer_ = std::make_unique<Placer>(*registry_, config_.policy, &std::chrono::steady_clock::now,
                                      Dataplane::kernel);
@@ -164,7 +170,19 @@ Result<void> KernelRun::add_sas(const std::vector<SaSpec>& specs) {
       return std::unexpected(added.error());
   for (const std::string& tunnel : tunnels_by_socket(config_))
     log_(ESPALIER_LOG_INFO, waits_for_its_sas(tunnel, config_));
-  return gateway_->settle();
+  if (auto settled = gateway_->settle(); !settled) return settled;
+  take_over_rules();
+  return {};
+}
+
+// The policies stand now where the rules of a gateway of the other dataplane stood.
+void KernelRun::take_over_rules() {
+  const auto cleared = io::Protection::clear_away(config_.site);
+  if (cleared && *cleared)
+    log_(ESPALIER_LOG_INFO,
+         "An earlier run of the site in user space has left its rules: the policies take their "
+         "place.");
+  if (!cleared) log_(ESPALIER_LOG_WARNING, cleared.error().message);
 }
 
 void KernelRun::each_second() {

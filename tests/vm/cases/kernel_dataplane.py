@@ -72,6 +72,26 @@ class KernelDataplane(unittest.TestCase):
             again.stop()
             self.assertEqual((self.left(pair, "state"), self.left(pair, "policy")), ("", ""))
 
+    def test_takes_the_place_of_a_killed_gateway_of_user_space(self):
+        known = every_transform(kernel_peer.espalier())
+        with kernel_peer.Pair(every_tunnel([known["aes128gcm16"]], esn=(True,)), "openssl") as pair:
+            def tables():
+                return pair.network.run("left", "nft", "list", "tables").stdout
+            text = pair.config.read_text()
+            pair.config.write_text(text.replace('"userspace"', '"kernel"').replace('"openssl"', '"kernel"'))
+            self.fresh_keys(pair)
+            at_once = pair.espalier.call("run", pair.config, "--site", "left", "--keys", lab.FOLDER, "--state",
+                                         lab.FOLDER / "left.state", "--socket", lab.FOLDER / "second.sock", site="left")
+            self.assertEqual(at_once.returncode, 1)
+            self.assertIn("Another gateway of site 'left' runs", at_once.stderr)
+            pair.gateway.process.kill()
+            pair.gateway.process.wait()
+            self.assertIn("inet espalier", tables())
+            again = Gateway(pair.espalier, pair.network, "left", pair.config).wait_until_ready(60)
+            self.assertEqual(tables(), "", again.log())
+            self.assertIn("dir out", self.left(pair, "policy"))
+            again.stop()
+
     def test_a_reload_leaves_what_has_not_changed_alone(self):
         with self.pair(names=["aes128gcm16", "aes256-sha256"]) as pair:
             whole = pair.config.read_text()
