@@ -114,6 +114,9 @@ Result<void> Conversion::prepare(const Options& options) {
     ports.push_back({io::make_clear_sink(*pass_), io::make_wire_source(*pass_, port)});
   EngineOptions engine_options;
   engine_options.first_sequence = options.first_sequence;
+  // A packet's high sequence bits follow from the newest before it: of a capture that begins close
+  // before 2^32 that is in the same burst, and not yet known.
+  if (direction_ == Direction::inbound) engine_options.burst = 1;
   auto engine = Engine::create(engine_options, std::move(ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
@@ -293,7 +296,9 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
   decrypt->footer(
       "Reads what the site would receive. Key files are only read: nothing is encrypted. 'run' "
       "and\n"
-      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run.\n"
+      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run. With\n"
+      "ESN, a capture must begin before its SAs' 2^32nd packet: what follows has its high bits\n"
+      "from what came before.\n"
       "Example:\n  espalier esp decrypt site.toml wire.pcapng inner.pcap --site right --keys keys");
   decrypt->callback(
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::inbound, console); });

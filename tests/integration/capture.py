@@ -120,21 +120,21 @@ class Captures(unittest.TestCase):
             self.assertEqual(read_pcap(self.back), packets)
 
     def test_numbers_begin_where_one_says_and_go_on_past_32_bits_with_esn_alone(self):
-        packets = inner_packets(20)
+        packets = inner_packets(200)
         write_pcap(self.inner, packets)
         first = (1 << 32) - 10
-        for esn, numbers in (("true", [*range(first, first + 20)]),
+        for esn, numbers in (("true", [*range(first, first + len(packets))]),
                              ("false", [*range(first, 1 << 32)])):
             self.configure(esn=esn)
             summary = self.converted("encrypt", "left", self.inner, self.outer,
                                      "--first-sequence", first)
             self.assertEqual(summary["written"], len(numbers))
-            self.assertEqual(summary["drops"]["out_sequence_end"], 20 - len(numbers))
+            self.assertEqual(summary["drops"]["out_sequence_end"], len(packets) - len(numbers))
             after_udp = [frame[28:] for _, frame in read_pcap(self.outer)]
             self.assertEqual([int.from_bytes(esp[4:8]) for esp in after_udp],
                              [number % (1 << 32) for number in numbers])
-        self.converted("decrypt", "right", self.outer, self.back)
-        self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
+            self.converted("decrypt", "right", self.outer, self.back)
+            self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
         self.configure(esn="false")
         refused = self.esp("encrypt", "left", self.inner, self.outer, "--first-sequence", 1 << 32)
         self.assertEqual(refused.returncode, 1)
