@@ -140,8 +140,9 @@ class Runner {
     }
     score_.alone = alone_;
     // As they are listed and not as they ended, or the same run would read differently.
-    std::ranges::stable_sort(score_.cases, {},
-                             [this](const CaseResult& each) { return order_[each.name]; });
+    std::ranges::sort(score_.cases, {}, [this](const CaseResult& each) {
+      return std::pair(order_[each.name], std::string_view(each.name));
+    });
     judge_profile();
     skip_rest();
     score_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
