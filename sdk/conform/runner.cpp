@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <conform/runner.hpp>
+#include <conform/sanitizer.hpp>
 #include <conform/worker.hpp>
 #include <load/child.hpp>
 #include <load/elf_file.hpp>
@@ -26,12 +27,6 @@ using load::Child;
 using load::ChildEnd;
 using Clock = std::chrono::steady_clock;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // this command itself
-#else
-constexpr bool kSanitized = false;
-#endif
-
 struct Task {
   const Case* test = nullptr;
   Job job;
@@ -40,15 +35,6 @@ struct Task {
 bool wanted(std::string_view filter, std::string_view name) {
   return filter.empty() || name == filter ||
          (name.starts_with(filter) && name[filter.size()] == ':');
-}
-
-// What a sanitizer found, or the last line.
-std::string telling_line(std::string_view output) {
-  output = output.substr(0, output.find_last_not_of(" \r\n") + 1);
-  const auto found = output.find("Sanitizer:");
-  const auto newline = output.rfind('\n', found);
-  const auto start = newline == std::string_view::npos ? 0 : newline + 1;
-  return load::printable(output.substr(start, output.find('\n', start) - start));
 }
 
 std::string signal_text(int number) {
@@ -82,29 +68,6 @@ bool may_be_taken(const CaseResult& result) {
   });
 }
 
-// A sanitizer has a thread, a heap and copies of memory of its own: what it hides is not judged.
-constexpr Req kHiddenBySanitizers[] = {Req::threads, Req::keys_gone, Req::no_growth, Req::churn};
-constexpr const char* kSanitizer = "a sanitizer is at work, whose own it would judge";
-
-bool is_hidden(Req requirement) {
-  return std::ranges::count(kHiddenBySanitizers, requirement) != 0;
-}
-
-void leave_out_what_a_sanitizer_hides(CaseResult& result) {
-  std::erase_if(result.findings,
-                [](const Finding& finding) { return is_hidden(finding.requirement); });
-  for (const Req checked : result.test->checks)
-    if (is_hidden(checked))
-      result.findings.push_back({Finding::Kind::not_applicable, checked, kSanitizer});
-}
-
-Req broken_by_printing(std::string_view output, const Case& test) {
-  for (const Req threads : {Req::two_queues, Req::control_meanwhile})
-    if (output.contains("ThreadSanitizer:") && std::ranges::count(test.checks, threads) != 0)
-      return threads;
-  return Req::silent;
-}
-
 class Runner {
  public:
   explicit Runner(const Options& options) : options_(options) {
@@ -114,6 +77,7 @@ class Runner {
     score_.budget = options.budget;
     score_.options = options.backend_options;
     score_.filter = options.filter;
+    score_.preload = options.preload.string();
     if (options.profile) score_.profile = options.profile->path;
   }
 
@@ -378,6 +342,8 @@ class Runner {
     else if (end.how == ChildEnd::How::timed_out)
       failed(Req::no_hang, fmt::format("the case did not end within {} s{}{}",
                                        options_.budget.case_seconds, in, words));
+    else if (!report.complete && is_race(end.output))
+      failed(broken_by_printing(end.output, *task.test), "it printed: " + telling_line(end.output));
     else if (!report.complete)
       failed(Req::no_exit,
              fmt::format("the process ended with exit status {}{}{}", end.number, in, words));
