@@ -198,6 +198,23 @@ keys = { socket = true }
      changed(base(), {{"192.0.2.2", "2001:db8::2"}, {"10.2.0.0/24", "fd00::/64"}}),
      {R"~(11:10: error: the ends of tunnel 't' have the addresses 192.0.2.1 and 2001:db8::2: expected two of one IP version)~",
       R"~(11:10: error: tunnel 't' could carry nothing: 'left' and 'right' have no networks of one IP version)~"}},
+    {"OuterAddressesOfNoSingleMachine",
+     changed(base(), {{"192.0.2.1", "0.0.0.0"}, {"192.0.2.2", "255.255.255.255"}}) + kThird +
+         R"([site.a]
+address = "224.0.0.1"
+networks = ["10.4.0.0/24"]
+[site.b]
+address = "::"
+networks = ["10.5.0.0/24"]
+[site.c]
+address = "ff02::1"
+networks = ["10.6.0.0/24"]
+)",
+     {R"~(4:11: error: 'address' is "0.0.0.0": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(7:11: error: 'address' is "255.255.255.255": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(23:11: error: 'address' is "224.0.0.1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(26:11: error: 'address' is "::": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(29:11: error: 'address' is "ff02::1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~"}},
     {"SiteInNoTunnel",
      base() + R"([site.other]
 address = "192.0.2.3"
