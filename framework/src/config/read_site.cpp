@@ -56,8 +56,10 @@ constexpr Field<SiteDraft> kTun[] = {
      }},
     {"mtu", "a number from 576 to 65535",
      [](const Item& item, SiteDraft& draft) {
-       if (const auto mtu = as_integer(item, kSmallestMtu, kLargestMtu))
+       if (const auto mtu = as_integer(item, kSmallestMtu, kLargestMtu)) {
          draft.site.tun_mtu = static_cast<std::uint32_t>(*mtu);
+         draft.mtu_at = item.node.at;
+       }
      }},
 };
 

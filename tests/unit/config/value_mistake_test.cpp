@@ -198,6 +198,13 @@ keys = { socket = true }
      changed(base(), {{"192.0.2.2", "2001:db8::2"}, {"10.2.0.0/24", "fd00::/64"}}),
      {R"~(11:10: error: the ends of tunnel 't' have the addresses 192.0.2.1 and 2001:db8::2: expected two of one IP version)~",
       R"~(11:10: error: tunnel 't' could carry nothing: 'left' and 'right' have no networks of one IP version)~"}},
+    {"MtusThatNoUsualPathTakes",
+     changed(base(),
+             {{"[site.right]", "tun = { mtu = 1480 }\n[site.right]"},
+              {"address = \"192.0.2.2\"", "tun = { mtu = 1438 }\naddress = \"192.0.2.2\""}}) +
+         changed(kThird, {{"192.0.2.3\"", "192.0.2.3\"\ntun = { mtu = 8000 }"},
+                          {"aes256gcm16", "aes256-sha512"}}),
+     {R"~(6:15: warning: 'mtu' is 1480, but with ESP around them only packets of up to 1406 bytes fit a path of 1500 (tunnel 'u'): longer ones are fragmented on their way, or lost; write 1406 unless all paths take more)~"}},
     {"OuterAddressesOfNoSingleMachine",
      changed(base(), {{"192.0.2.1", "0.0.0.0"}, {"192.0.2.2", "255.255.255.255"}}) + kThird +
          R"([site.a]
