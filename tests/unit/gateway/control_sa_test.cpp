@@ -62,7 +62,8 @@ TEST(SaFromJson, NamesWhatIsWrong) {
   EXPECT_EQ(complaint(R"({"transfrom": 1})"),
             "The SA has no member 'transfrom'; did you mean 'transform'?");
   EXPECT_EQ(complaint(R"({"name": 7})"), "'name' of the SA must be a string.");
-  EXPECT_EQ(complaint(R"({"spi": -1})"), "'spi' of the SA must be a number from 256 to 4294967295.");
+  EXPECT_EQ(complaint(R"({"spi": -1})"),
+            "'spi' of the SA must be a number from 256 to 4294967295.");
   EXPECT_THAT(complaint(R"({"spi": 4294967296})"), HasSubstr("from 256 to 4294967295"));
   EXPECT_THAT(complaint(R"({"spi": "0x"})"), HasSubstr("'spi'"));
   EXPECT_THAT(complaint(R"({"spi": "4096 "})"), HasSubstr("from 256 to 4294967295"));
