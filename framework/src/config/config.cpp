@@ -180,6 +180,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   ConfigReading reading;
   if (!findings.has_errors()) {
     check_unused(draft, findings);
+    check_mtu(draft, findings);
     reading.config = finish(draft, std::move(resolved));
     check_limits(draft, *reading.config, findings);
     if (findings.has_errors()) reading.config.reset();

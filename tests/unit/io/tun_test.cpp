@@ -211,6 +211,29 @@ TEST(InterfaceSetup, MakesAddressesMtuAndRoutes) {
   });
 }
 
+TEST(InterfaceSetup, SaysThatIpv6IsSwitchedOffAndHowToSwitchItOn) {
+  with_tun([] {
+    test::write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    const auto setup = InterfaceSetup::apply(kPlan);
+    ASSERT_FALSE(setup);
+    EXPECT_EQ(setup.error().message,
+              "Cannot give the interface 'esp0' the address fd00:0:0:1::1/64: IPv6 is switched off "
+              "there. Switch it on with 'sysctl -w net/ipv6/conf/default/disable_ipv6=0', or take "
+              "the IPv6 addresses and networks out of the configuration.");
+
+    test::write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0");
+    InterfacePlan only_routes = kPlan;
+    only_routes.addresses.clear();
+    const auto routed = InterfaceSetup::apply(only_routes);
+    ASSERT_FALSE(routed);
+    EXPECT_NE(routed.error().message.find("'sysctl -w net/ipv6/conf/esp0/disable_ipv6=0'"),
+              std::string::npos)
+        << routed.error().message;
+  });
+}
+
 TEST(InterfaceSetup, UndoesWhatItMadeAndNothingElse) {
   with_tun([] {
     const auto ports = open_tun("esp0");
