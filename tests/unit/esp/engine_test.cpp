@@ -315,6 +315,24 @@ TEST_F(EngineTest, SeveralWorkersHandPacketsToTheOwnerOfTheSa) {
   EXPECT_EQ(receiver.all_drops(), 0u);
 }
 
+TEST_F(EngineTest, DropsAreThoseOfAllWorkers) {
+  Gate gate(3);
+  for (std::size_t worker = 0; worker < 3; ++worker)
+    for (std::size_t i = 0; i <= worker; ++i)
+      ASSERT_TRUE(send(*gate.clear[worker], Bytes{1, 2, 3}));
+  gate.turn();
+  EXPECT_EQ(gate.drops(Drop::out_not_ip), 6u);
+}
+
+TEST_F(EngineTest, BytesAreThoseOfInnerPacketsInBothDirections) {
+  join(tunnel_sa("a", Direction::outbound, "aes256gcm16"));
+  const Bytes packet = udp_packet("10.1.0.1", "10.2.0.1", 21);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(send(*left.clear[0], packet));
+  ASSERT_EQ(opened(sealed()).size(), 3u);
+  EXPECT_EQ(left.status("a").bytes, 3 * packet.size());
+  EXPECT_EQ(right.status("a/in").bytes, 3 * packet.size());
+}
+
 TEST_F(EngineTest, RunsInThreadsOfItsOwnAndStopsCleanly) {
   join(tunnel_sa("a", Direction::outbound, "aes256gcm16"));
   left.engine->start();
