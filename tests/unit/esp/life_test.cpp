@@ -250,6 +250,34 @@ TEST_F(LifeTest, PacketsFollowAPeerThatItsNatHasMoved) {
   }
 }
 
+TEST_F(LifeTest, AnSaInPlaceOfAnotherBeginsWhereItsPeerIsNow) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  SaSpec out = add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Endpoint made_for = out.peer, moved = endpoint("198.51.100.7", 31337);
+  wire_->arriving.emplace_back(from_peer(1), moved);
+  engine_->turn(0);
+  const auto replace = [&](const char* name, std::uint32_t spi, const Endpoint& peer) {
+    const std::string old = std::exchange(out.name, name);
+    out.spi = spi;
+    out.peer = peer;
+    EXPECT_TRUE(engine_->add(out, bench_.session("openssl", out), old));
+    EXPECT_TRUE(engine_->remove(old));
+    EXPECT_EQ(carried(1), 1u);
+    return wire_->sent.back().second.peer;
+  };
+  EXPECT_EQ(replace("next", 0x1002, made_for), moved);
+  EXPECT_EQ(engine_->status("next")->peer, moved);
+  const Endpoint again = endpoint("198.51.100.7", 4242);
+  wire_->arriving.emplace_back(from_peer(2), again);
+  engine_->turn(0);
+  EXPECT_THAT(kinds(), testing::Contains(Kind::peer_moved));
+  ASSERT_EQ(carried(1), 1u);
+  EXPECT_EQ(wire_->sent.back().second.peer, again) << "it follows on";
+  const Endpoint other = endpoint("203.0.113.5", 4500);
+  EXPECT_EQ(replace("other", 0x1003, other), other) << "made for another peer";
+}
+
 TEST_F(LifeTest, APeerIsFollowedOnceTheWayToItIsReady) {
   const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
   const SaSpec out = add(Direction::outbound, follow);
