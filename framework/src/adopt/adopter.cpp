@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace espalier::adopt {
@@ -54,8 +55,10 @@ Result<void> Adopter::start() {
     const auto news = xfrm::read_sa(message);
     return news && news->state.held_by.has_value();
   };
-  std::ranges::stable_partition(*all, is_held);
-  compare(*all);
+  std::vector<xfrm::Message> held, others;
+  for (xfrm::Message& each : *all) (is_held(each) ? held : others).push_back(std::move(each));
+  std::ranges::move(others, std::back_inserter(held));
+  compare(held);
   hear();
   return {};
 }
@@ -102,7 +105,8 @@ void Adopter::meet(const xfrm::Message& told, std::optional<std::uint64_t> born)
   if (!spec) return pass_over(state.id, spec.error().message);
   spec->interface = options_.path(*spec);
   passed_over_.erase(state.id);
-  adopt({std::move(*spec), std::move(state), born});
+  const auto copy = xfrm::SaCopy::of(told, spec->direction);
+  adopt({std::move(*spec), std::move(state), copy ? "" : copy.error().message, born});
 }
 
 void Adopter::pass_over(const xfrm::SaId& id, const std::string& why) {

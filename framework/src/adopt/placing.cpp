@@ -78,10 +78,14 @@ struct Placing::Attempt {
     const auto too_late = [&] {
       return stand(Is::misplaced, fmt::format("it was too late {}: it had carried packets", why));
     };
+    const auto leave = [&](const std::string& because) {
+      return settle("it is left as it is: " + because);
+    };
+    if (!sight.unfit.empty()) return leave(sight.unfit);
     if (has_carried(sight.state)) return too_late();
     auto copy = copied();
     if (copy && !copy->numbers().untouched()) return too_late();
-    if (!copy) return settle(fmt::format("it is left as it is: {}", copy.error().message));
+    if (!copy) return leave(copy.error().message);
     standing.swapped = true;
     return judge(swap(self.kernel_, self.ear_, *copy, to), why);
   }

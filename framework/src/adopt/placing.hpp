@@ -22,6 +22,7 @@ namespace espalier::adopt {
 struct Sight {
   SaSpec spec;
   xfrm::SaState state;
+  std::string unfit{};  // why it could not be put back as it is (xfrm::SaCopy), or ""
   std::optional<std::uint64_t> born{};  // the era in which its owner added it; nothing: before us
 };
 

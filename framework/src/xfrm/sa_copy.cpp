@@ -79,7 +79,8 @@ std::optional<LastOf> read_last(const Message& deleted) {
 Result<SaCopy> SaCopy::of(const Message& told, Direction direction) {
   const auto news = read_sa(told);
   const auto attributes = Attributes::of(told.payload.view(), sizeof(xfrm_usersa_info));
-  if (told.type != XFRM_MSG_NEWSA || !news || !attributes)
+  const bool whole = told.type == XFRM_MSG_NEWSA || told.type == XFRM_MSG_UPDSA;
+  if (!whole || !news || !attributes)
     return std::unexpected(cannot("what the kernel says of it is no SA"));
   if (auto error = check(news->state, *attributes)) return std::unexpected(std::move(*error));
   auto numbers = read_numbers(*attributes);

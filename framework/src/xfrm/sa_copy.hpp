@@ -22,8 +22,8 @@ std::optional<LastOf> read_last(const Message& deleted);
 // An SA of the kernel with its keys, which are wiped when it goes.
 class SaCopy {
  public:
-  // Of what the kernel says of an SA (NEWSA). An error is a clause on what of it could not be put
-  // back as it was: an attribute that we do not know, ESN, keys that the kernel hides.
+  // Of what the kernel says of an SA (NEWSA, UPDSA). An error is a clause on what of it could not
+  // be put back as it was: an attribute that we do not know, ESN, keys that the kernel hides.
   static Result<SaCopy> of(const Message& told, Direction direction);
 
   const SaId& id() const noexcept { return id_; }

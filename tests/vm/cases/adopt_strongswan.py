@@ -24,15 +24,17 @@ def other(site):
 
 
 class Daemon:
-    """charon-systemd of one site, with a /run of its own."""
+    """charon-systemd of one site."""
 
     def __init__(self, network, site):
         self.network, self.site = network, site
-        self.log = lab.FOLDER / f"{site}.charon"
+        self.log, self.out = lab.FOLDER / f"{site}.charon", lab.FOLDER / f"{site}.out"
+        self.uri = f"unix://{lab.FOLDER}/{site}.vici"
         settings = lab.FOLDER / f"{site}.strongswan.conf"
         settings.write_text(f"""charon-systemd {{
   load = {PLUGINS}
   install_routes = no
+  plugins {{ vici {{ socket = {self.uri} }} }}
   filelog {{ log {{ path = {self.log}
  default = 1
  flush_line = yes }} }}
@@ -59,20 +61,18 @@ class Daemon:
 }} }}
 secrets {{ ike {{ secret = "for this test alone" }} }}
 """)
-        # Where both would have their sockets is a folder of each one's own.
-        self.process = network.start(
-            site, "unshare", "-m", "sh", "-c",
-            f"mkdir -p /run/own-{site} && mount --bind /run/own-{site} /var/run 2>/dev/null; "
-            f"mount -t tmpfs tmpfs /run/lock 2>/dev/null; exec env STRONGSWAN_CONF={settings} charon-systemd",
-            log=lab.FOLDER / f"{site}.out")
+        self.process = network.start(site, "env", f"STRONGSWAN_CONF={settings}", "charon-systemd", log=self.out)
 
     def swanctl(self, *words, check=True):
-        return self.network.run(self.site, "nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "env",
-                                f"STRONGSWAN_CONF={self.settings}", "swanctl", *words, check=check, timeout=120)
+        return self.network.run(self.site, "env", f"STRONGSWAN_CONF={self.settings}", "swanctl", words[0], "--uri",
+                                self.uri, *words[1:], check=check, timeout=120)
 
     def load(self):
-        lab.wait_until(lambda: self.process.poll() is not None
-                       or self.swanctl("--stats", check=False).returncode == 0, 60, "charon did not answer")
+        try:
+            lab.wait_until(lambda: self.swanctl("--stats", check=False).returncode == 0, 30, "charon did not answer")
+        except lab.LabError as error:
+            said = [file.read_text() for file in (self.log, self.out) if file.exists()]
+            raise lab.LabError(f"{error}: {said}, {self.swanctl('--stats', check=False).stderr}") from error
         self.swanctl("--load-all", "--file", self.connections)
 
 
