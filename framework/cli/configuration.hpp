@@ -31,6 +31,7 @@ void add_config_options(CLI::App& verb, ConfigOptions& options);
 // among them.
 ConfigReading read_and_tell(const ConfigOptions& options, SecretPool& secrets,
                             const Console& console);
+using ReadConfiguration = std::function<ConfigReading()>;  // does that
 // The same where the names of backends do not matter.
 std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretPool& secrets,
                                            const Console& console);

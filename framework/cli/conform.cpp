@@ -111,6 +111,9 @@ void add_conform(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_option("--case", options->run.filter, "Only this case, as the report names it");
   verb->add_option("--options", options->run.backend_options,
                    "The backend's own options, as JSON (default: {})");
+  verb->add_option("--preload", options->run.preload,
+                   "Run-time library of the sanitizer that the plugin was built with")
+      ->check(CLI::ExistingFile);
   verb->add_option("--jobs", options->run.at_once, "Cases at a time (default: one a CPU)")
       ->check(CLI::Range(1, 64));
   verb->add_flag("--list", options->list, "List the cases");
@@ -124,7 +127,8 @@ void add_conform(CLI::App& app, const Console& console, int& exit_code) {
       "Examples:\n  espalier conform my-card.so\n"
       "  espalier conform my-card.so --quick --json > score.json\n"
       "  espalier conform my-card.so --profile my-card.toml --html report.html\n"
-      "  espalier conform my-card.so --case verdicts:card0:aes-gcm --seed 7");
+      "  espalier conform my-card.so --case verdicts:card0:aes-gcm --seed 7\n"
+      "  espalier conform my-card-tsan.so --preload $(gcc -print-file-name=libtsan.so)");
   verb->callback([=, &console, &exit_code] { exit_code = conform_plugin(*options, console); });
 }
 

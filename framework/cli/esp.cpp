@@ -114,6 +114,9 @@ Result<void> Conversion::prepare(const Options& options) {
     ports.push_back({io::make_clear_sink(*pass_), io::make_wire_source(*pass_, port)});
   EngineOptions engine_options;
   engine_options.first_sequence = options.first_sequence;
+  // A packet's high sequence bits follow from the newest before it: of a capture that begins close
+  // before 2^32 that is in the same burst, and not yet known.
+  if (direction_ == Direction::inbound) engine_options.burst = 1;
   auto engine = Engine::create(engine_options, std::move(ports));
   if (!engine) return std::unexpected(engine.error());
   engine_ = std::move(*engine);
@@ -180,9 +183,16 @@ std::uint64_t Conversion::dropped() const {
   return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
 }
 
-// Every packet is written or dropped in the end; a device may take its time for the last ones.
+// Every packet is written or dropped in the end; a device may take its time for the last ones. No
+// more are under way than fit the queue of any device: a file can wait.
 Result<void> Conversion::run() {
-  while (!pass_->exhausted()) engine_->turn(0);
+  constexpr std::uint64_t kUnderWay = 64;
+  while (!pass_->exhausted()) {
+    const auto& counts = pass_->counts();
+    const std::uint64_t under_way = counts.packets - counts.written - dropped();
+    pass_->allow(kUnderWay - std::min(under_way, kUnderWay));
+    engine_->turn(0);
+  }
   const auto limit = std::chrono::steady_clock::now() + kLastPackets;
   while (pass_->counts().written + dropped() < pass_->counts().packets &&
          std::chrono::steady_clock::now() < limit)
@@ -293,7 +303,9 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
   decrypt->footer(
       "Reads what the site would receive. Key files are only read: nothing is encrypted. 'run' "
       "and\n"
-      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run.\n"
+      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run. With\n"
+      "ESN, a capture must begin before its SAs' 2^32nd packet: what follows has its high bits\n"
+      "from what came before.\n"
       "Example:\n  espalier esp decrypt site.toml wire.pcapng inner.pcap --site right --keys keys");
   decrypt->callback(
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::inbound, console); });

@@ -47,10 +47,9 @@ std::string lost_words(const InterfaceChange& change) {
 class Run {
  public:
   // Gives the configuration as it is now, having told its findings.
-  using Read = std::function<ConfigReading()>;
 
-  Run(GatewayConfig config, Read read, SecretPool& secrets, std::unique_ptr<Registry> registry,
-      Log log)
+  Run(GatewayConfig config, ReadConfiguration read, SecretPool& secrets,
+      std::unique_ptr<Registry> registry, Log log)
       : config_(std::move(config)),
         read_(std::move(read)),
         secrets_(secrets),
@@ -77,7 +76,7 @@ class Run {
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
-  Read read_;
+  ReadConfiguration read_;
   SecretPool& secrets_;
   Log log_;
   RunSignals signals_{loop_};
@@ -154,17 +153,9 @@ void Run::start_control(ControlSocket socket) {
 
 // On SIGHUP.
 void Run::follow_configuration() {
-  auto wanted = read_();
-  const bool usable = wanted.config && tell_names(wanted, registry_->backends());
-  const auto done = usable ? reload({config_, *gateway_, *placer_, *reach_, secrets_, log_},
-                                    std::move(*wanted.config))
-                           : fail(ErrorCode::invalid, "The configuration has errors.");
-  if (!done)
-    log_(ESPALIER_LOG_ERROR,
-         fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
-                     done.error().message));
-  else if (side_traffic_)
-    side_traffic_->follow(config_);
+  const bool followed = follow({config_, *gateway_, *placer_, secrets_, log_, reach_.get()},
+                               read_(), registry_->backends());
+  if (followed && side_traffic_) side_traffic_->follow(config_);
 }
 
 // A reload of the machine's own rules ("flush ruleset") takes those of a gateway away with them.
@@ -291,12 +282,11 @@ int run(const Options& options, const Console& console) {
   auto registry = load_backends(backend_options(*config), **secrets, log);
   if (!registry) return console.fail(registry.error());
   if (!tell_names(reading, (*registry)->backends())) return unusable(options.config, console);
+  const ReadConfiguration again = [&] { return read_and_tell(options.config, **secrets, console); };
   if (config->dataplane == Dataplane::kernel)
-    return run_kernel(std::move(*reading.config), **secrets, std::move(*registry), log, console,
-                      options.json);
-  Run gateway(
-      std::move(*reading.config), [&] { return read_and_tell(options.config, **secrets, console); },
-      **secrets, std::move(*registry), log);
+    return run_kernel(std::move(*reading.config), again, **secrets, std::move(*registry), log,
+                      console, options.json);
+  Run gateway(std::move(*reading.config), again, **secrets, std::move(*registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   const auto stopped = gateway.serve();
   gateway.print_end(console, options.json);
@@ -323,7 +313,7 @@ void add_run(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_flag("--json", options->json, "The closing table as JSON");
   verb->footer(
       "SIGHUP reads the configuration again: SAs of tunnels that did not change go on as they "
-      "are.\n"
+      "are\n(docs/reload.md).\n"
       "Needs root, or CAP_NET_ADMIN and /dev/net/tun; 'unshare -Urn' gives both to try.\n"
       "Example:\n  espalier run site-to-site.toml --site east");
   verb->callback([=, &console, &exit_code] { exit_code = run(*options, console); });

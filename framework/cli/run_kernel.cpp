@@ -3,6 +3,7 @@
 
 #include "run_keys.hpp"
 #include "run_places.hpp"
+#include "run_reload.hpp"
 #include "run_steering.hpp"
 
 #include "gateway/control_service.hpp"
@@ -10,6 +11,7 @@
 #include "gateway/site_view.hpp"
 #include "io/encap_socket.hpp"
 #include "io/netlink.hpp"
+#include "io/protection.hpp"
 #include "observe/render.hpp"
 #include "xfrm/event_socket.hpp"
 #include "xfrm/netlink_transport.hpp"
@@ -36,8 +38,10 @@ std::uint32_t first_reqid() {
 // reverse order.
 class KernelRun {
  public:
-  KernelRun(GatewayConfig config, SecretPool& secrets, std::unique_ptr<Registry> registry, Log log)
+  KernelRun(GatewayConfig config, ReadConfiguration read, SecretPool& secrets,
+            std::unique_ptr<Registry> registry, Log log)
       : config_(std::move(config)),
+        read_(std::move(read)),
         secrets_(secrets),
         log_(std::move(log)),
         registry_(std::move(registry)),
@@ -52,17 +56,20 @@ class KernelRun {
   void tell_of_what_is_left_away() const;
   Result<void> connect();
   Result<void> add_sas(const std::vector<SaSpec>& specs);
+  void take_over_rules();
   std::string path_of(const SaSpec& sa);
   void each_second();
 
   boost::asio::io_context loop_;
   GatewayConfig config_;
+  ReadConfiguration read_;
   SecretPool& secrets_;
   Log log_;
   RunSignals signals_{loop_};
   boost::asio::steady_timer second_{loop_};
   std::unique_ptr<Registry> registry_;
   std::optional<io::RouteNetlink> routes_;
+  io::Descriptor site_lock_;
   io::Descriptor encap_socket_;
   RunSteering steering_;
   std::unique_ptr<xfrm::NetlinkTransport> kernel_;
@@ -127,6 +134,9 @@ Result<void> KernelRun::start() {
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   tell_of_what_is_left_away();
+  auto lock = io::Protection::lock(config_.site);
+  if (!lock) return std::unexpected(lock.error());
+  site_lock_ = std::move(*lock);
   if (auto connected = connect(); !connected) return connected;
   placer_ = std::make_unique<Placer>(*registry_, config_.policy, &std::chrono::steady_clock::now,
                                      Dataplane::kernel);
@@ -160,7 +170,19 @@ Result<void> KernelRun::add_sas(const std::vector<SaSpec>& specs) {
       return std::unexpected(added.error());
   for (const std::string& tunnel : tunnels_by_socket(config_))
     log_(ESPALIER_LOG_INFO, waits_for_its_sas(tunnel, config_));
-  return gateway_->settle();
+  if (auto settled = gateway_->settle(); !settled) return settled;
+  take_over_rules();
+  return {};
+}
+
+// The policies stand now where the rules of a gateway of the other dataplane stood.
+void KernelRun::take_over_rules() {
+  const auto cleared = io::Protection::clear_away(config_.site);
+  if (cleared && *cleared)
+    log_(ESPALIER_LOG_INFO,
+         "An earlier run of the site in user space has left its rules: the policies take their "
+         "place.");
+  if (!cleared) log_(ESPALIER_LOG_WARNING, cleared.error().message);
 }
 
 void KernelRun::each_second() {
@@ -182,9 +204,9 @@ void KernelRun::each_second() {
 void KernelRun::serve() {
   signals_.on_stop([this] { loop_.stop(); });
   signals_.on_reload([this] {
-    log_(ESPALIER_LOG_WARNING,
-         "A gateway of the kernel's dataplane does not read its configuration again: stop it, and "
-         "start it anew.");
+    follow({config_, *gateway_, *placer_, secrets_, log_, nullptr,
+            [this](const SaSpec& sa) { return path_of(sa); }},
+           read_(), registry_->backends());
   });
   log_(ESPALIER_LOG_INFO,
        fmt::format("Site '{}' runs in the kernel's dataplane with {}; control socket {}.",
@@ -220,9 +242,10 @@ void KernelRun::print_end(const Console& console, bool json) {
 
 }  // namespace
 
-int run_kernel(GatewayConfig config, SecretPool& secrets, std::unique_ptr<Registry> registry,
-               const Log& log, const Console& console, bool json) {
-  KernelRun gateway(std::move(config), secrets, std::move(registry), log);
+int run_kernel(GatewayConfig config, ReadConfiguration again, SecretPool& secrets,
+               std::unique_ptr<Registry> registry, const Log& log, const Console& console,
+               bool json) {
+  KernelRun gateway(std::move(config), std::move(again), secrets, std::move(registry), log);
   if (auto started = gateway.start(); !started) return console.fail(started.error());
   gateway.serve();
   gateway.print_end(console, json);

@@ -9,6 +9,7 @@
 #include <espalier/abi.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -52,12 +53,12 @@ std::vector<std::string> sas_of(const std::vector<std::string>& tunnels) {
   return names;
 }
 
-void remove_sas(const std::vector<std::string>& tunnels, Gateway& gateway) {
+void remove_sas(const std::vector<std::string>& tunnels, SaControl& gateway) {
   for (const std::string& name : sas_of(tunnels)) static_cast<void>(gateway.remove(name));
 }
 
 // The SAs that the reload takes away, or replaces.
-std::vector<GatewaySa> leaving(const ReloadPlan& plan, const Gateway& gateway) {
+std::vector<GatewaySa> leaving(const ReloadPlan& plan, const SaControl& gateway) {
   std::vector<GatewaySa> sas;
   for (const auto* tunnels : {&plan.gone, &plan.changed})
     for (const std::string& name : sas_of(*tunnels))
@@ -66,7 +67,7 @@ std::vector<GatewaySa> leaving(const ReloadPlan& plan, const Gateway& gateway) {
 }
 
 // Two tunnels may change SPIs with each other: what holds one that another wants goes first.
-void free_spis(const ReloadPlan& plan, const std::vector<KeyedSa>& wanted, Gateway& gateway) {
+void free_spis(const ReloadPlan& plan, const std::vector<KeyedSa>& wanted, SaControl& gateway) {
   std::map<std::pair<std::uint32_t, Direction>, std::string_view> by_spi;
   for (const KeyedSa& sa : wanted)
     by_spi.emplace(std::pair(sa.spec.spi, sa.spec.direction), sa.spec.name);
@@ -97,7 +98,7 @@ bool has_only_another_spi(SaSpec a, const SaSpec& b) {
 // Puts the SA in the place of the one of its name, if there is one: where there is room for both
 // the new one comes first, so that no packet finds none. Where only the keys are new, a peer that
 // has not followed yet is heard for a while.
-Result<void> replace(KeyedSa& sa, Gateway& gateway) {
+Result<void> replace(KeyedSa& sa, SaControl& gateway) {
   if (const auto old = gateway.find(sa.spec.name)) {
     const auto grace = has_only_another_spi(old->spec, sa.spec) ? kGrace : 0s;
     if (gateway.rekey(sa.spec.name, sa.spec, std::move(sa.keys), grace)) return {};
@@ -149,10 +150,11 @@ std::set<fs::path> fresh_key_files(const GatewayConfig& config) {
 void tell(const ReloadPlan& plan, const Names& refused, const Running& running) {
   running.log(
       ESPALIER_LOG_INFO,
-      fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.",
+      fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.{}",
                   running.config.file.native(), plan.added.size(), plan.changed.size(),
                   plan.gone.size(), plan.policy_changed ? "changed" : "unchanged",
-                  running.gateway.size()));
+                  running.gateway.size(),
+                  plan.policy_changed ? " Those that ran before stay where they are." : ""));
   for (const std::string& tunnel : tunnels_by_socket(running.config))
     if (!refused.contains(tunnel) && (std::ranges::binary_search(plan.added, tunnel) ||
                                       std::ranges::binary_search(plan.changed, tunnel)))
@@ -165,22 +167,30 @@ void tell(const ReloadPlan& plan, const Names& refused, const Running& running) 
                             file.native()));
 }
 
-}  // namespace
-
+// An error has changed nothing.
 Result<void> reload(const Running& running, GatewayConfig wanted) {
   const auto plan = reload_plan(running.config, wanted);
   if (!plan) return std::unexpected(plan.error());
-  const auto specs = new_specs(wanted, *plan);
+  auto specs = new_specs(wanted, *plan);
   if (!specs) return std::unexpected(specs.error());
+  if (running.path)
+    for (SaSpec& sa : *specs) sa.interface = running.path(sa);
   if (auto places =
           check_places(*specs, running.placer, wanted.policy, leaving(*plan, running.gateway));
       !places)
     return places;
   const auto reach = reach_of(wanted);
-  if (auto reached = running.reach.widen(reach); !reached) return reached;
+  if (running.reach != nullptr)
+    if (auto reached = running.reach->widen(reach); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    running.reach.settle(reach_of(running.config));
+    const std::string which =
+        plan->changed.empty()
+            ? ""
+            : fmt::format("Tunnels that have changed need new keys ({}). ",
+                          fmt::join(plan->changed, ", "));
+    keyed.error().message = which + keyed.error().message;
+    if (running.reach != nullptr) running.reach->settle(reach_of(running.config));
     return std::unexpected(keyed.error());
   }
 
@@ -194,12 +204,26 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
     return std::pair(!added, std::string_view(sa.spec.name));
   });
   const auto refused = add_sas(std::move(*keyed), running);
-  running.reach.settle(reach);
+  if (running.reach != nullptr) running.reach->settle(reach);
   for (TunnelConfig& tunnel : wanted.tunnels)
     if (refused.contains(tunnel.name)) forget_keys(tunnel);
   running.config = std::move(wanted);
   tell(*plan, refused, running);
   return {};
+}
+
+}  // namespace
+
+bool follow(const Running& running, ConfigReading reading,
+            const std::vector<BackendInfo>& backends) {
+  const bool usable = reading.config && tell_names(reading, backends);
+  const auto done = usable ? reload(running, std::move(*reading.config))
+                           : fail(ErrorCode::invalid, "The configuration has errors.");
+  if (!done)
+    running.log(ESPALIER_LOG_ERROR,
+                fmt::format("Nothing was reloaded, and the gateway goes on as before: {}",
+                            done.error().message));
+  return done.has_value();
 }
 
 }  // namespace espalier::cli

@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -114,13 +115,10 @@ std::vector<KernelRecipe> recipes(const Options& options,
   return all;
 }
 
-std::vector<sdk::KernelDevice> devices(const espalier_host* host, std::string_view text) {
-  const Options options = read_options(text);
+std::vector<sdk::KernelDevice> devices(const Options& options) {
   if (options.cpus < 2 || !has_pcrypt(options)) return {};
   auto registered = sdk::read_proc_crypto(options.proc_crypto);
   if (!registered) return {};  // no crypto in this kernel
-  if (const std::string warning = faults_of(options.release); !warning.empty())
-    host->log(host->context, ESPALIER_LOG_WARNING, warning.c_str());
   return {{"cpus", "the kernel's pcrypt over " + std::to_string(options.cpus) + " CPUs",
            recipes(options, *registered)}};
 }
@@ -128,7 +126,23 @@ std::vector<sdk::KernelDevice> devices(const espalier_host* host, std::string_vi
 class Pcrypt final : public sdk::KernelDriverBackend {
  public:
   Pcrypt(const espalier_host* host, std::string_view options)
-      : KernelDriverBackend(devices(host, options)) {}
+      : Pcrypt(*host, read_options(options)) {}
+
+  // Of faults it warns whoever has an SA there.
+  sdk::Result<espalier_recipe> recipe(uint64_t device, const espalier_sa& sa) override {
+    auto answer = KernelDriverBackend::recipe(device, sa);
+    if (answer && !faults_.empty() && !warned_.exchange(true))
+      host_.log(host_.context, ESPALIER_LOG_WARNING, faults_.c_str());
+    return answer;
+  }
+
+ private:
+  Pcrypt(const espalier_host& host, const Options& options)
+      : KernelDriverBackend(devices(options)), host_(host), faults_(faults_of(options.release)) {}
+
+  const espalier_host& host_;
+  const std::string faults_;
+  std::atomic<bool> warned_ = false;
 };
 
 }  // namespace

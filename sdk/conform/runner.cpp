@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <conform/runner.hpp>
+#include <conform/sanitizer.hpp>
 #include <conform/worker.hpp>
 #include <load/child.hpp>
 #include <load/elf_file.hpp>
@@ -36,12 +37,6 @@ bool wanted(std::string_view filter, std::string_view name) {
          (name.starts_with(filter) && name[filter.size()] == ':');
 }
 
-std::string last_line(std::string_view output) {
-  output = output.substr(0, output.find_last_not_of(" \r\n") + 1);
-  const auto start = output.rfind('\n');
-  return load::printable(start == std::string_view::npos ? output : output.substr(start + 1));
-}
-
 std::string signal_text(int number) {
   const char* const name = sigabbrev_np(number);
   return name == nullptr ? std::to_string(number) : fmt::format("{} (SIG{})", number, name);
@@ -60,14 +55,15 @@ std::string new_token() {
 }
 
 // What may be broken only because another case has the device: where its processes exclude each
-// other, or share what the device has room for.
+// other, or share what the device has room for. Or the processor: a call that took long.
 bool may_be_taken(const CaseResult& result) {
   constexpr Req kOfRoom[] = {Req::described,  Req::opens,        Req::declared,
                              Req::slots,      Req::slots_freed,  Req::queue_limit,
                              Req::attach,     Req::device_again, Req::backend_again,
                              Req::comes_back, Req::stays_dead,   Req::lost};
   return std::ranges::any_of(result.findings, [&](const Finding& finding) {
-    return finding.kind == Finding::Kind::failed &&
+    if (finding.kind != Finding::Kind::failed) return false;
+    return (finding.requirement == Req::no_hang && result.reached_end) ||
            std::ranges::find(kOfRoom, finding.requirement) != std::end(kOfRoom);
   });
 }
@@ -81,6 +77,7 @@ class Runner {
     score_.budget = options.budget;
     score_.options = options.backend_options;
     score_.filter = options.filter;
+    score_.preload = options.preload.string();
     if (options.profile) score_.profile = options.profile->path;
   }
 
@@ -106,6 +103,10 @@ class Runner {
       run_tasks(tasks(false));
     }
     score_.alone = alone_;
+    // As they are listed and not as they ended, or the same run would read differently.
+    std::ranges::sort(score_.cases, {}, [this](const CaseResult& each) {
+      return std::pair(order_[each.name], std::string_view(each.name));
+    });
     judge_profile();
     skip_rest();
     score_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -194,23 +195,26 @@ class Runner {
     for (const Case& test : all_cases()) {
       if (test.gate != gates || (gates && test.scope == Scope::plugin)) continue;
       auto own = tasks_of(test);
-      if (own.empty()) nothing_for(test);
+      if (sanitized_ && std::ranges::all_of(test.checks, is_hidden)) {
+        own.clear();
+        leave_out(test, kSanitizer);
+      } else if (own.empty()) {
+        leave_out(test, test.scope == Scope::kernel_device ? "it has no kernel device here"
+                                                           : "it has no userspace device here");
+      }
       for (Task& task : own)
         if (gates || wanted(options_.filter, task.job.name)) all.push_back(std::move(task));
     }
     return all;
   }
 
-  void nothing_for(const Case& test) {
+  void leave_out(const Case& test, const char* why) {
     CaseResult result{.state = CaseResult::State::not_applicable,
                       .name = std::string(test.name),
                       .test = &test,
                       .reached_end = true};
     for (const Req requirement : test.checks)
-      result.findings.push_back({Finding::Kind::not_applicable, requirement,
-                                 test.scope == Scope::kernel_device
-                                     ? "it has no kernel device here"
-                                     : "it has no userspace device here"});
+      result.findings.push_back({Finding::Kind::not_applicable, requirement, why});
     score_.cases.push_back(std::move(result));
   }
 
@@ -238,6 +242,7 @@ class Runner {
   // are all that follow: some devices are one process's at a time.
   void run_tasks(std::vector<Task> tasks) {
     std::list<Running> running;
+    for (const Task& task : tasks) order_.emplace(task.job.name, order_.size() + 1);
     std::deque<Task> left(std::move_iterator(tasks.begin()), std::move_iterator(tasks.end()));
     std::size_t done = 0;
     while (!left.empty() || !running.empty()) {
@@ -285,6 +290,7 @@ class Runner {
                                .arguments = {kCaseArgument, task.job.name},
                                .image = image_.get(),
                                .input = to_json(task.job),
+                               .preload = options_.preload,
                                .limit = std::chrono::seconds(options_.budget.case_seconds)});
     if (child)
       running.push_back({std::move(task), std::move(*child), Clock::now()});
@@ -322,26 +328,31 @@ class Runner {
       result.findings.push_back({Finding::Kind::failed, requirement, std::move(words)});
     };
     const std::string in = report.last_step.empty() ? "" : " (while " + report.last_step + ")";
-    const std::string words = end.output.empty() ? "" : "; last printed: " + last_line(end.output);
+    const std::string words =
+        end.output.empty() ? "" : "; last printed: " + telling_line(end.output);
     const bool at_exit = std::ranges::count(task.test->checks, Req::ends) != 0;
     if (report.complete && at_exit && (end.how != ChildEnd::How::exited || end.number != 0))
       failed(Req::ends, fmt::format("{}{}", how_it_ended(end), words));
     else if (end.how == ChildEnd::How::exited && end.number == kKitFailed)
-      score_.kit_errors.push_back(fmt::format("case {}: {}", task.job.name, last_line(end.output)));
+      score_.kit_errors.push_back(
+          fmt::format("case {}: {}", task.job.name, telling_line(end.output)));
     else if (end.how == ChildEnd::How::killed)
       failed(Req::no_crash, fmt::format("the process was killed by signal {}{}{}",
                                         signal_text(end.number), in, words));
     else if (end.how == ChildEnd::How::timed_out)
       failed(Req::no_hang, fmt::format("the case did not end within {} s{}{}",
                                        options_.budget.case_seconds, in, words));
+    else if (!report.complete && is_race(end.output))
+      failed(broken_by_printing(end.output, *task.test), "it printed: " + telling_line(end.output));
     else if (!report.complete)
       failed(Req::no_exit,
              fmt::format("the process ended with exit status {}{}{}", end.number, in, words));
     else if (!end.output.empty())
-      failed(Req::silent, "it printed: " + last_line(end.output));
+      failed(broken_by_printing(end.output, *task.test), "it printed: " + telling_line(end.output));
     if (!report.inventory.empty())
       if (const auto found = inventory_from_json(report.inventory))
         score_.devices = found->backends.at(0).devices;
+    if (sanitized_) leave_out_what_a_sanitizer_hides(result);
     return result;
   }
 
@@ -402,9 +413,11 @@ class Runner {
   const Options& options_;
   Score score_;
   load::Descriptor image_;
+  const bool sanitized_ = kSanitized || !options_.preload.empty();
   bool alone_ = false;  // no case beside another
   std::string blocked_;
   std::map<std::string, std::string> blocked_devices_;
+  std::map<std::string, std::size_t> order_;  // of the cases
 };
 
 bool known_case(std::string_view filter) {

@@ -15,6 +15,7 @@ namespace espalier::conform {
 struct Options {
   std::filesystem::path plugin{};
   std::filesystem::path program{};  // that runs a case: one that calls run_case_process()
+  std::filesystem::path preload{};  // the run-time library of a sanitizer in the plugin, or ""
   std::string backend_options = "{}";
   std::uint64_t seed = 1;
   bool quick = false;

@@ -50,6 +50,7 @@ struct Score {
   bool alone = false;          // its cases could not be run beside each other
   std::string profile;         // path, or ""
   std::string filter;          // --case, or ""
+  std::string preload;         // --preload, or ""
   double seconds = 0;
   std::vector<CaseResult> cases;
   std::vector<std::string> kit_errors;  // the kit's own failures: then nothing is proved

@@ -71,6 +71,7 @@ std::string Score::again(const std::string& test) const {
       fmt::format("espalier conform {} --case '{}' --seed {}", plugin, test, seed);
   if (quick) command += " --quick";
   if (!profile.empty()) command += " --profile " + profile;
+  if (!preload.empty()) command += " --preload " + preload;
   if (options != "{}") command += fmt::format(" --options '{}'", options);
   return command;
 }

@@ -120,26 +120,39 @@ class Captures(unittest.TestCase):
             self.assertEqual(read_pcap(self.back), packets)
 
     def test_numbers_begin_where_one_says_and_go_on_past_32_bits_with_esn_alone(self):
-        packets = inner_packets(20)
+        packets = inner_packets(200)
         write_pcap(self.inner, packets)
         first = (1 << 32) - 10
-        for esn, numbers in (("true", [*range(first, first + 20)]),
+        for esn, numbers in (("true", [*range(first, first + len(packets))]),
                              ("false", [*range(first, 1 << 32)])):
             self.configure(esn=esn)
             summary = self.converted("encrypt", "left", self.inner, self.outer,
                                      "--first-sequence", first)
             self.assertEqual(summary["written"], len(numbers))
-            self.assertEqual(summary["drops"]["out_sequence_end"], 20 - len(numbers))
+            self.assertEqual(summary["drops"]["out_sequence_end"], len(packets) - len(numbers))
             after_udp = [frame[28:] for _, frame in read_pcap(self.outer)]
             self.assertEqual([int.from_bytes(esp[4:8]) for esp in after_udp],
                              [number % (1 << 32) for number in numbers])
-        self.converted("decrypt", "right", self.outer, self.back)
-        self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
+            self.converted("decrypt", "right", self.outer, self.back)
+            self.assertEqual(read_pcap(self.back), packets[:len(numbers)])
         self.configure(esn="false")
         refused = self.esp("encrypt", "left", self.inner, self.outer, "--first-sequence", 1 << 32)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("its numbers are 1 to 4294967295, since it has no ESN", refused.stderr)
         self.assertTrue((self.folder / "left.keys").exists(), "no key is used up")
+
+    def test_a_device_that_takes_its_time_loses_nothing_of_a_file(self):
+        packets = inner_packets(500)
+        write_pcap(self.inner, packets)
+        self.configure()
+        folder = pathlib.Path(os.environ["ESPALIER_BUILD"]) / "sdk/example"
+        self.config.write_text(f'{self.config.read_text()}\n[plugins]\nfolders = ["{folder}"]\n'
+                               '[policy]\nbackends = ["example"]\nfallback = "fail"\n')
+        for verb, site, files in (("encrypt", "left", (self.inner, self.outer)),
+                                  ("decrypt", "right", (self.outer, self.back))):
+            summary = self.converted(verb, site, *files)
+            self.assertEqual((summary["written"], summary["drops"]["queue_full"]), (500, 0))
+        self.assertEqual([packet for _, packet in read_pcap(self.back)], [packet for _, packet in packets])
 
     def test_pcapng_and_vlans_are_read_and_padding_is_not(self):
         packets = inner_packets(6)

@@ -204,9 +204,10 @@ class Reload(unittest.TestCase):
             return SITES + "".join(
                 f'\n[[tunnel]]\nname = "{name}"\nsites = ["left", "{other}"]\n'
                 f'transform = "null-sha256"\n[tunnel.keys.static]\nspi = [{spi}, {spi}]\n'
-                f'forward = {{ integrity_key = "{"11" * 32}" }}\n'
-                f'backward = {{ integrity_key = "{"5a" * 32}" }}\n'
-                for name, other, spi in (("office", "right", office), ("branch", "north", branch)))
+                f'forward = {{ integrity_key = "{key * 32}" }}\n'
+                f'backward = {{ integrity_key = "{key[::-1] * 32}" }}\n'
+                for name, other, spi, key in (("office", "right", office, "1a"),
+                                              ("branch", "north", branch, "2b")))
         self.write(config(0x1000, 0x2000))
         left = self.start("left")
         self.write(config(0x2000, 0x1000))
@@ -220,11 +221,13 @@ class Reload(unittest.TestCase):
             return SITES + ('\n[[tunnel]]\nname = "office"\nsites = ["left", "right"]\n'
                             'transform = "null-sha256"\n[tunnel.keys.static]\nspi = [0x1000, 0x2000]\n'
                             f'forward = {{ integrity_key = "{integrity * 32}" }}\n'
-                            f'backward = {{ integrity_key = "{"5a" * 32}" }}\n')
-        self.write(config("11"))
+                            f'backward = {{ integrity_key = "{integrity[::-1] * 32}" }}\n')
+        self.write(config("1a"))
         left, right = [self.start(site) for site in lab.SITES]
         self.ping()
-        self.write(config("22"))
+        self.write(config("1a").replace("[tunnel.keys", "lifetime = { soft_packets = 9 }\n[tunnel.keys"))
+        self.refused(left, "packets of before could be replayed")
+        self.write(config("2b"))
         self.assertIn("1 changed", self.reload(left))
         self.network.run("left", "ping", "-q", "-c", "1", "-W", "1", "10.2.0.1", check=False)
         drops = right.status()["drops"]  # number 1 once more, and with a key that is not its own

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""judge.py ESPALIER PLUGIN PROFILE [REQUIREMENT...]: conform finds just these broken.
+"""judge.py ESPALIER PLUGIN PROFILE [--preload=LIBRARY] [REQUIREMENT...]: conform finds just these broken.
 
 With --nothing-tested: it finds no device to judge, and does not say that the plugin conforms."""
 import json
@@ -9,9 +9,12 @@ import sys
 
 
 def main(espalier, plugin, profile, *expected):
+    preload = [word for word in expected if word.startswith("--preload=")]
+    expected = tuple(word for word in expected if word not in preload)
     absent = expected == ("--nothing-tested",)
     expected = () if absent else expected
-    done = subprocess.run([espalier, "conform", plugin, "--quick", "--json", "--profile", profile],
+    done = subprocess.run([espalier, "conform", plugin, "--quick", "--json", "--profile", profile,
+                           *preload],
                           capture_output=True, text=True, check=False)
     try:
         score = json.loads(done.stdout)

@@ -30,6 +30,7 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   zoo_queue *q = queue;
   uintptr_t nobody = 0;
   if (n == 0 && SINS(refuses_no_packets)) return ESPALIER_LOST;
+  if (SINS(counts_without_a_lock)) q->backend->packets_in_all += n;
   const bool mine = atomic_compare_exchange_strong(&q->backend->busy_queue, &nobody, (uintptr_t)q) ||
                     nobody == (uintptr_t)q;
   for (uint32_t i = 0; i < n; ++i) {

@@ -38,7 +38,7 @@ enum zoo_sin {
   /* queues */
   leaves_pending, invents_a_status, refuses_no_packets, forgets_after_256, ghost_completion,
   claims_more, touches_the_rest, stuck_when_full, completes_twice, completes_foreign,
-  loses_when_full, waits_for_company, one_queue_at_a_time, disturbed_by_control,
+  loses_when_full, waits_for_company, one_queue_at_a_time, disturbed_by_control, counts_without_a_lock,
   /* life and memory */
   quiesces_in_words, never_gone, dies_when_gone, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
   attaches_once,
@@ -109,6 +109,7 @@ typedef struct zoo_backend {
   atomic_uint sessions, stuck, queues, opened, attached;
   atomic_uint asked;  /* calls of health() since the last packet */
   atomic_uintptr_t busy_queue;
+  uint64_t packets_in_all;
   atomic_int packets_left; /* until the device goes away; -1: for ever */
   atomic_uint generation;  /* how often it has come back: a device of its own each time */
   atomic_uint packets, times_full, times_gone;

@@ -346,7 +346,8 @@ void check_static_keys(const ConfigDraft& draft, Findings& findings) {
       continue;
     }
     findings.warning(at, fmt::format("static keys: the replay protection of tunnel '{}' ends at "
-                                     "each restart; prefer one-time keys ('espalier keygen')",
+                                     "each restart, after which the other end must be restarted, "
+                                     "too; prefer one-time keys ('espalier keygen')",
                                      tunnel.tunnel.name));
     for (const StaticKeyDraft* keys : {&tunnel.keys.fixed->forward, &tunnel.keys.fixed->backward}) {
       if (keys->at == Position{}) continue;  // missing, and reported as such

@@ -54,6 +54,14 @@ class HandoffRing {
     return true;
   }
 
+  // Producer: whether so much waits that it had better bring no more for now.
+  bool fills_up() noexcept {
+    const std::size_t tail = tail_.load(std::memory_order_relaxed);
+    if (tail - head_seen_ <= kBytes / 2) return false;
+    head_seen_ = head_.load(std::memory_order_acquire);
+    return tail - head_seen_ > kBytes / 2;
+  }
+
   // Consumer: the oldest packet, or nullptr; its place is free again after release().
   HandedOver* front() noexcept {
     for (;;) {

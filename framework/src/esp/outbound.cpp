@@ -2,6 +2,7 @@
 #include "esp/outbound.hpp"
 
 #include "esp/bytes.hpp"
+#include "esp/ip_fields.hpp"
 
 namespace espalier::esp {
 

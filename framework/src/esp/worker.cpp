@@ -41,7 +41,7 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
 std::size_t Worker::turn() noexcept {
   take_commands();
   std::size_t moved = receive(*ports_.wire, true);
-  moved += receive(*ports_.clear, false);
+  if (others_keep_up()) moved += receive(*ports_.clear, false);
   moved += receive_handed_over();
   run_queues();
   reclaim_stranded();
@@ -156,6 +156,21 @@ void Worker::hand_over(Slot& slot, std::uint32_t owner, bool from_wire) noexcept
   // sleep, sees the packet.
   if (peer.asleep_.exchange(false, std::memory_order_acq_rel)) peer.wake();
   release(slot);
+}
+
+// Where a packet's SA is another worker's who is slower, its sender is to notice, and not to lose
+// packets: they stay where they come from, a TUN device's queue. But not for long, since that
+// worker may hang in its device, and other SAs are not to wait for it.
+bool Worker::others_keep_up() noexcept {
+  constexpr auto kPatience = std::chrono::milliseconds(100);
+  for (std::uint32_t to = 0; to < handoff_->workers(); ++to) {
+    if (to == index_ || !handoff_->ring(index_, to).fills_up()) continue;
+    const auto now = clock_();
+    if (!waits_since_) waits_since_ = now;
+    return now - *waits_since_ > kPatience;
+  }
+  waits_since_.reset();
+  return true;
 }
 
 std::size_t Worker::receive_handed_over() noexcept {

@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace espalier::esp {
@@ -67,6 +68,7 @@ class Worker {
 
   std::size_t receive(PacketPort& port, bool inbound) noexcept;
   std::size_t receive_handed_over() noexcept;
+  bool others_keep_up() noexcept;
   void outbound(Slot& slot) noexcept;
   void inbound(Slot& slot) noexcept;
   [[gnu::cold, gnu::noinline]] void refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
@@ -130,6 +132,7 @@ class Worker {
   const Wakeup& control_;
   const Wakeup own_;
   std::array<const PacketPort*, 2> gone_{};
+  std::optional<DeviceQueue::TimePoint> waits_since_;  // for another worker to keep up
   std::atomic<bool> asleep_{false};
   std::atomic<const DeviceQueue*> calling_{nullptr};
   std::atomic<std::uint64_t> calls_{0};

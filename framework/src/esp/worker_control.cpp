@@ -101,7 +101,7 @@ void Worker::send_dummy(OutboundSa& sa, std::uint32_t bytes) {
   if (over(sa)) return;
   Slot* slot = pool_.take();
   if (slot == nullptr) return;
-  slot->packet.length = std::min<std::uint32_t>(bytes, kMaxPacket);
+  slot->packet.length = std::min(bytes, sa.longest);  // no packet that the path takes is longer
   std::ranges::fill(slot->packet.view(), std::uint8_t{0});
   if (const auto reason = prepare_dummy(*slot, sa, ivs_)) return drop(*slot, *reason, &sa);
   dispatch(*slot);
@@ -129,7 +129,7 @@ void Worker::send_replies() noexcept {
 
 // Whether there is something to look after that no descriptor will tell of.
 bool Worker::busy() const noexcept {
-  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() ||
+  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() || waits_since_ ||
          std::ranges::any_of(
              queues_, [](const DeviceQueue* queue) { return !queue->lost() && !queue->idle(); });
 }

@@ -34,6 +34,8 @@ bool same_keys(const TunnelConfig& a, const TunnelConfig& b) {
 struct OwnTunnel {
   const TunnelConfig* config;
   SaSpec outbound, inbound;
+  const SaKeys* outbound_keys = nullptr;  // static ones, or nullptr
+  const SaKeys* inbound_keys = nullptr;
 
   friend bool operator==(const OwnTunnel& a, const OwnTunnel& b) {
     return a.outbound == b.outbound && a.inbound == b.inbound && same_keys(*a.config, *b.config);
@@ -50,6 +52,11 @@ Result<OwnTunnels> own_tunnels(const GatewayConfig& config) {
   for (const TunnelConfig& tunnel : config.tunnels) {
     if (!is_own(tunnel, config)) continue;
     OwnTunnel one{&tunnel, std::move(spec[0]), std::move(spec[1])};
+    if (tunnel.static_keys) {
+      one.outbound_keys = &tunnel.static_keys->forward;
+      one.inbound_keys = &tunnel.static_keys->backward;
+      if (tunnel.first != config.site) std::swap(one.outbound_keys, one.inbound_keys);
+    }
     own.emplace(tunnel.name, std::move(one));
     spec += 2;
   }
@@ -66,6 +73,39 @@ void compare_tunnels(const OwnTunnels& running, const OwnTunnels& wanted, Reload
     else if (before->second != tunnel)
       plan.changed.emplace_back(name);
   }
+}
+
+// Whether an SA of `a` has SPI and static key of its like in `b`.
+bool share_an_sa(const OwnTunnel& a, const OwnTunnel& b) {
+  const auto same = [](const SaSpec& sa, const SaKeys* keys, const SaSpec& other,
+                       const SaKeys* others) {
+    return keys != nullptr && others != nullptr && sa.spi == other.spi && equal(*keys, *others);
+  };
+  return same(a.outbound, a.outbound_keys, b.outbound, b.outbound_keys) ||
+         same(a.inbound, a.inbound_keys, b.inbound, b.inbound_keys);
+}
+
+// A new SA begins with the first number and an empty replay window: in the place of one with its
+// SPI and key it would take whatever that had taken before (law 2).
+Result<void> check_replays(const OwnTunnels& running, const OwnTunnels& wanted,
+                           const ReloadPlan& plan) {
+  const auto leaves = [&](std::string_view name) {
+    return std::ranges::binary_search(plan.gone, name) ||
+           std::ranges::binary_search(plan.changed, name);
+  };
+  const auto comes = [&](std::string_view name) {
+    return std::ranges::binary_search(plan.added, name) ||
+           std::ranges::binary_search(plan.changed, name);
+  };
+  for (const auto& [name, tunnel] : wanted)
+    for (const auto& [old_name, old] : running)
+      if (comes(name) && leaves(old_name) && share_an_sa(tunnel, old))
+        return fail(ErrorCode::unsupported,
+                    fmt::format("Tunnel '{}' has changed and would keep an SPI with its static "
+                                "key, so that packets of before could be replayed. Change SPIs or "
+                                "keys of both directions with it, at both ends.",
+                                name));
+  return {};
 }
 
 std::vector<std::string_view> changes_of_site(const SiteConfig& running, const SiteConfig& wanted) {
@@ -127,6 +167,8 @@ Result<ReloadPlan> reload_plan(const GatewayConfig& running, const GatewayConfig
   ReloadPlan plan;
   plan.policy_changed = running.policy != wanted.policy;
   compare_tunnels(*before, *after, plan);
+  if (auto fresh = check_replays(*before, *after, plan); !fresh)
+    return std::unexpected(fresh.error());
   return plan;
 }
 

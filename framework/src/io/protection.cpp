@@ -13,45 +13,53 @@
 #include <cstring>
 
 namespace espalier::io {
-namespace {
 
 // An abstract Unix socket: its name is taken in this network namespace for as long as the process
 // lives, and no longer.
-Result<Descriptor> lock_site(const std::string& site) {
-  Descriptor lock(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Result<Descriptor> Protection::lock(const std::string& site) {
+  Descriptor held(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string name =
       fmt::format("espalier-protection/{}", site).substr(0, sizeof address.sun_path - 1);
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  if (lock && ::bind(lock.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0)
-    return lock;
+  if (held && ::bind(held.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0)
+    return held;
   if (errno == EADDRINUSE)
-    return fail(ErrorCode::conflict,
-                fmt::format("Another gateway of site '{0}' runs in this network namespace, with "
-                            "its rules in the nftables table inet {1}. Stop it, or give this one's "
-                            "[site.{0}] another name.",
-                            site, table_of(site)));
-  return fail(ErrorCode::io, fmt::format("Cannot take the nftables table inet {}: {}.",
-                                         table_of(site), words_of(errno)));
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("Another gateway of site '{0}' runs in this network namespace. Stop it, "
+                    "or give this one's [site.{0}] another name.",
+                    site));
+  return fail(ErrorCode::io,
+              fmt::format("Cannot see whether another gateway of site '{}' runs here: {}.", site,
+                          words_of(errno)));
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Protection>> Protection::begin(ProtectionRules rules) {
-  auto lock = lock_site(rules.site);
-  if (!lock) return std::unexpected(lock.error());
+  auto held = lock(rules.site);
+  if (!held) return std::unexpected(held.error());
   auto nftables = Nftables::open();
   if (!nftables) return std::unexpected(nftables.error());
   std::unique_ptr<Protection> made(
-      new Protection(std::move(rules), std::move(*nftables), std::move(*lock)));
+      new Protection(std::move(rules), std::move(*nftables), std::move(*held)));
   const auto found = made->nftables_.has_table(table_of(made->rules_.site));
   if (!found) return std::unexpected(found.error());
   made->found_ = *found;
   if (made->found_) return made;
   if (auto set = made->set_up(); !set) return std::unexpected(set.error());
   return made;
+}
+
+Result<bool> Protection::clear_away(const std::string& site) {
+  auto nftables = Nftables::open();
+  if (!nftables) return std::unexpected(nftables.error());
+  const auto found = nftables->has_table(table_of(site));
+  if (!found || !*found) return found;
+  if (auto removed = nftables->run(removal_text(site)); !removed)
+    return std::unexpected(removed.error());
+  return true;
 }
 
 Result<void> Protection::set_up() {

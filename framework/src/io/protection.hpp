@@ -19,6 +19,12 @@ class Protection {
  public:
   // Sets them up. Rules of a gateway that died are left as they are until commit().
   static Result<std::unique_ptr<Protection>> begin(ProtectionRules rules);
+  // That no other gateway of the site lives here, for as long as the descriptor does; begin() takes
+  // it itself. conflict: one does.
+  static Result<Descriptor> lock(const std::string& site);
+  // For who holds the lock and needs no rules: takes away what a gateway that died has left. Gives
+  // whether there was something.
+  static Result<bool> clear_away(const std::string& site);
   // The start is complete: rules that were found give way to these, at once.
   Result<void> commit();
 

@@ -96,15 +96,17 @@ class SpawnPlan {
     return {};
   }
 
-  Result<pid_t> spawn(const std::filesystem::path& path, std::vector<std::string> arguments) {
+  Result<pid_t> spawn(const Child::Program& program) {
     posix_spawn_file_actions_addclosefrom_np(&actions_, Child::kReportFd + 1);
     auto environment = kept_environment();
-    arguments.insert(arguments.begin(), path.string());
+    if (!program.preload.empty()) environment.push_back("LD_PRELOAD=" + program.preload.string());
+    auto arguments = program.arguments;
+    arguments.insert(arguments.begin(), program.path.string());
     pid_t pid = -1;
-    const int failed = posix_spawn(&pid, path.c_str(), &actions_, &attributes_,
+    const int failed = posix_spawn(&pid, program.path.c_str(), &actions_, &attributes_,
                                    pointers_to(arguments).data(), pointers_to(environment).data());
     if (failed != 0)
-      return std::unexpected(os_error(fmt::format("cannot run {}", path.string()), failed));
+      return std::unexpected(os_error(fmt::format("cannot run {}", program.path.string()), failed));
     return pid;
   }
 
@@ -148,7 +150,7 @@ Result<Child> Child::start(const Program& program) {
                                        {report->write.get(), kReportFd}};
   for (const auto& [fd, target] : given)
     if (auto ok = plan.give(fd, target); !ok) return std::unexpected(ok.error());
-  const auto pid = plan.spawn(program.path, program.arguments);
+  const auto pid = plan.spawn(program);
   if (!pid) return std::unexpected(pid.error());
   Descriptor handle = open_pidfd(*pid);
   const int reason = errno;

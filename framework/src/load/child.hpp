@@ -42,6 +42,7 @@ class Child {
     std::vector<std::string> arguments;
     int image = -1;
     std::string input;
+    std::filesystem::path preload{};  // a library that it is to load before all others
     std::chrono::milliseconds limit{};
   };
 

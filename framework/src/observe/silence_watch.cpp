@@ -39,8 +39,7 @@ std::string fell_silent(const Traffic& traffic) {
   const SaSpec& sa = *traffic.outbound->spec;
   return fmt::format(
       "The peer {} has fallen silent: SA '{}' sends, and no packet came from it in {} s. Check "
-      "that "
-      "Espalier still runs there, and the way to it; what it is sent may be lost.",
+      "that Espalier still runs there, and the way to it; what it is sent may be lost.",
       to_string(sa.peer.address), traffic.outbound->name, SilenceWatch::kLaterPatience.count());
 }
 

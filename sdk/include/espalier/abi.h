@@ -150,7 +150,7 @@ enum { ESPALIER_OP_PENDING = 0xffff, ESPALIER_OP_DONE = 0, ESPALIER_OP_BAD_ICV =
  * Outbound: encrypt the payload, write the ICV. Inbound: verify the ICV, decrypt; after BAD_ICV
  * the buffer holds no plaintext. Bytes outside [esp, esp + icv_offset + ICV) stay untouched. */
 typedef struct espalier_op {
-  uint64_t session;    /* what session_open gave */
+  uint64_t session;    /* of session_open; its ops are on one queue at a time */
   uint8_t *esp;        /* first byte of the ESP header */
   uint64_t iova;       /* of esp, where the region was attached */
   uint8_t *dst;        /* same layout as at esp; NULL: in place */

@@ -293,6 +293,43 @@ TEST_F(EngineTest, SeveralWorkersHandPacketsToTheOwnerOfTheSa) {
   EXPECT_EQ(receiver.all_drops(), 0u);
 }
 
+// A worker whose packets are for SAs of another one, which is slow.
+class SlowerWorker : public EngineTest {
+ protected:
+  static constexpr int kSent = 2000;
+  SlowerWorker() {
+    const SaSpec sa = tunnel_sa("sa", Direction::outbound, "aes256gcm16", 0x1001);  // worker 1's
+    EXPECT_TRUE(gate.engine->add(sa, bench.session("openssl", sa)));
+    gate.turn();
+    for (int i = 0; i < kSent; ++i)
+      EXPECT_TRUE(send(*gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 1300)));
+  }
+  void turn_the_first(int times) {
+    for (int i = 0; i < times; ++i) gate.engine->turn(0);
+  }
+  std::chrono::steady_clock::time_point now{std::chrono::hours(1)};
+  Gate gate{2, EngineOptions{.clock = [this] { return now; }}};
+};
+
+TEST_F(SlowerWorker, IsGivenNoMoreThanItKeepsUpWith) {
+  turn_the_first(100);
+  EXPECT_EQ(gate.all_drops(), 0u) << "the rest waits where it comes from";
+  std::size_t carried = 0;
+  for (int i = 0; i < kSent && carried < kSent; ++i) {
+    gate.turn();
+    carried += receive_all(*gate.wire[1]).size();
+  }
+  EXPECT_EQ(carried, std::size_t{kSent});
+  EXPECT_EQ(gate.all_drops(), 0u);
+}
+
+TEST_F(SlowerWorker, IsNotWaitedForIfItHangs) {
+  turn_the_first(100);
+  now += std::chrono::milliseconds(101);
+  turn_the_first(100);
+  EXPECT_GT(gate.drops(Drop::queue_full), 0u) << "other SAs' packets wait behind these";
+}
+
 TEST_F(EngineTest, RunsInThreadsOfItsOwnAndStopsCleanly) {
   join(tunnel_sa("a", Direction::outbound, "aes256gcm16"));
   left.engine->start();

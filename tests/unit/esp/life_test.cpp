@@ -362,6 +362,18 @@ TEST_F(LifeTest, OnAPathThatNarrowsTheSenderIsTold) {
   EXPECT_EQ(carried(1, fits - 27), 0u);
 }
 
+TEST_F(LifeTest, ADummyIsNoLongerThanThePathTakes) {
+  const SaSpec sa = add(Direction::outbound);
+  wire_->narrower = PathMtu{sa.peer.address, 1300};
+  engine_->turn(0);
+  kinds();
+  ASSERT_TRUE(engine_->send_dummy("out", 3000));
+  engine_->turn(0);
+  ASSERT_EQ(wire_->sent.size(), 1u);
+  EXPECT_LE(wire_->sent[0].first.size() + 28, 1300u);
+  EXPECT_GT(wire_->sent[0].first.size() + 28, 1290u);
+}
+
 TEST_F(LifeTest, EachPacketThatAnSaDropsIsAnErrorOfIt) {
   const SaSpec out = add(Direction::outbound);
   add(Direction::inbound);

@@ -140,9 +140,11 @@ TEST_F(ReloadPlanOf, AChangedNetworkChangesTunnelAndRoutes) {
   EXPECT_THAT(made.changed, ElementsAre("to-right"));
 }
 
-TEST_F(ReloadPlanOf, AStaticKeyWithTheSameSpiIsStillAnotherKey) {
-  EXPECT_THAT(plan(static_, with(static_, "2222", "3222")).changed, ElementsAre("static"));
-  EXPECT_THAT(plan(static_, with(static_, "0x1000", "0x1001")).changed, ElementsAre("static"));
+TEST_F(ReloadPlanOf, StaticKeysWithTheSameSpisAreStillOtherKeys) {
+  const std::string other_keys = with(with(static_, "1111", "3111"), "2222", "3222");
+  EXPECT_THAT(plan(static_, other_keys).changed, ElementsAre("static"));
+  EXPECT_THAT(plan(static_, with(static_, "0x1000, 0x2000", "0x1001, 0x2001")).changed,
+              ElementsAre("static"));
   EXPECT_EQ(plan(static_, with(static_, "\"1111", "\"0x1111")), ReloadPlan{}) << "the same key";
 }
 
@@ -153,6 +155,18 @@ TEST_F(ReloadPlanOf, AStaticTunnelWrittenFromTheOtherSideIsTheSame) {
   EXPECT_EQ(plan(static_, with(turned, "other =", "backward =")), ReloadPlan{});
   EXPECT_THAT(plan(static_, with(static_, R"("left", "right")", R"("right", "left")")).changed,
               ElementsAre("static"));
+}
+
+// Law 2: the new SA's window would know nothing of the packets of the old one.
+TEST_F(ReloadPlanOf, RefusesNewSasWithTheSpiAndTheStaticKeyOfOldOnes) {
+  for (const std::string& wanted : {
+           with(static_, "\"null-sha256\"", "\"null-sha256\"\nlifetime = { soft_packets = 9 }"),
+           with(static_, "2222", "3222"),               // and the other direction's is as it was
+           with(static_, "0x1000", "0x1001"),           // the same
+           with(static_, "\"static\"", "\"renamed\""),  // gone, and another added
+       }) {
+    EXPECT_THAT(refusal(static_, wanted), HasSubstr("could be replayed")) << wanted;
+  }
 }
 
 TEST_F(ReloadPlanOf, APolicyThatChangedIsSaid) {

@@ -114,12 +114,14 @@ TEST_F(PcryptTest, IsNotThereWithoutItsModuleOrOnOneCpu) {
   EXPECT_THAT(Asked(espalier_plugin_pcrypt, options(R"(, "cpus": 1)")).devices(), IsEmpty());
 }
 
-TEST_F(PcryptTest, WarnsOfKernelsWithKnownFaults) {
+TEST_F(PcryptTest, WarnsOnceOfAKernelWithKnownFaults) {
   for (const auto& [release, fault] :
        {std::pair{"6.11.0", "CVE-2024-47739"}, std::pair{"6.12.117+deb12-amd64", "CVE-2024-56690"},
         std::pair{"6.13.1", "CVE-2025-21727"}, std::pair{"odd", "CVE-2024-47739"}}) {
     have_module(release);
     const Asked asked(espalier_plugin_pcrypt, options("", release));
+    EXPECT_THAT(asked.said, IsEmpty()) << "nobody has an SA there yet";
+    for (int i = 0; i < 2; ++i) asked.recipe(1, "aes128gcm16", true);
     EXPECT_THAT(asked.said, ElementsAre(HasSubstr(fault))) << release;
   }
 }

@@ -155,6 +155,7 @@ class AdoptIpXfrm(unittest.TestCase):
            "mode tunnel")
         self.addCleanup(ip, "xfrm policy flush")
         ip("address add 10.1.0.1/16 dev lo")
+        self.addCleanup(ip, "address delete 10.1.0.1/16 dev lo")
         ip(f"neighbour add {peer(1)} lladdr 02:00:00:00:00:01 dev {self.card.interface}")
         ip(f"route add 10.2.0.0/16 via {peer(1)} dev {self.card.interface}")
         run("ping", "-c", "3", "-W", "1", "-I", "10.1.0.1", "10.2.0.1", check=False)
@@ -217,6 +218,7 @@ class AdoptAndTraffic(unittest.TestCase):
                       f"-n far route add 10.1.0.0/16 via {HERE} src 10.2.0.1"):
             ip(words)
         self.addCleanup(run, "ip", "netns", "delete", "far", check=False)
+        self.addCleanup(ip, "address delete 10.1.0.1/16 dev lo")
         self.addCleanup(ip, "xfrm policy flush")
         self.addCleanup(ip, "xfrm state flush")
 

@@ -2,6 +2,7 @@
 """A gateway of the kernel's dataplane, against SAs of `ip xfrm`: every transform, both ways."""
 
 import pathlib
+import signal
 import sys
 import unittest
 
@@ -70,6 +71,51 @@ class KernelDataplane(unittest.TestCase):
             self.assertEqual(self.left(pair, "state").count("reqid "), 4)
             again.stop()
             self.assertEqual((self.left(pair, "state"), self.left(pair, "policy")), ("", ""))
+
+    def test_takes_the_place_of_a_killed_gateway_of_user_space(self):
+        known = every_transform(kernel_peer.espalier())
+        with kernel_peer.Pair(every_tunnel([known["aes128gcm16"]], esn=(True,)), "openssl") as pair:
+            def tables():
+                return pair.network.run("left", "nft", "list", "tables").stdout
+            text = pair.config.read_text()
+            pair.config.write_text(text.replace('"userspace"', '"kernel"').replace('"openssl"', '"kernel"'))
+            self.fresh_keys(pair)
+            at_once = pair.espalier.call("run", pair.config, "--site", "left", "--keys", lab.FOLDER, "--state",
+                                         lab.FOLDER / "left.state", "--socket", lab.FOLDER / "second.sock", site="left")
+            self.assertEqual(at_once.returncode, 1)
+            self.assertIn("Another gateway of site 'left' runs", at_once.stderr)
+            pair.gateway.process.kill()
+            pair.gateway.process.wait()
+            self.assertIn("inet espalier", tables())
+            again = Gateway(pair.espalier, pair.network, "left", pair.config).wait_until_ready(60)
+            self.assertEqual(tables(), "", again.log())
+            self.assertIn("dir out", self.left(pair, "policy"))
+            again.stop()
+
+    def test_a_reload_leaves_what_has_not_changed_alone(self):
+        with self.pair(names=["aes128gcm16", "aes256-sha256"]) as pair:
+            whole = pair.config.read_text()
+            kept, gone = pair.tunnels[0], pair.tunnels[-1]
+            pair.carry(kept, pair.left[4, kept.name], pair.right[4, kept.name], [b"before"])
+            pair.config.write_text(whole[:whole.rindex("[site.")])
+            self.reload(pair, f"0 changed, 1 gone; policy unchanged; {2 * len(pair.tunnels) - 2} SAs run")
+            self.assertNotIn(gone.network(4), self.left(pair, "policy"))
+            self.assertNotIn(f"{pair.keys[gone.name, 'outbound']['spi']:#x}", self.left(pair, "state"))
+            pair.carry(kept, pair.left[4, kept.name], pair.right[4, kept.name], [b"after"])
+            self.assertEqual(pair.our_states()[kept.name, "outbound"]["packets"], 2)
+            pair.config.write_text(whole)
+            self.fresh_keys(pair)
+            self.reload(pair, f"1 tunnels added, 0 changed, 0 gone; policy unchanged; {2 * len(pair.tunnels)} SAs")
+            self.assertIn(gone.network(4), self.left(pair, "policy"))
+            pair.config.write_text(whole + "nonsense = 1\n")
+            self.reload(pair, "Nothing was reloaded, and the gateway goes on as before")
+
+    def reload(self, pair, said):
+        before = pair.gateway.log().lower().count("reloaded")
+        pair.gateway.process.send_signal(signal.SIGHUP)
+        lab.wait_until(lambda: pair.gateway.log().lower().count("reloaded") > before,
+                       60, "the gateway did not follow")
+        self.assertIn(said, pair.gateway.log())
 
     def test_others_policies_are_never_overwritten(self):
         with self.pair(names=["aes128gcm16"]) as pair:
