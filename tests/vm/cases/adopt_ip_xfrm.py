@@ -139,8 +139,9 @@ class AdoptIpXfrm(unittest.TestCase):
         odd = {add(1, more="mark 5 mask 0xff"): "attribute", add(2, more="flag esn"): "", add(3, more="tfcpad 64"):
                "attribute"}
         told = states()
+        adopt.wait_for(odd)
+        time.sleep(2)
         sas = adopt.wait_for(odd)
-        time.sleep(1)
         self.assertEqual(states(), told)
         self.assertEqual(held(), 0)
         for spi, why in odd.items():
@@ -161,9 +162,9 @@ class AdoptIpXfrm(unittest.TestCase):
         run("ping", "-c", "3", "-W", "1", "-I", "10.1.0.1", "10.2.0.1", check=False)
         monitor = subprocess.Popen(["ip", "xfrm", "monitor", "expire"], stdout=subprocess.PIPE, text=True)
         adopt = self.adopt("nic_offload")
-        sas = adopt.wait_for([0x1001])
-        self.assertGreaterEqual(sas[0x1001]["sequence"], 3)
-        self.assertIn("it had carried packets", sas[0x1001]["note"])
+        lab.wait_until(lambda: "it had carried packets" in adopt.wait_for([0x1001])[0x1001].get("note", ""), 30,
+                       "it was not said why the SA stays")
+        self.assertGreaterEqual(adopt.wait_for([0x1001])[0x1001]["sequence"], 3)
         time.sleep(4)
         monitor.terminate()
         told = monitor.communicate()[0]
