@@ -4,6 +4,7 @@
 #include "harden.hpp"
 #include "local_addresses.hpp"
 #include "run_loop.hpp"
+#include "run_news.hpp"
 #include "run_steering.hpp"
 #include "verbs.hpp"
 
@@ -132,13 +133,7 @@ void AdoptRun::each_second() {
   second_.expires_after(std::chrono::seconds(1));
   second_.async_wait([this](const auto& error) {
     if (error) return;
-    auto events = adopter_->tend();  // logged already
-    auto news = monitor_->sample(std::chrono::steady_clock::now());
-    for (GatewayEvent& event : news.events) {
-      log_(log_level(event.kind), event.text);
-      events.push_back(std::move(event));
-    }
-    for (GatewayEvent& event : events) server_->publish(service_->note(std::move(event)));
+    tell_news(adopter_->tend(), *monitor_, *service_, *server_, log_);
     each_second();
   });
 }

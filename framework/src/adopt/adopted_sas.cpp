@@ -2,7 +2,7 @@
 //
 // The adopted SAs, as people see them.
 #include "adopt/adopter.hpp"
-#include "gateway/sa_refusals.hpp"
+#include "gateway/kernel_counters.hpp"
 #include "xfrm/software_backend.hpp"
 
 #include <utility>
@@ -13,15 +13,6 @@ namespace {
 Error not_here() {
   return {ErrorCode::unsupported,
           "SAs are adopted here: the IKE daemon adds, rekeys and removes them."};
-}
-
-SaCounters counters_of(const SaSpec& sa, const xfrm::SaState& state) {
-  const bool out = sa.direction == Direction::outbound;
-  return {.sequence = out ? state.sent : state.received,
-          .packets = state.packets,
-          .bytes = state.bytes,
-          .errors = std::uint64_t{state.too_old} + state.replays + state.bad_icv,
-          .moves = 0};
 }
 
 }  // namespace
@@ -84,10 +75,7 @@ std::uint64_t Adopter::activity() const noexcept {
 
 DropCounts Adopter::drops() const {
   DropCounts counts{};
-  for (const auto& [name, entry] : sas_) {
-    counts[std::size_t(Drop::in_replay)] += entry.state.too_old + entry.state.replays;
-    counts[std::size_t(Drop::in_bad_icv)] += entry.state.bad_icv;
-  }
+  for (const auto& [name, entry] : sas_) add_drops(entry.state, counts);
   return counts;
 }
 

@@ -12,6 +12,7 @@
 #include <array>
 
 #include "xfrm/addresses.hpp"
+#include "xfrm/sa_request.hpp"
 
 namespace espalier::xfrm {
 namespace {
@@ -43,24 +44,6 @@ std::optional<Error> check(const SaState& state, const Attributes& attributes) {
   if ((flags & XFRM_SA_XFLAG_OSEQ_MAY_WRAP) != 0)
     return cannot("its sequence numbers are allowed to wrap");
   return std::nullopt;
-}
-
-void put_offload(Request& request, const OffloadTo& to, Direction direction) {
-  if (to.offload == Offload::none) return;
-  xfrm_user_offload offload{};
-  offload.ifindex = to.interface;
-  if (direction == Direction::inbound) offload.flags |= XFRM_OFFLOAD_INBOUND;
-  if (to.offload == Offload::packet) offload.flags |= XFRM_OFFLOAD_PACKET;
-  request.attribute(XFRMA_OFFLOAD_DEV, offload);
-}
-
-xfrm_usersa_id identity(const SaId& id) {
-  xfrm_usersa_id made{};
-  made.daddr = kernel_address(id.destination);
-  made.spi = htonl(id.spi);
-  made.family = family_number(id.destination.family);
-  made.proto = IPPROTO_ESP;
-  return made;
 }
 
 }  // namespace
@@ -111,13 +94,13 @@ Request SaCopy::add_closed(const OffloadTo& offload) const {
   }
   put_numbers(request, numbers_.close(way_));
   request.attribute(XFRMA_LTIME_VAL, carried);
-  put_offload(request, offload, direction_);
+  put_offload(request, direction_, offload);
   return request;
 }
 
 Request open_sa(const SaId& id, const LastOf& last) {
   xfrm_aevent_id event{};
-  event.sa_id = identity(id);
+  event.sa_id = kernel_id(id);
   Request request(XFRM_MSG_NEWAE, NLM_F_REPLACE);
   request.fixed(event);
   put_numbers(request, last.numbers);
@@ -128,7 +111,7 @@ Request open_sa(const SaId& id, const LastOf& last) {
 
 Request expire_softly(const SaState& sa) {
   xfrm_user_expire expire{};
-  const auto id = identity(sa.id);
+  const auto id = kernel_id(sa.id);
   expire.state.id.daddr = id.daddr;
   expire.state.id.spi = id.spi;
   expire.state.id.proto = id.proto;
