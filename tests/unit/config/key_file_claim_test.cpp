@@ -68,6 +68,19 @@ TEST_F(Claim, ACopyIsRefusedWhateverItsName) {
   EXPECT_TRUE(std::filesystem::exists(left_)) << "a refused file stays where it is";
 }
 
+TEST_F(Claim, OfACopyAndItsOriginalThatBothArePreparedOneIsTaken) {
+  generate();
+  const auto copy = folder_ / "copy.keys";
+  std::filesystem::copy(left_, copy);
+  auto first = config::KeyFileClaim::prepare(left_, state_, *secrets_, "left");
+  auto second = config::KeyFileClaim::prepare(copy, state_, *secrets_, "left");
+  ASSERT_TRUE(first && second);
+  ASSERT_TRUE(std::move(*first).take());
+  const auto taken = std::move(*second).take();
+  ASSERT_FALSE(taken);
+  EXPECT_THAT(taken.error().message, HasSubstr("were claimed on"));
+}
+
 TEST_F(Claim, OneThatIsOnlyPreparedUsesNothingUp) {
   generate();
   for (int run = 0; run < 2; ++run) {
