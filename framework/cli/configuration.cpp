@@ -15,7 +15,7 @@ namespace {
 
 void tell(std::span<const Diagnostic> findings) {
   for (const Diagnostic& finding : findings)
-    fmt::print(stderr, "{}\n", escaped(to_string(finding), "\n"));
+    Console::write_error(escaped(to_string(finding), "\n") + '\n');
 }
 
 }  // namespace

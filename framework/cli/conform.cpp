@@ -55,7 +55,8 @@ void list_cases(const Console& console) {
 void show_progress(conform::Options& options) {
   if (::isatty(STDERR_FILENO) != 1) return;
   options.progress = [](std::size_t done, std::size_t all, std::string_view name) {
-    fmt::print(stderr, "\r\033[K{}", done == all ? "" : fmt::format("{}/{} {}", done, all, name));
+    Console::write_error(
+        fmt::format("\r\033[K{}", done == all ? "" : fmt::format("{}/{} {}", done, all, name)));
     std::fflush(stderr);
   };
 }

@@ -73,7 +73,11 @@ void Console::print_json(const nlohmann::ordered_json& value) const { print(json
 
 void Console::tell(std::string_view sentence) const {
   while (sentence.ends_with('\n')) sentence.remove_suffix(1);
-  fmt::print(stderr, "espalier: {}\n", as_sentence(sentence));
+  write_error(fmt::format("espalier: {}\n", as_sentence(sentence)));
+}
+
+void Console::write_error(std::string_view text) noexcept {
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
 }
 
 int Console::fail(const Error& error) const {

@@ -32,6 +32,8 @@ class Console {
   void print(std::string_view text) const;
   void print_json(const nlohmann::ordered_json& value) const;
   void tell(std::string_view sentence) const;
+  // To standard error, as it is. Nobody is told where it cannot be written.
+  static void write_error(std::string_view text) noexcept;
   // The exit code of a command that was otherwise to end with this one: kFailed, and a sentence, if
   // not all that was printed got out. A reader that went away had enough, and is no failure.
   int end(int exit_code) const;

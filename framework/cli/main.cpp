@@ -5,7 +5,9 @@
 
 #include "model/nearest_name.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -63,10 +65,18 @@ int run_command(int argc, char** argv) {
   return console.end(exit_code);
 }
 
+// What is closed of standard input, output and error is opened, so that no file that this program
+// opens takes its place.
+void open_standard_files() {
+  for (int file = STDIN_FILENO; file <= STDERR_FILENO; ++file)
+    if (::fcntl(file, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+}
+
 }  // namespace
 }  // namespace espalier::cli
 
 int main(int argc, char** argv) {
+  espalier::cli::open_standard_files();
   espalier::cli::become_conform_case(argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   return espalier::cli::run_command(argc, argv);

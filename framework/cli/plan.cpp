@@ -74,8 +74,8 @@ void add_plan(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_flag("--verbose,-v", options->verbose, "Every candidate with its sentence");
   verb->add_flag("--json", options->json, "As JSON: the decisions");
   verb->footer(
-      "Examples:\n  espalier plan site-to-site.toml --site east\n"
-      "  espalier plan site-to-site.toml --site east --inventory other-machine.json");
+      "Examples:\n  espalier plan site-to-site.toml --site left\n"
+      "  espalier plan site-to-site.toml --site left --inventory other-machine.json");
   verb->callback([=, &console, &exit_code] { exit_code = plan(*options, console); });
 }
 

@@ -193,10 +193,10 @@ void Run::look_after_interface() {
                     tun, lost_words(*change)));
 }
 
-// At a clean end.
+// At a clean end. Any other leaves what the peers have behind them closed.
 void Run::leave_rules() {
-  if (!network_.rules || config_.on_stop == OnStop::open) return;
-  network_.rules->keep();
+  if (!network_.rules) return;
+  if (config_.on_stop == OnStop::open) return network_.rules->open();
   log_(ESPALIER_LOG_INFO,
        fmt::format("The networks of the peers stay closed until the next run; 'nft delete table "
                    "inet {}' opens them.",
@@ -204,6 +204,7 @@ void Run::leave_rules() {
 }
 
 Result<void> Run::serve() {
+  if (network_.rules) network_.rules->keep();
   RunLoop loop(loop_, *gateway_, *engine_, *monitor_, log_);
   signals_.on_stop([&] { loop.stop(); });
   engine_->start();
@@ -236,7 +237,6 @@ Result<void> Run::serve() {
     leave_rules();
     return stopped;
   }
-  if (network_.rules) network_.rules->keep();
   return fail(ErrorCode::lost,
               fmt::format("Somebody has deleted the TUN device '{}', so that nothing can be "
                           "carried. The networks of the peers stay closed; start it again.",
@@ -315,7 +315,7 @@ void add_run(CLI::App& app, const Console& console, int& exit_code) {
       "SIGHUP reads the configuration again: SAs of tunnels that did not change go on as they "
       "are\n(docs/reload.md).\n"
       "Needs root, or CAP_NET_ADMIN and /dev/net/tun; 'unshare -Urn' gives both to try.\n"
-      "Example:\n  espalier run site-to-site.toml --site east");
+      "Example:\n  espalier run site-to-site.toml --site left");
   verb->callback([=, &console, &exit_code] { exit_code = run(*options, console); });
 }
 

@@ -196,7 +196,9 @@ void KernelRun::each_second() {
   });
 }
 
+// Any end but a clean one leaves what the peers have behind them closed.
 void KernelRun::serve() {
+  gateway_->keep_policies();
   signals_.on_stop([this] { loop_.stop(); });
   signals_.on_reload([this] {
     follow({config_, *gateway_, *placer_, secrets_, log_, nullptr,
@@ -213,8 +215,7 @@ void KernelRun::serve() {
   }
   signals_.on_stop({});
   signals_.on_reload({});
-  if (config_.on_stop == OnStop::open) return;
-  gateway_->keep_policies();
+  if (config_.on_stop == OnStop::open) return gateway_->keep_policies(false);
   log_(ESPALIER_LOG_INFO,
        "The networks of the peers stay closed until the next run: the policies are left in the "
        "kernel, "

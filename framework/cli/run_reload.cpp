@@ -186,7 +186,7 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
   if (!keyed) {
     const std::string which = plan->changed.empty()
                                   ? ""
-                                  : fmt::format("Tunnels that have changed need new keys ({}). ",
+                                  : fmt::format("Tunnels that have changed need new keys ({}): ",
                                                 fmt::join(plan->changed, ", "));
     keyed.error().message = which + keyed.error().message;
     if (running.reach != nullptr) running.reach->settle(reach_of(running.config));

@@ -275,6 +275,17 @@ class Reload(unittest.TestCase):
         self.reload(left)
         left.stop()
 
+    def test_a_mistake_that_cannot_be_told_changes_nothing_either(self):
+        self.configure(SITES, OFFICE)
+        (lab.FOLDER / "left.log").symlink_to("/dev/full")
+        left = self.start("left")
+        self.write("nonsense = 1\n", SITES, OFFICE)
+        left.process.send_signal(signal.SIGHUP)
+        self.configure(SITES, OFFICE, BRANCH)
+        lab.wait_until(lambda: left.process.send_signal(signal.SIGHUP) or len(left.sas()) == 4, 20,
+                       "the gateway did not follow")
+        self.assertIn("inet espalier-left", self.network.run("left", "nft", "list", "tables").stdout)
+
 
 if __name__ == "__main__":
     lab.run_tests()

@@ -144,8 +144,13 @@ std::optional<std::string> as_name(const Item& item) {
 
 std::optional<std::string> as_interface(const Item& item) {
   auto text = as_string(item);
-  if (!text || is_name(*text, kLongestInterface)) return text;
-  item.reject("; a network interface has 1 to 15 letters, digits, '.', '_' and '-'");
+  if (!text) return text;
+  // Linux has settings of these names for all interfaces.
+  const bool reserved = *text == "all" || *text == "default";
+  if (!reserved && is_name(*text, kLongestInterface)) return text;
+  item.reject(
+      "; a network interface has 1 to 15 letters, digits, '.', '_' and '-', and is not called "
+      "'all' or 'default'");
   return std::nullopt;
 }
 

@@ -44,7 +44,7 @@ class KernelGateway final : public SaControl {
 
   // Beyond its life the policies stay, so that what they protect passes through an SA or not at
   // all.
-  void keep_policies() noexcept { keeps_policies_ = true; }
+  void keep_policies(bool keep = true) noexcept { keeps_policies_ = keep; }
 
   Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys) override;
   Result<void> remove(std::string_view sa) override;

@@ -66,7 +66,7 @@ Result<void> Protection::set_up() {
   stale_ = true;
   auto set = nftables_.run(rules_text(rules_));
   if (!set) return set;
-  removes_ = true;
+  own_ = true;
   auto standing = look();
   if (!standing) return std::unexpected(standing.error());
   standing_ = std::move(*standing);
@@ -116,7 +116,7 @@ Result<bool> Protection::restore() {
 }
 
 Protection::~Protection() {
-  if (removes_) (void)nftables_.run(removal_text(rules_.site));
+  if (own_ && !kept_) (void)nftables_.run(removal_text(rules_.site));
 }
 
 }  // namespace espalier::io

@@ -35,9 +35,12 @@ class Protection {
   // whether that was so. Where no nftables rules were changed at all, it is one question.
   Result<bool> restore();
 
-  // Removes the rules, but for those that were found and never committed, and after keep().
+  // From here on the rules stay, however this ends, unless open() was called.
+  void keep() noexcept { kept_ = true; }
+  // What the rules protect may go in the clear once this is destroyed.
+  void open() noexcept { kept_ = false; }
+  // Removes the rules, but for those that were found and never committed, and those to be kept.
   ~Protection();
-  void keep() noexcept { removes_ = false; }
   Protection(const Protection&) = delete;
   Protection& operator=(const Protection&) = delete;
 
@@ -54,7 +57,8 @@ class Protection {
   std::uint32_t generation_ = 0;  // of the kernel's rules, if all changes since look() are our own
   bool stale_ = false;            // they lack a change that the kernel refused
   bool found_ = false;            // and not yet taken over
-  bool removes_ = false;          // what stands is this gateway's own
+  bool own_ = false;              // what stands is this gateway's
+  bool kept_ = false;             // beyond the end of this
 };
 
 }  // namespace espalier::io

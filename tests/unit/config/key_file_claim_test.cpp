@@ -202,8 +202,10 @@ TEST_F(Claim, AFileOfAnotherUserIsRefused) {
 TEST_F(Claim, AStateDirectoryThatOthersCanWriteIsRefused) {
   generate();
   std::filesystem::create_directory(state_);
-  ::chmod(state_.c_str(), 0777);
-  EXPECT_THAT(refusal(left_), HasSubstr("others can write to the state directory 'state'"));
+  for (const mode_t mode : {0777U, 0720U, 0702U}) {
+    ::chmod(state_.c_str(), mode);
+    EXPECT_THAT(refusal(left_), HasSubstr("others can write to the state directory 'state'"));
+  }
   ::chmod(state_.c_str(), 0700);
   EXPECT_TRUE(claim(left_)) << "nothing was used up";
 }

@@ -37,7 +37,7 @@ max_sas = -1
                            "port = 4.5e3\ntun = { name = \"ü\", mtu = 1_400.0 }\n[site.right]"}}),
          {R"~(3:11: error: 'workers' is the float 1.0: expected a number from 1 to 256; write it as an integer)~",
           R"~(7:8: error: 'port' is the float 4.5e3: expected a number from 1 to 65535; write it as an integer)~",
-          R"~(8:16: error: 'name' is "ü": expected a name for the TUN device, such as "esp0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-')~",
+          R"~(8:16: error: 'name' is "ü": expected a name for the TUN device, such as "esp0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-', and is not called 'all' or 'default')~",
           R"~(8:27: error: 'mtu' is the float 1_400.0: expected a number from 576 to 65535; write it as an integer)~"}},
         {"TunnelOptions",
          changed(base(), {{R"(name = "t")", R"(name = "t"
@@ -120,7 +120,7 @@ max_sas = 0
          {R"~(14:7: error: a site's name has letters, digits, '.', '_' and '-', at most 64 of them)~"}},
         {"InterfaceTooLong",
          changed(base(), {{"[site.right]", "interface = \"a-very-long-interface\"\n[site.right]"}}),
-         {R"~(6:13: error: 'interface' is "a-very-long-interface": expected a network interface, such as "eth0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-')~"}},
+         {R"~(6:13: error: 'interface' is "a-very-long-interface": expected a network interface, such as "eth0"; a network interface has 1 to 15 letters, digits, '.', '_' and '-', and is not called 'all' or 'default')~"}},
         {"MtuTooSmallForIpv6",
          changed(base(), {{"[site.right]",
                            "tun = { addresses = [\"fd00::1/64\"], mtu = 1000 }\n[site.right]"}}),

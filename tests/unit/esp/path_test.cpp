@@ -12,6 +12,7 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
 #include <set>
 #include <string_view>
 
@@ -359,6 +360,26 @@ TEST_F(PathTest, PaddingThatIsNotOneTwoThreeIsDropped) {
   const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
   EXPECT_EQ(receive(sa, with_trailer(packet, {1, 3}, kNextHeaderIpv4)), Drop::in_bad_padding);
   EXPECT_EQ(receive(sa, with_trailer(packet, {0, 0}, kNextHeaderIpv4), 2), Drop::in_bad_padding);
+}
+
+// CBC may take up to 15 bytes, and senders may add more to hide a length.
+TEST_F(PathTest, EveryByteOfALongPaddingIsLookedAt) {
+  InboundSa sa = inbound();
+  const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
+  std::uint32_t sequence = 1;
+  for (const unsigned length : {10, 14, 202}) {
+    Bytes padding(length);
+    std::iota(padding.begin(), padding.end(), std::uint8_t{1});
+    EXPECT_EQ(receive(sa, with_trailer(packet, padding, kNextHeaderIpv4), sequence++),
+              std::nullopt);
+    for (std::uint8_t& byte : padding) {
+      byte = static_cast<std::uint8_t>(byte ^ 0x80);
+      EXPECT_EQ(receive(sa, with_trailer(packet, padding, kNextHeaderIpv4), sequence++),
+                Drop::in_bad_padding)
+          << "byte " << &byte - padding.data() << " of " << length;
+      byte = static_cast<std::uint8_t>(byte ^ 0x80);
+    }
+  }
 }
 
 TEST_F(PathTest, APadLengthBeyondThePacketIsDropped) {

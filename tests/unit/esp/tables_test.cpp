@@ -80,6 +80,26 @@ TEST_F(PolicyTableTest, TheNewestOfEqualSelectorsCarriesTheTraffic) {
   EXPECT_EQ(table_.find(key), nullptr);
 }
 
+// To the last bit, of hosts too.
+TEST(SelectorMatch, LooksAtEveryBitOfItsPrefixesAndAtNoOther) {
+  for (const char* zeroes : {"0.0.0.0", "::"}) {
+    const IpAddress none = address(zeroes);
+    const unsigned bits = none.family == Family::ipv4 ? 32 : 128;
+    for (unsigned length = 0; length <= bits; ++length) {
+      const IpPrefix one{none, static_cast<std::uint8_t>(length)};
+      const SelectorMatch match(TrafficSelector{one, one});
+      for (unsigned bit = 0; bit < bits; ++bit) {
+        IpAddress other = none;
+        other.bytes[bit / 8] = static_cast<std::uint8_t>(0x80u >> bit % 8);
+        const auto changed = std::bit_cast<Words>(other.bytes), same = Words{};
+        const std::uint64_t rest = FlowKey::pack(none.family, 6, 0);
+        EXPECT_EQ(match.matches({changed, same, rest}), bit >= length) << one.length << " " << bit;
+        EXPECT_EQ(match.matches({same, changed, rest}), bit >= length) << one.length << " " << bit;
+      }
+    }
+  }
+}
+
 TEST_F(PolicyTableTest, ProtocolAndPortsAreLookedAt) {
   TrafficSelector web{prefix("10.1.0.0/16"), prefix("10.2.0.0/16"), 6};
   web.destination_port_low = web.destination_port_high = 443;

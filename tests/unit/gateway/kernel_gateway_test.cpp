@@ -268,5 +268,13 @@ TEST_F(KernelGatewayTest, KeepsItsPoliciesWhereItIsToldTo) {
   EXPECT_THAT(kernel_.policies, SizeIs(1));
 }
 
+TEST_F(KernelGatewayTest, TakesItsPoliciesAlongWhereItIsToldToAfterAll) {
+  ASSERT_TRUE(add(sa(1)));
+  gateway_->keep_policies();
+  gateway_->keep_policies(false);
+  gateway_.reset();
+  EXPECT_THAT(kernel_.policies, IsEmpty());
+}
+
 }  // namespace
 }  // namespace espalier

@@ -60,6 +60,30 @@ TEST(Protection, StaysWhereItIsKept) {
   });
 }
 
+TEST(Protection, GoesWhereAKeptOneIsOpened) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    rules->keep();
+    ASSERT_TRUE(Nftables::open()->run("flush ruleset\n"));
+    EXPECT_TRUE(rules->restore().value());
+    rules->open();
+    rules.reset();
+    EXPECT_FALSE(has_table("espalier-left"));
+  });
+}
+
+// As an exception does that ends the gateway.
+TEST(Protection, StaysWhereItWasPutBackAndNobodyOpensIt) {
+  in_namespace([] {
+    auto rules = Protection::begin(rules_of("left", {"10.2.0.0/24"})).value();
+    rules->keep();
+    ASSERT_TRUE(Nftables::open()->run("flush ruleset\n"));
+    EXPECT_TRUE(rules->restore().value());
+    rules.reset();
+    EXPECT_TRUE(has_table("espalier-left"));
+  });
+}
+
 TEST(Protection, TakesOverWhatItFindsOnlyWhenTheStartIsComplete) {
   in_namespace([] {
     Protection::begin(rules_of("left", {"10.2.0.0/24"})).value()->keep();
