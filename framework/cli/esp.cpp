@@ -183,9 +183,16 @@ std::uint64_t Conversion::dropped() const {
   return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
 }
 
-// Every packet is written or dropped in the end; a device may take its time for the last ones.
+// Every packet is written or dropped in the end; a device may take its time for the last ones. No
+// more are under way than fit the queue of any device: a file can wait.
 Result<void> Conversion::run() {
-  while (!pass_->exhausted()) engine_->turn(0);
+  constexpr std::uint64_t kUnderWay = 64;
+  while (!pass_->exhausted()) {
+    const auto& counts = pass_->counts();
+    const std::uint64_t under_way = counts.packets - counts.written - dropped();
+    pass_->allow(kUnderWay - std::min(under_way, kUnderWay));
+    engine_->turn(0);
+  }
   const auto limit = std::chrono::steady_clock::now() + kLastPackets;
   while (pass_->counts().written + dropped() < pass_->counts().packets &&
          std::chrono::steady_clock::now() < limit)

@@ -42,9 +42,9 @@ int run_command(int argc, char** argv) {
       "'espalier VERB --help' has examples. Exit codes: 0 done, 1 what was asked failed, 2 "
       "bad usage or configuration.");
   int exit_code = kDone;
-  for (const auto add : {add_run, add_check, add_plan, add_probe, add_conform, add_capdiff,
-                         add_keygen, add_sa, add_esp, add_status, add_explain, add_events, add_stop,
-                         add_tune, add_transforms, add_version})
+  for (const auto add : {add_run, add_adopt, add_check, add_plan, add_probe, add_conform,
+                         add_capdiff, add_keygen, add_sa, add_esp, add_status, add_explain,
+                         add_events, add_stop, add_tune, add_transforms, add_version})
     add(app, console, exit_code);
   if (const auto complaint = complaint_about_verb(app, argc, argv); !complaint.empty()) {
     console.tell(complaint);

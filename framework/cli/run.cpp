@@ -14,15 +14,12 @@
 #include "gateway/reach.hpp"
 #include "gateway/side_traffic.hpp"
 #include "gateway/site_view.hpp"
-#include "model/sentence.hpp"
 #include "observe/render.hpp"
 
 #include <espalier/abi.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
 
 #include <malloc.h>
@@ -37,18 +34,6 @@ struct Options {
   ConfigOptions config;
   bool json = false;
 };
-
-Log make_log() {
-  const auto logger = std::make_shared<spdlog::logger>(
-      "espalier", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern("%n: %l: %v");
-  return [logger](int level, std::string_view text) {
-    constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
-                                                    spdlog::level::warn, spdlog::level::err};
-    logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}",
-                as_sentence(text));
-  };
-}
 
 // "1 address and 2 routes", without what there is none of.
 std::string lost_words(const InterfaceChange& change) {

@@ -2,6 +2,7 @@
 #include "run_kernel.hpp"
 
 #include "run_keys.hpp"
+#include "run_news.hpp"
 #include "run_places.hpp"
 #include "run_reload.hpp"
 #include "run_steering.hpp"
@@ -190,13 +191,7 @@ void KernelRun::each_second() {
   second_.async_wait([this](const auto& error) {
     if (error) return;
     gateway_->note(events_->take());
-    auto events = gateway_->tend();  // logged already
-    auto news = monitor_->sample(std::chrono::steady_clock::now());
-    for (GatewayEvent& event : news.events) {
-      log_(log_level(event.kind), event.text);
-      events.push_back(std::move(event));
-    }
-    for (GatewayEvent& event : events) server_->publish(service_->note(std::move(event)));
+    tell_news(gateway_->tend(), *monitor_, *service_, *server_, log_);
     each_second();
   });
 }

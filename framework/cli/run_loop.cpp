@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_loop.hpp"
 
+#include "model/sentence.hpp"
+
 #include <espalier/abi.h>
 
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include <csignal>
+#include <memory>
 #include <utility>
 
 namespace espalier::cli {
+
+Log make_log() {
+  const auto logger = std::make_shared<spdlog::logger>(
+      "espalier", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%n: %l: %v");
+  return [logger](int level, std::string_view text) {
+    constexpr spdlog::level::level_enum levels[] = {spdlog::level::debug, spdlog::level::info,
+                                                    spdlog::level::warn, spdlog::level::err};
+    logger->log(level >= 0 && level < 4 ? levels[level] : spdlog::level::err, "{}",
+                as_sentence(text));
+  };
+}
+
 namespace {
 
 constexpr int kLookShare = 50;

@@ -21,6 +21,7 @@
 namespace espalier::cli {
 
 using Log = std::function<void(int level, std::string_view text)>;
+Log make_log();  // one sentence a line on stderr, with its level of the ABI
 
 // The signals of a run. From its construction on SIGTERM and SIGINT only ask for the end, so that
 // an interrupted start takes the same clean way out; SIGHUP asks for a reload. [control]

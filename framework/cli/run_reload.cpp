@@ -184,11 +184,10 @@ Result<void> reload(const Running& running, GatewayConfig wanted) {
     if (auto reached = running.reach->widen(reach); !reached) return reached;
   auto keyed = claim_keys(wanted, *specs, running.secrets);
   if (!keyed) {
-    const std::string which =
-        plan->changed.empty()
-            ? ""
-            : fmt::format("Tunnels that have changed need new keys ({}). ",
-                          fmt::join(plan->changed, ", "));
+    const std::string which = plan->changed.empty()
+                                  ? ""
+                                  : fmt::format("Tunnels that have changed need new keys ({}). ",
+                                                fmt::join(plan->changed, ", "));
     keyed.error().message = which + keyed.error().message;
     if (running.reach != nullptr) running.reach->settle(reach_of(running.config));
     return std::unexpected(keyed.error());

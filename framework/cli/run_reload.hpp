@@ -27,10 +27,11 @@ struct Running {
   std::function<std::string(const SaSpec&)> path{};
 };
 
-// What SIGHUP asks for: makes the gateway follow what was read anew, and leaves the SAs of unchanged
-// tunnels alone. False: nothing was changed, and why was logged. Where no device took a new SA after
-// all, that is logged; its tunnel keeps its routes, carries nothing, and is tried again by the next
-// reload. [control]
-bool follow(const Running& running, ConfigReading reading, const std::vector<BackendInfo>& backends);
+// What SIGHUP asks for: makes the gateway follow what was read anew, and leaves the SAs of
+// unchanged tunnels alone. False: nothing was changed, and why was logged. Where no device took a
+// new SA after all, that is logged; its tunnel keeps its routes, carries nothing, and is tried
+// again by the next reload. [control]
+bool follow(const Running& running, ConfigReading reading,
+            const std::vector<BackendInfo>& backends);
 
 }  // namespace espalier::cli

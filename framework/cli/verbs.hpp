@@ -15,6 +15,7 @@ class App;
 namespace espalier::cli {
 
 void add_run(CLI::App& app, const Console& console, int& exit_code);
+void add_adopt(CLI::App& app, const Console& console, int& exit_code);
 void add_check(CLI::App& app, const Console& console, int& exit_code);
 void add_plan(CLI::App& app, const Console& console, int& exit_code);
 void add_probe(CLI::App& app, const Console& console, int& exit_code);

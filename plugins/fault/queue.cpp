@@ -143,6 +143,9 @@ void FaultQueue::give_back(Flight& flight) {
     case Fault::bad_icv:
       op.status = ESPALIER_OP_BAD_ICV;
       return;
+    case Fault::lose:
+      op.status = ESPALIER_OP_LOST;
+      return;
     case Fault::done_without_work:
       op.status = ESPALIER_OP_DONE;
       return;

@@ -31,6 +31,7 @@ constexpr Names<Fault> kFaults = {{"fail", Fault::fail},
                                   {"drop", Fault::drop},
                                   {"twice", Fault::twice},
                                   {"foreign", Fault::foreign},
+                                  {"lose", Fault::lose},
                                   {"change_cookie", Fault::change_cookie}};
 constexpr Names<Order> kOrders = {
     {"fifo", Order::fifo}, {"reverse", Order::reverse}, {"random", Order::random}};

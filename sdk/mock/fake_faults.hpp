@@ -19,6 +19,7 @@ enum class Fault {
   drop,               // never handed back; by synchronous devices without a status
   twice,              // handed back by two polls; asynchronous only
   foreign,            // beside it an op that nobody submitted; asynchronous only
+  lose,               // status LOST, no work done
   change_cookie,      // the work is done, but its cookie is another one
 };
 

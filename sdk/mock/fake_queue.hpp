@@ -180,6 +180,9 @@ class FakeQueue final : public sdk::Queue {
       case Fault::bad_icv:
         op.status = ESPALIER_OP_BAD_ICV;
         break;
+      case Fault::lose:
+        op.status = ESPALIER_OP_LOST;
+        break;
       case Fault::done_without_work:
         op.status = ESPALIER_OP_DONE;
         break;

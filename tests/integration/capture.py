@@ -141,6 +141,19 @@ class Captures(unittest.TestCase):
         self.assertIn("its numbers are 1 to 4294967295, since it has no ESN", refused.stderr)
         self.assertTrue((self.folder / "left.keys").exists(), "no key is used up")
 
+    def test_a_device_that_takes_its_time_loses_nothing_of_a_file(self):
+        packets = inner_packets(500)
+        write_pcap(self.inner, packets)
+        self.configure()
+        folder = pathlib.Path(os.environ["ESPALIER_BUILD"]) / "sdk/example"
+        self.config.write_text(f'{self.config.read_text()}\n[plugins]\nfolders = ["{folder}"]\n'
+                               '[policy]\nbackends = ["example"]\nfallback = "fail"\n')
+        for verb, site, files in (("encrypt", "left", (self.inner, self.outer)),
+                                  ("decrypt", "right", (self.outer, self.back))):
+            summary = self.converted(verb, site, *files)
+            self.assertEqual((summary["written"], summary["drops"]["queue_full"]), (500, 0))
+        self.assertEqual([packet for _, packet in read_pcap(self.back)], [packet for _, packet in packets])
+
     def test_pcapng_and_vlans_are_read_and_padding_is_not(self):
         packets = inner_packets(6)
         self.configure()

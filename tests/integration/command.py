@@ -20,7 +20,7 @@ import output  # noqa: E402
 from gateway import Espalier  # noqa: E402
 
 DONE, FAILED, USAGE = 0, 1, 2
-VERBS = ("run", "check", "plan", "probe", "keygen", "sa", "status", "explain", "stop", "tune",
+VERBS = ("run", "adopt", "check", "plan", "probe", "keygen", "sa", "status", "explain", "stop", "tune",
          "transforms", "version")
 # Members of the inventory that the schema leaves to inventory_from_json().
 PROBE_IS_OPEN = {"comment", "vendor", "version", "description", "id", "asynchronous", "needs_dma",

@@ -195,7 +195,7 @@ class Requests(ControlLab):
             self.assertNotIn("secret", said.stderr)
 
         for change, words in (
-                ({"sa": self.SA | {"spi": 255}}, "255"),
+                ({"sa": self.SA | {"spi": 255}}, "from 256 to 4294967295"),
                 ({"sa": self.SA | {"transform": "des-md5"}}, "des"),
                 ({"sa": self.SA | {"transfrom": "x"}}, "did you mean 'transform'?"),
                 ({"sa": self.SA | {"local": "192.0.2.7"}}, "this gateway's is 192.0.2.1:4500"),

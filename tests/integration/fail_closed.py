@@ -208,6 +208,8 @@ class WhatIsKilled(FailClosed):
 class WhatIsInjected(FailClosed):
     """From the peer's side, in the clear, as nobody but a forger or a mistaken router would."""
 
+    OWN = ("10.1.0.1", "10.1.0.5", "fd00:1::1", "fd00:1::5")
+
     def setUp(self):
         super().setUp()
         self.configure()
@@ -221,8 +223,8 @@ class WhatIsInjected(FailClosed):
         lab.wait_until(lambda: "listens" in log.read_text(), 10, f"{where} does not listen")
         return log
 
-    def heard(self, word):
-        for target in ("10.1.0.1", "10.1.0.5", "fd00:1::1", "fd00:1::5"):
+    def heard(self, word, targets=OWN):
+        for target in targets:
             self.network.run("far", sys.executable, "-c", SAYS, target, f"{word}-{target}")
         self.network.run("host", sys.executable, "-c", SAYS, "10.1.0.5", f"{word}-end")
         lab.wait_until(lambda: f"{word}-end" in self.logs[1].read_text(), 5, "the host is deaf")
@@ -232,7 +234,7 @@ class WhatIsInjected(FailClosed):
     def test_reaches_no_socket_while_the_gateway_runs_nor_when_it_was_killed(self):
         self.assertEqual(len(self.heard("before")), 4, "without a gateway it would be heard")
         left = self.gateway("left")
-        for target in ("10.1.0.1", "10.1.0.5", "fd00:1::1", "fd00:1::5"):
+        for target in self.OWN:
             self.assertEqual(self.ping("far", target, 1), 0)
         self.assertEqual(self.heard("running"), [])
         self.kill(left)
@@ -240,6 +242,29 @@ class WhatIsInjected(FailClosed):
         self.configure()
         self.gateway("left")
         self.assertEqual(self.heard("again"), [])
+
+    def test_reaches_no_socket_by_way_of_nat(self):
+        """The gateway rewrites the destination, as for a service that it offers to the outside."""
+        outside = ("192.0.2.11", "192.0.2.15", "2001:db8::11", "2001:db8::15")
+        rules = "add table inet nat\n" \
+                "add chain inet nat inward { type nat hook prerouting priority dstnat; }\n"
+        for target, own in zip(outside, self.OWN, strict=True):
+            six = ":" in target
+            ip("-n", "left", "address", "add", f"{target}/{64 if six else 24}", "dev", "wire",
+               *(("nodad",) if six else ()))
+            family = "ip6" if six else "ip"
+            rules += f"add rule inet nat inward {family} daddr {target} dnat {family} to {own}\n"
+        file = lab.FOLDER / "nat.nft"
+        file.write_text(rules)
+        self.network.run("left", "nft", "-f", file)
+        self.assertEqual(len(self.heard("before", outside)), 4, "without a gateway it would be heard")
+        left = self.gateway("left")
+        self.assertEqual(self.heard("running", outside), [])
+        self.kill(left)
+        self.assertEqual(self.heard("killed", outside), [])
+        self.configure()
+        self.gateway("left").stop()
+        self.assertEqual(len(self.heard("stopped", outside)), 4)
 
 
 class WhoComesAndGoes(FailClosed):

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -168,6 +169,17 @@ class Life(running.LabTest):
                  self.wire(file, "udp.srcport", "udp.dstport", filter="udp")}
         self.assertEqual(ports, {("31337", "4500"), ("4500", "31337")})
         self.assertEqual({sa["peer"] for sa in right.sas()}, {"192.0.2.1:31337"})
+        for number, sa in enumerate(right.sas()):
+            request = {"sa": {"spi": 5000 + number},
+                       "keys": {"cipher": f"{number + 1:064x}", "salt": "01020304"}}
+            said = subprocess.run(
+                self.espalier.command("sa", "rekey", sa["name"], "-", "--socket", right.socket),
+                text=True, input=json.dumps(request), capture_output=True, check=False, timeout=30)
+            self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertEqual({(sa["spi"], sa["peer"]) for sa in right.sas()},
+                         {(5000, "192.0.2.1:31337"), (5001, "192.0.2.1:31337")})
+        file = self.capture(1, lambda: self.ping(site="right", target="10.1.0.1", count=1))
+        self.assertEqual(self.wire(file, "udp.dstport", filter="udp"), [["31337"]])
 
     def test_keepalives_are_sent_when_nothing_else_is(self):
         _, right = self.start("nat = { keepalive = 1 }")

@@ -321,6 +321,22 @@ class Pair(lab.Closing):
         return {name: count for name, count in self.gateway.status()["drops"].items() if count}
 
 
+def all_come_back(near, far, count):
+    """So many datagrams from one socket to the other, and back: each must come. (`ping` is no judge of this: once
+    it has an answer, it waits for the last ones no longer than its interval.)"""
+    contents = [os.urandom(64) for _ in range(count)]
+    for opened in (near, far):
+        opened.settimeout(30)
+    for content in contents:
+        near.sendto(content, far.getsockname())
+    back = []
+    with contextlib.suppress(TimeoutError):
+        for _ in contents:
+            far.sendto(*far.recvfrom(65536))
+        back = [near.recv(65536) for _ in contents]
+    return sorted(back) == sorted(contents)
+
+
 def espalier():
     """The command of the build under test."""
     return Espalier(os.environ["ESPALIER_BUILD"])

@@ -104,8 +104,9 @@ class Engine {
 
   // A duplicate name, or one that the wire could not tell apart, is refused. Among outbound SAs
   // with the same selectors the newest carries the traffic. Numbers start at first_sequence (law 1:
-  // a session's key is new); an SA that has no such number is refused.
-  Result<void> add(const SaSpec& sa, Session session);
+  // a session's key is new); an SA that has no such number is refused. One that follows its peer
+  // begins where that is now if it takes the place of an SA that has followed the same one.
+  Result<void> add(const SaSpec& sa, Session session, std::string_view in_place_of = {});
   // The same keys on another device: state and numbers go on. Taken up between two bursts; the old
   // session is closed when nothing of it is in flight.
   Result<void> move(std::string_view sa, Session session);

@@ -17,8 +17,9 @@
 
 namespace espalier {
 
-// The kernel's crypto driver that an SA was steered to. Which one an SA has the kernel does not tell:
-// it is inferred, or it is `unknown`, with a sentence on why. Without a name: the kernel's choice.
+// The kernel's crypto driver that an SA was steered to. Which one an SA has the kernel does not
+// tell: it is inferred, or it is `unknown`, with a sentence on why. Without a name: the kernel's
+// choice.
 struct KernelDriver {
   std::string name;
   std::string unknown;
@@ -32,6 +33,7 @@ struct GatewaySa {
   std::shared_ptr<const Decision> decision;
   SaStatus status;
   KernelDriver driver{};  // in the kernel's dataplane
+  std::string note{};     // of an adopted SA: why it is not where the policy wants it, a clause
 };
 
 // What an SA has carried. Name and spec are valid until an SA comes or goes; the name in the spec

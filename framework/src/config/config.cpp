@@ -140,8 +140,10 @@ GatewayConfig resolve(const std::filesystem::path& file, const ConfigDraft& draf
   GatewayConfig config;
   config.file = std::filesystem::absolute(file);
   config.site = own_site(draft, overrides, findings);
+  // A gateway that adopts SAs needs no site; its file's name tells it from others.
+  const std::string name = config.site.empty() ? config.file.stem().string() : config.site;
   const auto pick = [&](const std::filesystem::path& override, const std::filesystem::path& own) {
-    return override.empty() ? std::filesystem::path(with_site(own.string(), config.site))
+    return override.empty() ? std::filesystem::path(with_site(own.string(), name))
                             : std::filesystem::absolute(override);
   };
   const GatewayDraft& gateway = draft.gateway;
@@ -180,6 +182,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
   ConfigReading reading;
   if (!findings.has_errors()) {
     check_unused(draft, findings);
+    check_mtu(draft, findings);
     reading.config = finish(draft, std::move(resolved));
     check_limits(draft, *reading.config, findings);
     if (findings.has_errors()) reading.config.reset();

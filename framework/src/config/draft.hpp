@@ -16,6 +16,7 @@ struct SiteDraft {
   SiteConfig site;
   Position at;
   std::optional<Position> address_at;
+  std::optional<Position> mtu_at;
   std::vector<Located<IpPrefix>> networks;
   std::vector<Located<IpPrefix>> tun_addresses;
 };
@@ -113,6 +114,9 @@ void check_unused(const ConfigDraft& draft, Findings& findings);  // of a draft 
 // That the SAs of this machine's site (or of each, where that is not said) have room under the
 // limits of the policy, as far as that is the same on every machine.
 void check_limits(const ConfigDraft& draft, const GatewayConfig& config, Findings& findings);
+
+// That a TUN device's MTU that was written fits a path of 1500 bytes; of a draft without errors.
+void check_mtu(const ConfigDraft& draft, Findings& findings);
 
 inline constexpr std::string_view kSitePlaceholder = "{site}";
 

@@ -49,10 +49,18 @@ Result<Descriptor> create_file(const Descriptor& folder, const std::filesystem::
   while (!text.empty()) {
     const ssize_t written = ::write(descriptor.get(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return system_failure("write", file, errno);
+    if (written < 0) {
+      const int reason = errno;
+      remove_file(folder, file);
+      return system_failure("write", file, reason);
+    }
     text.remove_prefix(static_cast<std::size_t>(written));
   }
   return descriptor;
+}
+
+void remove_file(const Descriptor& folder, const std::filesystem::path& file) {
+  static_cast<void>(::unlinkat(folder.get(), file.filename().c_str(), 0));
 }
 
 std::string utc(std::int64_t seconds_since_1970) {

@@ -24,9 +24,12 @@ Result<void> sync(const Descriptor& descriptor, const std::filesystem::path& pat
 Result<void> sync_all(const Descriptor& folder, const std::filesystem::path& path);
 
 // Creates `file` (its last part, in the open `folder`), mode 0600, and writes `text`; not synced.
-// ErrorCode::conflict if it exists.
+// What cannot be written whole is removed again. ErrorCode::conflict if it exists.
 Result<Descriptor> create_file(const Descriptor& folder, const std::filesystem::path& file,
                                std::string_view text);
+
+// Removes `file` (its last part, in the open `folder`), as far as that can be done; not synced.
+void remove_file(const Descriptor& folder, const std::filesystem::path& file);
 
 // "2026-07-01 12:00:00 UTC"
 std::string utc(std::int64_t seconds_since_1970);

@@ -223,14 +223,22 @@ Result<std::vector<OneTimeKeys>> KeyFileClaim::take_in_steps(
   const auto made = make_record(state_, record_, file_, keys_);
   if (!made) return std::unexpected(made.error());
   after(ClaimStep::recorded);
-  if (auto synced = sync(*made, record_); !synced) return std::unexpected(synced.error());
+  // Until the file has its new name nothing has used the keys, nor will: a record that could not be
+  // written whole, or that stands alone, goes again.
+  if (auto synced = sync(*made, record_); !synced) {
+    remove_file(state_, record_);
+    return std::unexpected(synced.error());
+  }
   after(ClaimStep::record_synced);
   if (auto synced = sync(state_, state_directory); !synced) return std::unexpected(synced.error());
   after(ClaimStep::state_synced);
 
   if (::renameat(folder_.get(), file_.filename().c_str(), folder_.get(),
-                 used_name(file_).filename().c_str()) != 0)
-    return system_failure("rename", file_, errno);
+                 used_name(file_).filename().c_str()) != 0) {
+    const int reason = errno;
+    remove_file(state_, record_);
+    return system_failure("rename", file_, reason);
+  }
   after(ClaimStep::renamed);
   if (auto synced = sync(folder_, folder_of(file_)); !synced)
     return std::unexpected(synced.error());

@@ -138,8 +138,8 @@ Result<void> write_file(const Descriptor& folder, const std::filesystem::path& f
   auto created = create_file(folder, file, text.view());
   if (!created && created.error().code == ErrorCode::conflict)
     return fail(ErrorCode::conflict,
-                fmt::format("{} exists already, and keys are not overwritten: delete it on all "
-                            "ends, or name another folder",
+                fmt::format("{} exists already, and keys are not overwritten: name a fresh folder "
+                            "with --out, or delete it on all ends",
                             file.string()));
   if (!created) return std::unexpected(std::move(created.error()));
   made.add(file);

@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kFormat = 1;
 constexpr std::size_t kIdDigits = 32;
 constexpr std::string_view kSecretKeys[] = {"cipher_key", "salt", "integrity_key"};
+constexpr std::string_view kFirstWords = "# One-time keys of Espalier";
 constexpr std::size_t kHeaderRoom = 1024;
 constexpr std::size_t kEntryRoom = 256;  // of one SA, without names and keys
 
@@ -121,6 +122,12 @@ bool is_id(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// A file of write_key_file() that ends in the middle of a line, or before its first SA.
+bool is_cut_off(std::string_view text) {
+  const bool ours = text.starts_with(kFirstWords) || kFirstWords.starts_with(text);
+  return ours && (!text.ends_with('\n') || !text.contains("\n[[sa]]\n"));
+}
+
 constexpr Field<KeyFileDraft> kRoot[] = {
     {"format", "1", [](const Item& item, KeyFileDraft&) { as_integer(item, kFormat, kFormat); },
      true},
@@ -147,14 +154,14 @@ SourceText write_key_file(const std::string& id, const std::string& site,
   for (const KeyFileEntry& sa : sas) room += room_for(sa);
   SourceText text(room);
   text.append(fmt::format(
-      "# One-time keys of Espalier for the site '{}': secret, and good for one run.\n"
+      "{} for the site '{}': secret, and good for one run.\n"
       "# 'espalier run' claims them, and renames this file so that no second run can\n"
       "# use them: a run with a copy, under another --state, would lay the traffic open. Bring it "
       "to\n"
       "# the machine that it is for, alone; a copy may serve 'espalier esp decrypt', which\n"
       "# only reads, and is as secret.\n"
       "format = {}\nid = \"{}\"\nsite = \"{}\"\ncount = {}\n",
-      site, kFormat, id, site, sas.size()));
+      kFirstWords, site, kFormat, id, site, sas.size()));
   for (const KeyFileEntry& sa : sas) {
     text.append(fmt::format(
         "\n[[sa]]\ntunnel = \"{}\"\ndirection = \"{}\"\nspi = {:#010x}\ntransform = \"{}\"\n",
@@ -168,6 +175,8 @@ SourceText write_key_file(const std::string& id, const std::string& site,
 
 Result<KeyFile> read_key_file(SourceText& text, const std::filesystem::path& file,
                               SecretPool& secrets) {
+  const std::size_t bytes = text.view().size();
+  const bool cut_off = is_cut_off(text.view());
   Findings findings;
   const std::uint32_t index = findings.add_file(file);
   Document document = read_document(text, index, kSecretKeys, secrets, findings);
@@ -180,6 +189,11 @@ Result<KeyFile> read_key_file(SourceText& text, const std::filesystem::path& fil
     findings.error({index, 1, 1},
                    fmt::format("it has {} of {} SAs: the rest is missing", count, *draft.count));
   if (!findings.has_errors()) return std::move(draft.file);
+  if (cut_off)
+    return fail(ErrorCode::invalid,
+                fmt::format("{} is cut off after {} bytes: bring the whole file once more, or make "
+                            "new ones with 'espalier keygen'",
+                            file.string(), bytes));
   return fail(ErrorCode::invalid,
               fmt::format("not a one-time key file, or a damaged one: {}; make new ones with "
                           "'espalier keygen'",

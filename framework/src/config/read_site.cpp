@@ -15,6 +15,16 @@ constexpr std::int64_t kSmallestMtu = 576;    // RFC 791
 constexpr std::int64_t kSmallestMtu6 = 1280;  // RFC 8200
 constexpr std::int64_t kLargestMtu = 65535;
 
+// That it can be one machine's: not 0.0.0.0 or ::, not multicast, not 255.255.255.255.
+bool is_unicast(const IpAddress& address) {
+  const auto bytes = address.view();
+  const auto all = [&](std::uint8_t value) {
+    return std::ranges::all_of(bytes, [=](std::uint8_t byte) { return byte == value; });
+  };
+  if (address.family == Family::ipv6) return bytes[0] != 0xff && !all(0);
+  return bytes[0] >> 4 != 0xe && !all(0) && !all(255);
+}
+
 // "10.1.0.1/24": a prefix that keeps its host bits.
 std::optional<IpPrefix> as_interface_address(const Item& item) {
   const auto text = as_string(item);
@@ -46,15 +56,20 @@ constexpr Field<SiteDraft> kTun[] = {
      }},
     {"mtu", "a number from 576 to 65535",
      [](const Item& item, SiteDraft& draft) {
-       if (const auto mtu = as_integer(item, kSmallestMtu, kLargestMtu))
+       if (const auto mtu = as_integer(item, kSmallestMtu, kLargestMtu)) {
          draft.site.tun_mtu = static_cast<std::uint32_t>(*mtu);
+         draft.mtu_at = item.node.at;
+       }
      }},
 };
 
 constexpr Field<SiteDraft> kSite[] = {
     {"address", "the outer IP address of this site, such as \"192.0.2.1\"",
      [](const Item& item, SiteDraft& draft) {
-       if (const auto address = as_address(item)) {
+       const auto address = as_address(item);
+       if (address && !is_unicast(*address)) {
+         item.reject("; this is no single machine's");
+       } else if (address) {
          draft.site.outer.address = *address;
          draft.address_at = item.node.at;
        }

@@ -43,9 +43,8 @@ std::size_t DeviceQueue::run(std::vector<Slot*>& completed) noexcept {
     if (in_flight_ > 0) poll(completed);
     if (!idle()) watch(completed);
   }
-  if (failures_in_row_ >= kMaxFailuresInRow && !lost_) {
-    lose_failing(completed);
-  }
+  if (gave_up_) lose("it gave operations back as lost", completed);
+  if (failures_in_row_ >= kMaxFailuresInRow) lose_failing(completed);
   return completed.size() - before;
 }
 
@@ -113,7 +112,9 @@ void DeviceQueue::complete(Slot& slot, std::vector<Slot*>& completed) noexcept {
   --slot.binding->in_flight;
   slot.state = Slot::State::done;
   slot.outcome = slot.op.status;
-  if (slot.outcome != ESPALIER_OP_DONE && slot.outcome != ESPALIER_OP_BAD_ICV) {
+  if (slot.outcome == ESPALIER_OP_LOST) {
+    gave_up_ = true;
+  } else if (slot.outcome != ESPALIER_OP_DONE && slot.outcome != ESPALIER_OP_BAD_ICV) {
     ++failures_in_row_;
     slot.outcome = ESPALIER_OP_FAILED;
   } else {

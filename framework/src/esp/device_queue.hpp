@@ -71,6 +71,7 @@ class DeviceQueue {
   std::uint32_t failures_in_row_ = 0;
   Clock clock_;
   TimePoint progress_{};  // when it was last given something while idle, took it, or completed
+  bool gave_up_ = false;  // the device, by its own word
   bool lost_ = false;
   bool quiesced_ = false;
   std::string why_;

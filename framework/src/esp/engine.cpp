@@ -65,7 +65,7 @@ Result<void> Engine::stop() { return impl_->stop(); }
 
 std::size_t Engine::turn(std::uint32_t worker) { return impl_->workers[worker]->turn(); }
 
-Result<void> Engine::add(const SaSpec& sa, Session session) {
+Result<void> Engine::add(const SaSpec& sa, Session session, std::string_view in_place_of) {
   impl_->reap();
   if (auto checked = impl_->check_new(sa, session); !checked) return checked;
   const auto layout = layout_of(sa.transform);
@@ -81,6 +81,7 @@ Result<void> Engine::add(const SaSpec& sa, Session session) {
   } else {
     added = std::make_unique<InboundSa>(sa, *layout, owner);
   }
+  if (added->moving) added->moving->peer = added->moving->told = impl_->peer_now(sa, in_place_of);
   added->bound = std::move(*binding);
   SaState* state = added.get();
   Binding* bound = added->bound.get();

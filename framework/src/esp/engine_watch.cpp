@@ -56,7 +56,7 @@ void Engine::Impl::enter(SaState& sa) {
   put(sa.spec.lifetime->hard_seconds, true);
   if (sa.direction == Direction::inbound) return;
   if (sa.spec.follow_peer) followers.emplace(sa.spec.peer, static_cast<OutboundSa*>(&sa));
-  const auto path = paths.find(sa.spec.peer.address);
+  const auto path = paths.find(sa.told_peer().address);
   if (path != paths.end()) set_longest(sa, path->second.mtu);
 }
 
@@ -107,6 +107,12 @@ void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
     const auto path = paths.find(peer.address);
     set_longest(sa, path != paths.end() ? path->second.mtu : kMaxPacket);
   }
+}
+
+// Both stay among the followers of the peer that they were made for, wherever that is now.
+Endpoint Engine::Impl::peer_now(const SaSpec& sa, std::string_view predecessor) const {
+  const auto old = sas.find(predecessor);
+  return old != sas.end() && (*old)->spec.peer == sa.peer ? (*old)->told_peer() : sa.peer;
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {

@@ -10,6 +10,9 @@ namespace espalier::esp {
 namespace {
 
 constexpr std::uint32_t kIcmpHeader = 8;
+constexpr std::uint8_t kIpv6Fragment = 44;
+constexpr std::uint32_t kIpv6FragmentHeader = 8;
+constexpr std::uint16_t kIpv6FragmentOffset = 0xfff8;
 constexpr std::uint32_t kLongestAnswer4 = 576, kLongestAnswer6 = kMinIpv6Mtu;
 
 IpAddress address(Family family, const std::array<std::uint64_t, 2>& words) noexcept {
@@ -30,6 +33,15 @@ bool is_icmp_error(const FlowKey& flow, std::span<const std::uint8_t> upper) noe
          upper[0] == 12;
 }
 
+// Behind a fragment header alone the first fragment shows what it is; what stands behind other
+// extension headers, or in a later fragment, is taken for an error: to be silent is never wrong.
+bool may_be_icmp6_error(std::span<const std::uint8_t> packet) noexcept {
+  constexpr std::uint32_t kType = kIpv6Header + kIpv6FragmentHeader;
+  if (packet[kIpv6Next] != kIpv6Fragment || packet.size() <= kType) return true;
+  const bool first = (load_be16(&packet[kIpv6Header + 2]) & kIpv6FragmentOffset) == 0;
+  return !first || packet[kIpv6Header] != kIcmp6 || packet[kType] < 128;
+}
+
 bool may_be_answered(const Packet& packet, const InnerPacket& inner) noexcept {
   const Family family = inner.flow.family();
   if (multicast(address(family, inner.flow.source)) ||
@@ -39,10 +51,8 @@ bool may_be_answered(const Packet& packet, const InnerPacket& inner) noexcept {
   const std::uint8_t* ip = packet.data();
   const bool ipv4 = family == Family::ipv4;
   if (ipv4 && (load_be16(ip + kIpv4Fragment) & kIpv4FragmentOffset) != 0) return false;
-  // Where extension headers are in between, an ICMP message is taken for an error: to be silent is
-  // never wrong.
   if (!ipv4 && inner.after_header != inner.flow.protocol()) {
-    return inner.flow.protocol() != kIcmp6;
+    return inner.flow.protocol() != kIcmp6 || !may_be_icmp6_error(packet.view());
   }
   const std::uint32_t header = ipv4 ? (ip[0] & 15u) * 4 : kIpv6Header;
   return !is_icmp_error(inner.flow, packet.view().subspan(header));

@@ -5,7 +5,6 @@
 #include "io/os_error.hpp"
 
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <fmt/format.h>
 
@@ -15,8 +14,6 @@
 
 namespace espalier {
 namespace {
-
-constexpr timeval kPatience{30, 0};
 
 ErrorCode code_named(const std::string& name) {
   for (const ErrorCode code :
@@ -32,11 +29,12 @@ Error gateway_ended() {
   return {ErrorCode::lost, "The gateway ended before it answered. Its log says why."};
 }
 
-Result<void> send_all(int socket, std::span<const char> bytes) {
+Result<void> send_all(int socket, std::span<const char> bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && is_gone(errno)) return std::unexpected(gateway_ended());
+    if (sent < 0 && errno == EAGAIN) return std::unexpected(control_silence(socket, path));
     if (sent < 0)
       return fail(ErrorCode::io,
                   fmt::format("The gateway did not take the request: {}.", io::words_of(errno)));
@@ -48,7 +46,7 @@ Result<void> send_all(int socket, std::span<const char> bytes) {
 // The lines that the gateway sends.
 class Lines {
  public:
-  explicit Lines(int socket) : socket_(socket) {}
+  Lines(int socket, const std::filesystem::path& path) : socket_(socket), path_(path) {}
 
   Result<std::string> next() {
     for (;;) {
@@ -64,15 +62,14 @@ class Lines {
       if (got < 0 && errno != EAGAIN)
         return fail(ErrorCode::io,
                     fmt::format("The gateway's answer cannot be read: {}.", io::words_of(errno)));
-      if (got < 0)
-        return fail(ErrorCode::transient,
-                    fmt::format("The gateway did not answer within {} s.", kPatience.tv_sec));
+      if (got < 0) return std::unexpected(control_silence(socket_, path_));
       text_.append(part.data(), static_cast<std::size_t>(got));
     }
   }
 
  private:
   int socket_;
+  const std::filesystem::path& path_;
   std::string text_;
 };
 
@@ -91,26 +88,21 @@ Result<nlohmann::ordered_json> parse_reply(const std::string& line,
 
 Result<nlohmann::ordered_json> exchange(int socket, Lines& lines, std::span<const char> line,
                                         const std::filesystem::path& path) {
-  auto sent = send_all(socket, line);
-  if (sent) sent = send_all(socket, std::array{'\n'});
+  auto sent = send_all(socket, line, path);
+  if (sent) sent = send_all(socket, std::array{'\n'}, path);
   const auto reply = lines.next();  // a refusal may come before all was sent
   if (!reply) return std::unexpected(sent ? reply.error() : sent.error());
   return parse_reply(*reply, path);
 }
 
-void be_patient(int socket, int option, const timeval& patience) {
-  ::setsockopt(socket, SOL_SOCKET, option, &patience, sizeof patience);
-}
-
 }  // namespace
 
 Result<nlohmann::ordered_json> ask_gateway(const std::filesystem::path& path,
-                                           std::span<const char> line) {
-  const auto socket = connect_control(path);
+                                           std::span<const char> line,
+                                           std::chrono::milliseconds patience) {
+  const auto socket = connect_control(path, patience);
   if (!socket) return std::unexpected(socket.error());
-  be_patient(socket->get(), SO_RCVTIMEO, kPatience);
-  be_patient(socket->get(), SO_SNDTIMEO, kPatience);
-  Lines lines(socket->get());
+  Lines lines(socket->get(), path);
   return exchange(socket->get(), lines, line, path);
 }
 
@@ -124,11 +116,10 @@ Result<void> follow_gateway(const std::filesystem::path& path, const nlohmann::j
                             const std::function<bool(const nlohmann::ordered_json&)>& take) {
   const auto socket = connect_control(path);
   if (!socket) return std::unexpected(socket.error());
-  be_patient(socket->get(), SO_RCVTIMEO, kPatience);
-  Lines lines(socket->get());
+  Lines lines(socket->get(), path);
   const auto reply = exchange(socket->get(), lines, request.dump(), path);
   if (!reply) return std::unexpected(reply.error());
-  be_patient(socket->get(), SO_RCVTIMEO, {});
+  be_patient(socket->get(), {});
   for (bool on = take(*reply); on;) {
     const auto line = lines.next();
     if (!line && line.error().code == ErrorCode::lost) return {};

@@ -32,8 +32,9 @@ Result<std::string> text_of(const json& value, std::string_view member) {
 }
 
 // A number, or a string such as "0x1000".
-Result<std::uint64_t> number_of(const json& value, std::string_view member, std::uint64_t limit) {
-  const auto expected = fmt::format("a number from 0 to {}", limit);
+Result<std::uint64_t> number_of(const json& value, std::string_view member, std::uint64_t limit,
+                                std::uint64_t lowest = 0) {
+  const auto expected = fmt::format("a number from {} to {}", lowest, limit);
   std::uint64_t number = 0;
   if (value.is_number_unsigned()) {
     number = value.get<std::uint64_t>();
@@ -47,13 +48,14 @@ Result<std::uint64_t> number_of(const json& value, std::string_view member, std:
   } else {
     return wrong(member, expected);
   }
-  if (number > limit) return wrong(member, expected);
+  if (number < lowest || number > limit) return wrong(member, expected);
   return number;
 }
 
 template <class Number>
-Result<void> read_number(const json& value, std::string_view member, Number& out) {
-  const auto number = number_of(value, member, std::numeric_limits<Number>::max());
+Result<void> read_number(const json& value, std::string_view member, Number& out,
+                         Number lowest = 0) {
+  const auto number = number_of(value, member, std::numeric_limits<Number>::max(), lowest);
   if (!number) return std::unexpected(number.error());
   out = static_cast<Number>(*number);
   return {};
@@ -224,7 +226,7 @@ std::map<std::string_view, Reader> sa_readers(SaSpec& sa) {
   text("name", sa.name);
   text("class", sa.traffic_class);
   text("interface", sa.interface);
-  readers["spi"] = [&sa](const json& v) { return read_number(v, "spi", sa.spi); };
+  readers["spi"] = [&sa](const json& v) { return read_number(v, "spi", sa.spi, kMinSpi); };
   readers["replay_window"] = [&sa](const json& v) {
     return read_number(v, "replay_window", sa.replay_window);
   };

@@ -311,7 +311,9 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
   const Decision decision = named(*sa->decision, sa->spec.name);
   Json reply = decision_json(decision);
   std::string text = to_text(decision) + driver_words(sa->driver);
-  if (sa->status.expired)
+  if (!sa->note.empty())
+    text += fmt::format("It is not where the policy wants it: {}.\n", sa->note);
+  if (sa->status.expired && sa->note.empty())
     text +=
         "It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
         "nothing. 'espalier sa rekey' replaces it.\n";

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <fmt/format.h>
@@ -106,7 +107,9 @@ Result<void> remove_stale(const fs::path& path, const sockaddr_un& address) {
                             path.native()));
   auto probe = new_socket();
   if (!probe) return std::unexpected(probe.error());
+  be_patient(probe->get(), kControlPatience);
   const int error = connect_to(probe->get(), address);
+  if (error == EAGAIN) return std::unexpected(control_silence(probe->get(), path));
   if (error == 0) {
     const auto owner = peer_credentials(probe->get());
     return fail(ErrorCode::conflict,
@@ -167,13 +170,41 @@ ControlSocket::~ControlSocket() {
   if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
 }
 
-Result<Descriptor> connect_control(const fs::path& path) {
+void be_patient(int socket, std::chrono::milliseconds patience) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);
+  const auto rest = std::chrono::microseconds(patience - seconds);
+  const timeval limit{seconds.count(), rest.count()};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // holds for connect() too
+}
+
+Error control_silence(int socket, const fs::path& path) {
+  timeval limit{};
+  socklen_t size = sizeof limit;
+  ::getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, &size);
+  const double seconds =
+      static_cast<double>(limit.tv_sec) + static_cast<double>(limit.tv_usec) / 1e6;
+  const auto owner = peer_credentials(socket);
+  // Without a connection the kernel does not tell whose the socket is.
+  const std::string process =
+      owner && owner->pid > 0
+          ? fmt::format("process {}: 'ps {}' shows whether it is stopped", owner->pid, owner->pid)
+          : fmt::format("'fuser {}' names its process", path.native());
+  return {ErrorCode::transient,
+          fmt::format("The gateway at '{}' has not answered for {:.4g} s ({}). It may still do "
+                      "later what was asked of it.",
+                      path.native(), seconds, process)};
+}
+
+Result<Descriptor> connect_control(const fs::path& path, std::chrono::milliseconds patience) {
   const auto address = address_of(path);
   if (!address) return std::unexpected(address.error());
   auto socket = new_socket();
   if (!socket) return socket;
+  be_patient(socket->get(), patience);
   const int error = connect_to(socket->get(), *address);
   if (error == 0) return socket;
+  if (error == EAGAIN) return std::unexpected(control_silence(socket->get(), path));
   struct stat found{};
   if (error == ECONNREFUSED && ::stat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode))
     return fail(

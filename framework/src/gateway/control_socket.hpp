@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -15,6 +16,9 @@
 namespace espalier {
 
 inline constexpr std::size_t kMaxControlLine = 64 * 1024;  // with its newline
+
+// How long a gateway may be silent. A hundred thousand SAs take it a second, where it is well.
+inline constexpr std::chrono::milliseconds kControlPatience{10'000};
 
 // A listening Unix socket at `path`, mode 0600. The socket file of a process that has died is
 // replaced; one that is served is refused with the pid of who does. Removed when destroyed, if it
@@ -39,8 +43,14 @@ class ControlSocket {
   ino_t inode_ = 0;
 };
 
-// Connects to a gateway; the error says when none is running.
-Result<io::Descriptor> connect_control(const std::filesystem::path& path);
+// Connects to a gateway; the error says when none is running. Each wait on the socket, from the
+// first on, ends after `patience` with EAGAIN.
+Result<io::Descriptor> connect_control(const std::filesystem::path& path,
+                                       std::chrono::milliseconds patience = kControlPatience);
+void be_patient(int socket, std::chrono::milliseconds patience);  // zero: without end
+
+// What is to be said of the gateway at `path` when such a wait ended in vain.
+Error control_silence(int socket, const std::filesystem::path& path);
 
 struct PeerCredentials {
   pid_t pid = 0;

@@ -142,7 +142,7 @@ struct Gateway::Impl {
 
   Result<Placement> place(const SaSpec& sa, const SaKeys& keys, std::optional<Home> home,
                           const std::function<Result<void>(Session)>& bring);
-  Result<Sas::value_type> enter(const SaSpec& sa, SaKeys&& keys);
+  Result<Sas::value_type> enter(const SaSpec& sa, SaKeys&& keys, std::string_view in_place_of = {});
   Result<void> leave(const SaSpec& sa, const Home& home);
   GatewaySa describe(const SaSpec& sa, const Entry& entry) const;
   void take_engine_events(std::vector<GatewayEvent>& done);
@@ -186,7 +186,8 @@ Result<Placement> Gateway::Impl::place(const SaSpec& sa, const SaKeys& keys,
 }
 
 // Places the SA and brings it into the engine; leaves nothing behind if either fails.
-Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
+Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys,
+                                             std::string_view in_place_of) {
   const bool once = is_counter_mode(sa.transform.cipher);
   const std::uint64_t fingerprint = once ? used_keys.fingerprint(keys) : 0;
   if (once && used_keys.contains(fingerprint)) return std::unexpected(keys_have_served(sa));
@@ -196,7 +197,7 @@ Result<Sas::value_type> Gateway::Impl::enter(const SaSpec& sa, SaKeys&& keys) {
   SaSpec unique = sa;
   unique.name = engine_name_of(sa);
   auto placement = place(sa, keys, std::nullopt, [&](Session session) {
-    return in_public_words(engine.add(unique, std::move(session)), unique.name);
+    return in_public_words(engine.add(unique, std::move(session), in_place_of), unique.name);
   });
   if (!placement) {
     surroundings.take(sa);
@@ -255,7 +256,7 @@ Result<std::shared_ptr<const Decision>> Gateway::rekey(std::string_view old_name
   const bool taken = sa.name != old_name && impl_->sas.contains(sa.name);
   if (auto fits = check_successor(old, old_name, sa, taken); !fits)
     return std::unexpected(fits.error());
-  auto entry = impl_->enter(sa, std::move(keys));
+  auto entry = impl_->enter(sa, std::move(keys), old.name);
   if (!entry) return std::unexpected(entry.error());
   impl_->holders.remove(old);
   impl_->holders.add(*entry->first);

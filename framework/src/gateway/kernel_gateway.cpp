@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/kernel_gateway.hpp"
 
+#include "gateway/kernel_counters.hpp"
 #include "gateway/sa_refusals.hpp"
 #include "gateway/told_refusals.hpp"
 
@@ -22,15 +23,6 @@ using Kind = GatewayEvent::Kind;
 Home home_of(const Decision& decision) {
   const Candidate& chosen = decision.candidates[*decision.chosen];
   return {chosen.backend, chosen.device};
-}
-
-SaCounters counters_of(const SaSpec& sa, const xfrm::SaState& state) {
-  const bool out = sa.direction == Direction::outbound;
-  return {.sequence = out ? state.sent : state.received,
-          .packets = state.packets,
-          .bytes = state.bytes,
-          .errors = std::uint64_t{state.too_old} + state.replays + state.bad_icv,
-          .moves = 0};
 }
 
 std::string_view words_of(const xfrm::SaState& was) {
@@ -221,10 +213,7 @@ std::uint64_t KernelGateway::activity() const noexcept {
 
 DropCounts KernelGateway::drops() const {
   DropCounts counts{};
-  for (const auto& [name, entry] : sas_) {
-    counts[std::size_t(Drop::in_replay)] += entry->state.too_old + entry->state.replays;
-    counts[std::size_t(Drop::in_bad_icv)] += entry->state.bad_icv;
-  }
+  for (const auto& [name, entry] : sas_) add_drops(entry->state, counts);
   return counts;
 }
 

@@ -75,7 +75,7 @@ class KernelGateway final : public SaControl {
     std::shared_ptr<const Decision> decision;
     xfrm::SaState state;  // as last read back
     KernelDriver driver{};
-    bool gone = false;    // the kernel has it no more
+    bool gone = false;  // the kernel has it no more
   };
   using Sas = std::map<std::string, std::unique_ptr<Entry>, std::less<>>;
   struct Retiring {

@@ -21,8 +21,8 @@ struct ReloadPlan {
 
 // Compares two configurations of one file. A tunnel has changed if an SA of it would be another one
 // or its keys come from elsewhere; keys that a configuration holds are compared themselves. Fails
-// with a sentence that names all that only a restart can apply, or a tunnel on static keys whose new
-// SAs would have the SPI and key of old ones.
+// with a sentence that names all that only a restart can apply, or a tunnel on static keys whose
+// new SAs would have the SPI and key of old ones.
 Result<ReloadPlan> reload_plan(const GatewayConfig& running, const GatewayConfig& wanted);
 
 }  // namespace espalier

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/side_traffic.hpp"
 
+#include "gateway/keepalive_watch.hpp"
 #include "gateway/site_view.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -54,13 +55,14 @@ void SideTraffic::follow(const GatewayConfig& config) {
            [this, sa, bytes = tunnel.dummies.bytes] {
              static_cast<void>(gateway_.send_dummy(sa, bytes));  // it may not be there yet
            });
-    if (tunnel.keepalive > 0)
-      beat(std::chrono::seconds(tunnel.keepalive), [this, sa, last = std::uint64_t{0}]() mutable {
-        const auto now = gateway_.find(sa);
-        if (!now) return;
-        if (std::exchange(last, now->status.sequence) == now->status.sequence)
+    if (tunnel.keepalive > 0) {
+      KeepaliveWatch watch{std::chrono::seconds(tunnel.keepalive)};
+      beat(watch.tick(), [this, sa, watch]() mutable {
+        const auto found = gateway_.find(sa);
+        if (found && watch.due(found->status.sequence, std::chrono::steady_clock::now()))
           static_cast<void>(gateway_.send_keepalive(sa));
       });
+    }
   }
 }
 

@@ -69,7 +69,7 @@ Result<bool> holds(CaptureReader reader, const std::function<bool(const OuterPac
 }
 
 bool CapturePass::read(Packet& packet, const std::uint16_t* udp_port) noexcept {
-  while (!exhausted_) {
+  while (!exhausted_ && counts_.packets < last_) {
     const auto frame = reader_.next();
     if (!frame || !*frame) {
       exhausted_ = true;

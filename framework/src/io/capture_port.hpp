@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -35,6 +36,9 @@ class CapturePass {
   const Result<void>& reading() const noexcept { return reading_; }  // how that went
   Result<void> finish() { return writer_.finish(); }
 
+  // From now on no more packets are read than these, until this is called again.
+  void allow(std::uint64_t packets) noexcept { last_ = counts_.packets + packets; }
+
   // Of the packets that are read from now on, those that it gives a reason for are skipped.
   using Judge = std::function<std::optional<NoPacket>(const OuterPacket&)>;
   void skip(Judge judge) { judge_ = std::move(judge); }
@@ -47,6 +51,7 @@ class CapturePass {
   CaptureReader reader_;
   CaptureWriter writer_;
   Counts counts_;
+  std::uint64_t last_ = std::numeric_limits<std::uint64_t>::max();
   bool exhausted_ = false;
   Result<void> reading_;
   Judge judge_ = [](const OuterPacket&) { return std::nullopt; };

@@ -20,6 +20,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 namespace espalier::io {
 namespace {
 
@@ -132,6 +134,30 @@ Result<void> outcome(int error, const std::string& what, const std::string& when
   return fail(code, fmt::format("Cannot {}: {}.", what, nl_geterror(-error)));
 }
 
+bool is_set(const std::string& file) {
+  int value = 0;
+  return (std::ifstream(file) >> value) && value != 0;
+}
+
+// The same for what an interface is given. The kernel calls it a matter of permission where IPv6 is
+// switched off, which no privilege helps against.
+Result<void> outcome_on(const std::string& name, const IpPrefix& given, int error,
+                        const std::string& what, const std::string& when_there) {
+  const auto setting = [](const std::string& of) {
+    return fmt::format("net/ipv6/conf/{}/disable_ipv6", of);
+  };
+  const bool turned_down = error == -NLE_NOACCESS;
+  if (given.address.family != Family::ipv6 || !turned_down || !is_set("/proc/sys/" + setting(name)))
+    return outcome(error, what, when_there);
+  // A TUN device that is made anew has what is the default.
+  const std::string off_by = setting(is_set("/proc/sys/" + setting("default")) ? "default" : name);
+  return fail(ErrorCode::unsupported,
+              fmt::format("Cannot {}: IPv6 is switched off there. Switch it on with 'sysctl -w "
+                          "{}=0', or take the IPv6 addresses and networks out of the "
+                          "configuration.",
+                          what, off_by));
+}
+
 }  // namespace
 
 void NlSocketDeleter::operator()(nl_sock* socket) const noexcept { nl_socket_free(socket); }
@@ -184,10 +210,11 @@ void RouteNetlink::no_automatic_ipv6(const LinkState& state) {
 
 Result<void> RouteNetlink::add_address(const std::string& name, int index,
                                        const IpPrefix& address) {
-  return outcome(rtnl_addr_add(socket_.get(), address_object(index, address).get(), NLM_F_EXCL),
-                 fmt::format("give the interface '{}' the address {}", name, to_string(address)),
-                 "it has it already. Remove it with 'ip address delete', or give the site "
-                 "another.");
+  return outcome_on(name, address,
+                    rtnl_addr_add(socket_.get(), address_object(index, address).get(), NLM_F_EXCL),
+                    fmt::format("give the interface '{}' the address {}", name, to_string(address)),
+                    "it has it already. Remove it with 'ip address delete', or give the site "
+                    "another.");
 }
 
 Result<void> RouteNetlink::delete_address(int index, const IpPrefix& address) {
@@ -197,7 +224,8 @@ Result<void> RouteNetlink::delete_address(int index, const IpPrefix& address) {
 
 Result<void> RouteNetlink::add_route(const std::string& name, int index, const RouteEntry& route) {
   const std::string network = to_string(route.network);
-  return outcome(
+  return outcome_on(
+      name, route.network,
       rtnl_route_add(socket_.get(), route_object(index, route).get(), NLM_F_EXCL),
       fmt::format("route {} through the interface '{}'", network, name),
       fmt::format("another route to it exists. 'ip route show {}' shows it; delete it, or correct "

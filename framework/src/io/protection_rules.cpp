@@ -76,7 +76,10 @@ std::string sets_text(std::string_view table, const ProtectedNetworks& networks)
 std::string chains_text(std::string_view table) {
   constexpr std::pair<std::string_view, std::string_view> kChains[] = {
       {"pass", ""},
+      {"inbound", ""},
       {"arriving", " { type filter hook prerouting priority raw; policy accept; }"},
+      {"forwarded", " { type filter hook forward priority filter; policy accept; }"},
+      {"received", " { type filter hook input priority filter; policy accept; }"},
       {"sending", " { type filter hook output priority filter; policy accept; }"},
       {"leaving", " { type filter hook postrouting priority filter; policy accept; }"}};
   std::string text;
@@ -179,10 +182,12 @@ std::string rules_text(const ProtectionRules& rules) {
       "protect\"; }}\n",
       table, rules.site, rules.interface);
   text += sets_text(table, rules.networks) + chains_text(table);
-  text += chain_text(table, "arriving", pass_rules(rules, kIn));
-  text += chain_text(table, "arriving", {later_fragments(rules.outer.address)});
-  text += chain_text(table, "arriving",
-                     drop_rules("{0} saddr {2} {0} daddr @local{1}", "came in the clear"));
+  text += chain_text(table, "inbound", pass_rules(rules, kIn));
+  text += chain_text(table, "inbound", {later_fragments(rules.outer.address)});
+  text += chain_text(table, "inbound", drop_rules("{0} saddr {2}", "came in the clear"));
+  for (const std::string_view chain : {"arriving", "forwarded", "received"})
+    text += chain_text(table, chain,
+                       {"ip daddr @local4 jump inbound", "ip6 daddr @local6 jump inbound"});
   text += chain_text(table, "pass", pass_rules(rules, kOut));
   text += chain_text(table, "sending", {"jump pass"});
   text += chain_text(table, "sending", drop_rules("{0} daddr {2}", kNotThrough));

@@ -2,7 +2,9 @@
 //
 // The nftables rules that keep a gateway's traffic out of the clear, as text for one transaction
 // each. A table of its own, "inet espalier-SITE", drops
-//   arriving  what comes from a remote network to a local one on anything but the TUN device
+//   arriving, forwarded, received
+//             what comes from a remote network to a local one on anything but the TUN device: as it
+//             arrives, and once more as the machine's own NAT has rewritten its destination
 //   sending   what this machine itself sends to a remote network on anything but the TUN device,
 //             from whatever address: once the device is gone it takes any
 //   leaving   what passes from a local network to a remote one on anything but the TUN device

@@ -126,6 +126,7 @@ std::vector<ProbeAnswer> probe_all(const fs::path& helper, std::span<const Probe
   };
   while (next < requests.size() || !running.empty()) {
     while (next < requests.size() && running.size() < kAtOnce) start_next();
+    if (running.empty()) break;  // none could be started
     wait_for_any(running);
     std::vector<std::pair<std::size_t, Child>> still;
     for (auto& [index, child] : running) {

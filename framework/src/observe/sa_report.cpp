@@ -38,6 +38,7 @@ SaReport make_report(const GatewaySa& sa) {
   report.expired = sa.status.expired;
   report.driver = sa.driver.name;
   report.driver_unknown = sa.driver.unknown;
+  report.note = sa.note;
   if (sa.decision) report.others = passed_over(*sa.decision, report.backend, report.device);
   return report;
 }
@@ -68,6 +69,7 @@ nlohmann::ordered_json to_json(const SaReport& report) {
     value["driver"] = {{"name", report.driver},
                        {"status", report.driver_unknown.empty() ? "inferred" : "unknown"},
                        {"why", report.driver_unknown}};
+  if (!report.note.empty()) value["note"] = report.note;
   value["others"] = nlohmann::ordered_json::array();
   for (const PassedOver& other : report.others)
     value["others"].push_back({{"backend", other.backend},
@@ -102,6 +104,7 @@ SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
     driver->at("name").get_to(report.driver);
     driver->at("why").get_to(report.driver_unknown);
   }
+  if (const auto note = value.find("note"); note != value.end()) note->get_to(report.note);
   for (const auto& other : value.at("others"))
     report.others.push_back(
         {other.at("backend"), other.at("device"), other.at("reason"), other.at("sentence")});
@@ -133,6 +136,11 @@ std::string device_words(const SaReport& report) {
   return fmt::format("{}: {} ({})", report.device, report.driver, status);
 }
 
+std::string others_words(const SaReport& report) {
+  if (report.note.empty()) return summary(report.others);
+  return fmt::format("{}; {}", report.note, summary(report.others));
+}
+
 }  // namespace
 
 std::string render_sas(std::span<const SaReport> reports, const TextStyle& style) {
@@ -144,7 +152,7 @@ std::string render_sas(std::span<const SaReport> reports, const TextStyle& style
                fmt::format("{:#010x}", report.spi), report.transform, peer_words(report),
                report.backend, device_words(report), fmt::to_string(report.packets),
                fmt::to_string(report.errors), gbits(report.bits_per_second),
-               gbits(report.peak_bits_per_second), summary(report.others)});
+               gbits(report.peak_bits_per_second), others_words(report)});
   return table.render(style);
 }
 

@@ -48,6 +48,7 @@ struct SaReport {
   std::uint64_t peak_bits_per_second = 0;  // of the busiest interval
   std::string driver;          // of the kernel, that it was steered to; "" if it was not
   std::string driver_unknown;  // why it is not known that it has it; "": it is inferred
+  std::string note;            // why it is not where the policy wants it, or ""
   std::vector<PassedOver> others;
 
   friend bool operator==(const SaReport&, const SaReport&) = default;

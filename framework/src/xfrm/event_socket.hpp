@@ -4,20 +4,28 @@
 #include <memory>
 #include <vector>
 
+#include "xfrm/event_source.hpp"
 #include "xfrm/sa_state.hpp"
 
 struct nl_sock;
 
 namespace espalier::xfrm {
 
-// Hears from the kernel when an SA reaches a limit of its lifetime. [control]
-class EventSocket {
+// Hears from the kernel of this machine. [control]
+class EventSocket final : public EventSource {
  public:
-  static Result<EventSocket> open();
+  enum class Of {
+    lifetimes,  // when an SA reaches a limit of its lifetime
+    sas,        // that, and each SA that comes, changes or goes, whoever did it
+  };
+  static Result<EventSocket> open(Of what = Of::lifetimes);
 
-  // What was said since the last call. Does not wait. What was missed is not told: whoever reads
-  // the SAs now and then sees that one has gone.
+  Heard hear() override;
+  // The same, as far as it is about SAs. What was missed is not told: whoever reads the SAs now and
+  // then sees that one has gone.
   std::vector<SaNews> take();
+
+  int descriptor() const noexcept;  // readable when there is something to hear
 
  private:
   struct Free {

@@ -61,4 +61,12 @@ std::span<const std::uint8_t> Attributes::bytes(int type) const noexcept {
           static_cast<std::size_t>(nla_len(found))};
 }
 
+std::vector<int> Attributes::types() const {
+  std::vector<int> found;
+  int left = static_cast<int>(all_.size());
+  auto* each = reinterpret_cast<nlattr*>(const_cast<std::uint8_t*>(all_.data()));
+  for (; nla_ok(each, left) != 0; each = nla_next(each, &left)) found.push_back(nla_type(each));
+  return found;
+}
+
 }  // namespace espalier::xfrm

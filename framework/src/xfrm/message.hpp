@@ -84,6 +84,7 @@ class Attributes {
   static std::optional<Attributes> of(std::span<const std::uint8_t> payload, std::size_t fixed);
 
   std::span<const std::uint8_t> bytes(int type) const noexcept;  // empty: there is none
+  std::vector<int> types() const;                                // of all, in their order
   template <class T>
   std::optional<T> value(int type) const noexcept {
     const auto found = bytes(type);

@@ -85,6 +85,8 @@ Result<std::unique_ptr<NetlinkTransport>> NetlinkTransport::connect() {
   return made;
 }
 
+std::uint32_t NetlinkTransport::port() const noexcept { return nl_socket_get_local_port(socket_); }
+
 int NetlinkTransport::interface_index(const std::string& name) {
   return static_cast<int>(::if_nametoindex(name.c_str()));
 }

@@ -20,6 +20,7 @@ class NetlinkTransport final : public Transport {
   NetlinkTransport& operator=(const NetlinkTransport&) = delete;
 
   Result<std::vector<Answer>> exchange(std::span<Request> requests) override;
+  std::uint32_t port() const noexcept override;
   int interface_index(const std::string& name) override;
 
  private:

@@ -127,11 +127,13 @@ void put_outer(Request& request, const SaSpec& sa, xfrm_usersa_info& info) {
     request.attribute(XFRMA_SA_EXTRA_FLAGS, std::uint32_t{XFRM_SA_XFLAG_DONT_ENCAP_DSCP});
 }
 
-void put_offload(Request& request, const SaSpec& sa, const OffloadTo& to) {
+}  // namespace
+
+void put_offload(Request& request, Direction direction, const OffloadTo& to) {
   if (to.offload == Offload::none) return;
   xfrm_user_offload offload{};
   offload.ifindex = to.interface;
-  if (sa.direction == Direction::inbound) offload.flags |= XFRM_OFFLOAD_INBOUND;
+  if (direction == Direction::inbound) offload.flags |= XFRM_OFFLOAD_INBOUND;
   if (to.offload == Offload::packet) offload.flags |= XFRM_OFFLOAD_PACKET;
   request.attribute(XFRMA_OFFLOAD_DEV, offload);
 }
@@ -144,8 +146,6 @@ xfrm_usersa_id kernel_id(const SaId& id) {
   made.proto = IPPROTO_ESP;
   return made;
 }
-
-}  // namespace
 
 SaId id_of(const SaSpec& sa) {
   return {sa.direction == Direction::outbound ? sa.peer.address : sa.local.address, sa.spi};
@@ -184,7 +184,7 @@ Result<Request> add_sa(const SaSpec& sa, const SaKeys& keys, std::uint32_t reqid
   put_replay(request, sa, info);
   put_encapsulation(request, sa);
   put_outer(request, sa, info);
-  put_offload(request, sa, offload);
+  put_offload(request, sa.direction, offload);
   std::memcpy(NLMSG_DATA(&request.header()), &info, sizeof info);
   return request;
 }

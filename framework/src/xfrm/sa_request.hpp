@@ -7,6 +7,8 @@
 #include <espalier/sa.hpp>
 #include <espalier/secret.hpp>
 
+#include <linux/xfrm.h>
+
 #include "xfrm/message.hpp"
 
 namespace espalier::xfrm {
@@ -35,5 +37,9 @@ Result<Request> add_sa(const SaSpec& sa, const SaKeys& keys, std::uint32_t reqid
 Request delete_sa(const SaId& id);
 Request get_sa(const SaId& id);
 Request dump_sas();
+
+// Parts of other requests about SAs.
+void put_offload(Request& request, Direction direction, const OffloadTo& to);
+xfrm_usersa_id kernel_id(const SaId& id);
 
 }  // namespace espalier::xfrm

@@ -15,6 +15,7 @@
 #include "xfrm/addresses.hpp"
 #include "xfrm/dump.hpp"
 #include "xfrm/refusal.hpp"
+#include "xfrm/wide_replay.hpp"
 
 namespace espalier::xfrm {
 namespace {
@@ -36,12 +37,6 @@ void read_info(const xfrm_usersa_info& info, SaState& state) {
   state.replays = info.stats.replay;
   state.bad_icv = info.stats.integrity_failed;
 }
-
-// xfrm_replay_state_esn without its bitmap.
-struct WideReplay {
-  std::uint32_t words, oseq, seq, oseq_hi, seq_hi, window;
-};
-static_assert(sizeof(WideReplay) == sizeof(xfrm_replay_state_esn));
 
 // The numbers stand in one of two formats.
 void read_replay(const Attributes& attributes, SaState& state) {

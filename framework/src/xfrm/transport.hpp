@@ -30,6 +30,9 @@ class Transport {
   // talked to at all; what has become of the requests is then not known.
   virtual Result<std::vector<Answer>> exchange(std::span<Request> requests) = 0;
 
+  // By which the kernel knows our requests: what it tells of changes names it (Message::port).
+  virtual std::uint32_t port() const noexcept = 0;
+
   // The index of a network interface, or 0 if there is none of that name.
   virtual int interface_index(const std::string& name) = 0;
 };

@@ -97,6 +97,15 @@ TEST_F(Appliance, KernelGatewayIsForTheKernelsDataplane) {
   EXPECT_THAT(messages_, IsEmpty());
 }
 
+TEST_F(Appliance, IkeGatewayNeedsNoSite) {
+  const GatewayConfig config = load(kAppliances / "ike-gateway.toml", "");
+  EXPECT_EQ(config.dataplane, Dataplane::kernel);
+  EXPECT_EQ(config.control_socket, "/run/espalier/ike.sock");
+  EXPECT_THAT(messages_, IsEmpty());
+  const GatewayConfig unnamed = load(write("hub.toml", "[gateway]\ndataplane = \"kernel\"\n"), "");
+  EXPECT_EQ(unnamed.control_socket, "/run/espalier/hub.sock");
+}
+
 TEST_F(Appliance, TestBenchWarnsOfItsPublicKeys) {
   const std::filesystem::path copy =
       write("test-bench.toml", read_text(kAppliances / "test-bench.toml"));

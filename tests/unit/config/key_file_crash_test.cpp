@@ -2,6 +2,7 @@
 //
 // Law 1 at every moment: processes that race for a key file, die in the middle of a claim, lose
 // power, or have a disk that fails. Keys are given once, or not at all.
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <functional>
 
 #include "key_file_fixture.hpp"
 
@@ -102,6 +105,18 @@ class ClaimCrash : public KeyFileTest {
     return winners;
   }
 
+  // Runs `work` in a process that can make files but write nothing into them: does it say false?
+  static bool refuses_on_a_full_disk(const std::function<bool()>& work) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit nothing{0, 0};
+      ::setrlimit(RLIMIT_FSIZE, &nothing);
+      ::_exit(work() ? kGotKeys : kRefused);
+    }
+    return wait_for(child) == kRefused;
+  }
+
   void start_over() {
     for (const auto& path : {keys_, state_}) std::filesystem::remove_all(path);
     generate();
@@ -184,8 +199,37 @@ TEST_F(ClaimCrash, AStateDirectoryThatIsMadeIsOnDiskToo) {
   EXPECT_EQ(log.paths[1], std::filesystem::canonical(folder_ / "a").string()) << "for its entry b";
 }
 
+// What a disk does that allots blocks only when it must, and is full then.
+TEST_F(ClaimCrash, ARecordThatDoesNotReachTheDiskUsesUpNothing) {
+  generate();
+  SyncLog& log = sync_log();
+  std::filesystem::create_directory(state_);
+  ::chmod(state_.c_str(), 0700);
+  log = {.listening = true, .fail_at = 0, .paths = {}};
+  const std::string sentence = refusal(left_, "left");
+  log.listening = false;
+  EXPECT_THAT(sentence, HasSubstr("Input/output error"));
+  EXPECT_TRUE(std::filesystem::is_empty(state_));
+  EXPECT_TRUE(claim(left_, "left"));
+}
+
+TEST_F(ClaimCrash, AFullDiskUsesUpNothingAndLeavesNothing) {
+  generate();
+  EXPECT_TRUE(refuses_on_a_full_disk([&] { return claim(left_, "left").has_value(); }));
+  EXPECT_TRUE(std::filesystem::is_empty(state_)) << "a claim that nobody made";
+  EXPECT_TRUE(claim(left_, "left"));
+}
+
+TEST_F(ClaimCrash, AFullDiskLeavesNoKeyFileThatIsNone) {
+  const GatewayConfig config = config_of(base());
+  EXPECT_TRUE(refuses_on_a_full_disk(
+      [&] { return generate_key_files(config, keys_, *secrets_).has_value(); }));
+  EXPECT_TRUE(std::filesystem::is_empty(keys_));
+  generate();
+}
+
 TEST_F(ClaimCrash, ADiskThatFailsGivesNoKeys) {
-  for (int call = 0; call < 3; ++call) {
+  for (int call = 1; call < 3; ++call) {
     start_over();
     std::filesystem::create_directory(state_);
     ::chmod(state_.c_str(), 0700);

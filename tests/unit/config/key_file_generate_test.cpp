@@ -107,8 +107,8 @@ TEST_F(Keygen, NothingIsOverwrittenAndNothingHalfDoneStays) {
   EXPECT_EQ(files.error().code, ErrorCode::conflict);
   EXPECT_EQ(
       without_folder(files.error().message),
-      "keys/right.keys exists already, and keys are not overwritten: delete it on all ends, or "
-      "name another folder");
+      "keys/right.keys exists already, and keys are not overwritten: name a fresh folder with "
+      "--out, or delete it on all ends");
   EXPECT_EQ(read_text(keys_ / "right.keys"), "precious");
   EXPECT_FALSE(std::filesystem::exists(keys_ / "left.keys")) << "made before, taken away again";
 }

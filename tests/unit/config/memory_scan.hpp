@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <unit/sanitized.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,17 +16,7 @@
 namespace espalier {
 
 // Sanitizers keep shadows of all memory that cannot be walked in a test's time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kCanScanMemory = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kCanScanMemory = false;
-#else
-inline constexpr bool kCanScanMemory = true;
-#endif
-#else
-inline constexpr bool kCanScanMemory = true;
-#endif
+inline constexpr bool kCanScanMemory = !kSanitized;
 
 inline constexpr char kScramble = 0x55;  // what a scrambled text is combined with
 

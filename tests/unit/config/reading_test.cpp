@@ -187,10 +187,10 @@ TEST_F(Reading, AnUnknownSiteOnTheCommandLineIsRefused) {
               ElementsAre("gateway.toml: error: there is no [site.rihgt]; did you mean 'right'?"));
 }
 
-TEST_F(Reading, WithoutASiteOfItsOwnThePlaceholderStays) {
+TEST_F(Reading, WithoutASiteOfItsOwnItIsTheFilesName) {
   const GatewayConfig config = good(changed(base(), {{"site = \"left\"\n", ""}}));
   EXPECT_EQ(config.site, "");
-  EXPECT_EQ(config.control_socket, "/run/espalier/{site}.sock");
+  EXPECT_EQ(config.control_socket, "/run/espalier/gateway.sock");
 }
 
 TEST_F(Reading, AFileThatIsNotThereIsOneError) {

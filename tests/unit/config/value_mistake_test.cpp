@@ -198,6 +198,30 @@ keys = { socket = true }
      changed(base(), {{"192.0.2.2", "2001:db8::2"}, {"10.2.0.0/24", "fd00::/64"}}),
      {R"~(11:10: error: the ends of tunnel 't' have the addresses 192.0.2.1 and 2001:db8::2: expected two of one IP version)~",
       R"~(11:10: error: tunnel 't' could carry nothing: 'left' and 'right' have no networks of one IP version)~"}},
+    {"MtusThatNoUsualPathTakes",
+     changed(base(),
+             {{"[site.right]", "tun = { mtu = 1480 }\n[site.right]"},
+              {"address = \"192.0.2.2\"", "tun = { mtu = 1438 }\naddress = \"192.0.2.2\""}}) +
+         changed(kThird, {{"192.0.2.3\"", "192.0.2.3\"\ntun = { mtu = 8000 }"},
+                          {"aes256gcm16", "aes256-sha512"}}),
+     {R"~(6:15: warning: 'mtu' is 1480, but with ESP around them only packets of up to 1406 bytes fit a path of 1500 (tunnel 'u'): longer ones are fragmented on their way, or lost; write 1406 unless all paths take more)~"}},
+    {"OuterAddressesOfNoSingleMachine",
+     changed(base(), {{"192.0.2.1", "0.0.0.0"}, {"192.0.2.2", "255.255.255.255"}}) + kThird +
+         R"([site.a]
+address = "224.0.0.1"
+networks = ["10.4.0.0/24"]
+[site.b]
+address = "::"
+networks = ["10.5.0.0/24"]
+[site.c]
+address = "ff02::1"
+networks = ["10.6.0.0/24"]
+)",
+     {R"~(4:11: error: 'address' is "0.0.0.0": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(7:11: error: 'address' is "255.255.255.255": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(23:11: error: 'address' is "224.0.0.1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(26:11: error: 'address' is "::": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
+      R"~(29:11: error: 'address' is "ff02::1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~"}},
     {"SiteInNoTunnel",
      base() + R"([site.other]
 address = "192.0.2.3"

@@ -82,6 +82,18 @@ TEST_F(BadDevice, OnceItIsLostNothingLeavesUntilTheSaMoves) {
   EXPECT_EQ(gate_.drops(Drop::device_lost), 5u);
 }
 
+TEST_F(BadDevice, OneThatGivesAnOpBackAsLostIsLost) {
+  add("bad", "10.2.0.0/24", 0x1001);
+  bad_.control().misbehave(Fault::lose, 1);
+  send_to("10.2.0.1", 5);
+  EXPECT_EQ(gate_.drops(Drop::device_failed), 0u);
+  EXPECT_THAT(on_wire(), SizeIs(4)) << "what it had done by then is not lost";
+  EXPECT_EQ(gate_.drops(Drop::device_lost), 1u);
+  const auto lost = losses();
+  ASSERT_THAT(lost, SizeIs(1)) << "nobody noticed";
+  EXPECT_THAT(lost[0].words, testing::HasSubstr("gave operations back as lost"));
+}
+
 TEST_F(BadDevice, AnOpThatItHandsBackTwiceIsBelievedOnce) {
   add("bad", "10.2.0.0/24", 0x1001);
   bad_.control().misbehave(Fault::twice);

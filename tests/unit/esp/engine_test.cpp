@@ -3,6 +3,7 @@
 
 #include "esp/bytes.hpp"
 #include "esp/ip_fields.hpp"
+#include "esp/layout.hpp"
 
 #include <gmock/gmock.h>
 
@@ -107,6 +108,27 @@ TEST_F(EngineTest, EveryIvOfOneKeyIsDifferent) {
     }
     EXPECT_EQ(ivs.size(), 2000u) << transform;
     ASSERT_TRUE(left.engine->remove(transform));
+  }
+}
+
+// The low half alone, which is on the wire as sequence number, comes again after 2^32 packets.
+TEST_F(EngineTest, TheIvOfACounterModeIsAll64BitsOfTheNumber) {
+  EngineOptions options;
+  options.first_sequence = 0x1ffffffff;
+  for (const char* transform :
+       {"aes256gcm16", "aes128ctr-sha256", "aes128gmac", "chacha20poly1305"}) {
+    Gate gate(1, options);
+    SaSpec sa = tunnel_sa("out", Direction::outbound, transform);
+    sa.esn = true;
+    ASSERT_TRUE(gate.engine->add(sa, bench.session("openssl", sa)));
+    for (int i = 0; i < 3; ++i)
+      ASSERT_TRUE(send(*gate.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
+    gate.turn();
+    std::vector<std::uint64_t> ivs;
+    for (const Bytes& packet : receive_all(*gate.wire[0]))
+      ivs.push_back(std::uint64_t{load_be32(packet.data() + kEspHeader)} << 32 |
+                    load_be32(packet.data() + kEspHeader + 4));
+    EXPECT_THAT(ivs, testing::ElementsAre(0x1ffffffffU, 0x200000000U, 0x200000001U)) << transform;
   }
 }
 
@@ -328,6 +350,24 @@ TEST_F(SlowerWorker, IsNotWaitedForIfItHangs) {
   now += std::chrono::milliseconds(101);
   turn_the_first(100);
   EXPECT_GT(gate.drops(Drop::queue_full), 0u) << "other SAs' packets wait behind these";
+}
+
+TEST_F(EngineTest, DropsAreThoseOfAllWorkers) {
+  Gate gate(3);
+  for (std::size_t worker = 0; worker < 3; ++worker)
+    for (std::size_t i = 0; i <= worker; ++i)
+      ASSERT_TRUE(send(*gate.clear[worker], Bytes{1, 2, 3}));
+  gate.turn();
+  EXPECT_EQ(gate.drops(Drop::out_not_ip), 6u);
+}
+
+TEST_F(EngineTest, BytesAreThoseOfInnerPacketsInBothDirections) {
+  join(tunnel_sa("a", Direction::outbound, "aes256gcm16"));
+  const Bytes packet = udp_packet("10.1.0.1", "10.2.0.1", 21);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(send(*left.clear[0], packet));
+  ASSERT_EQ(opened(sealed()).size(), 3u);
+  EXPECT_EQ(left.status("a").bytes, 3 * packet.size());
+  EXPECT_EQ(right.status("a/in").bytes, 3 * packet.size());
 }
 
 TEST_F(EngineTest, RunsInThreadsOfItsOwnAndStopsCleanly) {

@@ -1,125 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What changes in the life of an SA while it carries packets: limits that it reaches, a peer that
-// moves, a path that narrows, packets that only hide the others.
-#include "unit/esp/two_gateways.hpp"
+// moves, packets that only hide the others.
+#include "unit/esp/life.hpp"
 
 #include "esp/bytes.hpp"
-#include "esp/too_big.hpp"
 
 #include <gmock/gmock.h>
 
-extern "C" const espalier_plugin_entry espalier_plugin_openssl;
-
 namespace espalier::esp {
 namespace {
-
-using namespace test;
-using Kind = EngineEvent::Kind;
-
-// A wire of which the test says where packets come from and what the system reports.
-class ScriptedWire final : public PacketPort {
- public:
-  std::size_t receive(std::span<Packet* const> packets) noexcept override {
-    std::size_t n = 0;
-    for (; n < packets.size() && !arriving.empty(); ++n) {
-      const auto& [bytes, from] = arriving.front();
-      packets[n]->offset = kHeadroom;
-      packets[n]->length = static_cast<std::uint32_t>(bytes.size());
-      std::ranges::copy(bytes, packets[n]->data());
-      packets[n]->wire.peer = from;
-      packets[n]->wire.tos = 0;
-      arriving.erase(arriving.begin());
-    }
-    return n;
-  }
-  std::size_t send(std::span<Packet* const> packets) noexcept override {
-    for (const Packet* packet : packets) {
-      sent.emplace_back(Bytes(packet->view().begin(), packet->view().end()), packet->wire);
-    }
-    return packets.size();
-  }
-  int descriptor() const noexcept override { return -1; }
-  std::optional<PathMtu> take_path_mtu() noexcept override {
-    return std::exchange(narrower, std::nullopt);
-  }
-
-  std::vector<std::pair<Bytes, Endpoint>> arriving;
-  std::vector<std::pair<Bytes, WireAddress>> sent;
-  std::optional<PathMtu> narrower;
-};
-
-class LifeTest : public testing::Test {
- protected:
-  LifeTest() {
-    EXPECT_TRUE(bench_.registry->add_builtin("openssl", espalier_plugin_openssl));
-    auto wire = std::make_unique<ScriptedWire>();
-    wire_ = wire.get();
-    auto [inner, clear_end] = make_memory_ports({{}, {}, 4096, 1, 0, 0, 0});
-    clear_ = std::move(clear_end);
-    std::vector<WorkerPorts> ports;
-    ports.push_back({std::move(inner), std::move(wire)});
-    engine_ = Engine::create({.clock = [now = now_] { return *now; },
-                              .before_follow =
-                                  [this](const Endpoint& made_for, const Endpoint& now) {
-                                    return before_follow_(made_for, now);
-                                  }},
-                             std::move(ports))
-                  .value();
-  }
-  SaSpec add(Direction direction, const std::function<void(SaSpec&)>& change = {}) {
-    const bool out = direction == Direction::outbound;
-    SaSpec sa = tunnel_sa(out ? "out" : "in", direction, "aes256gcm16", out ? 0x1001 : 0x2001);
-    if (!out) std::swap(sa.selectors[0].source, sa.selectors[0].destination);
-    if (change) change(sa);
-    EXPECT_TRUE(engine_->add(sa, bench_.session("openssl", sa)));
-    return sa;
-  }
-  // Packets that went out of `n` that were given.
-  std::size_t carried(std::size_t n, std::size_t payload = 72) {
-    const std::size_t before = wire_->sent.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      EXPECT_TRUE(send(*clear_, udp_packet("10.1.0.1", "10.2.0.1", payload)));
-    }
-    for (std::size_t i = 0; i <= n / 64; ++i) engine_->turn(0);
-    return wire_->sent.size() - before;
-  }
-  std::uint64_t drops(Drop reason) const { return engine_->drops()[std::size_t(reason)]; }
-  std::vector<Kind> kinds() {
-    std::vector<Kind> all;
-    for (const EngineEvent& event : engine_->take_events()) all.push_back(event.kind);
-    return all;
-  }
-  // An ESP packet from the peer for SA "in".
-  Bytes from_peer(std::uint32_t number) {
-    if (!peer_) {
-      peer_ = std::make_unique<Gate>();
-      SaSpec sa = tunnel_sa("peer", Direction::outbound, "aes256gcm16", 0x2001);
-      std::swap(sa.selectors[0].source, sa.selectors[0].destination);
-      EXPECT_TRUE(peer_->engine->add(sa, bench_.session("openssl", sa)));
-    }
-    Bytes packet;
-    while (peer_->status("peer").sequence < number) {
-      EXPECT_TRUE(send(*peer_->clear[0], udp_packet("10.2.0.1", "10.1.0.1", 20)));
-      peer_->turn();
-      packet = receive_all(*peer_->wire[0]).at(0);
-    }
-    return packet;
-  }
-  static Endpoint endpoint(const char* address, std::uint16_t port) {
-    return {IpAddress::parse(address).value(), port};
-  }
-
-  std::shared_ptr<std::chrono::steady_clock::time_point> now_ =
-      std::make_shared<std::chrono::steady_clock::time_point>(std::chrono::hours(1));
-  std::function<Result<void>(const Endpoint&, const Endpoint&)> before_follow_ =
-      EngineOptions().before_follow;
-  Bench bench_;
-  std::unique_ptr<Gate> peer_;
-  ScriptedWire* wire_ = nullptr;
-  std::unique_ptr<PacketPort> clear_;
-  std::unique_ptr<Engine> engine_;
-};
 
 // ---- lifetimes --------------------------------------------------------------------------------
 
@@ -250,6 +140,34 @@ TEST_F(LifeTest, PacketsFollowAPeerThatItsNatHasMoved) {
   }
 }
 
+TEST_F(LifeTest, AnSaInPlaceOfAnotherBeginsWhereItsPeerIsNow) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  SaSpec out = add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Endpoint made_for = out.peer, moved = endpoint("198.51.100.7", 31337);
+  wire_->arriving.emplace_back(from_peer(1), moved);
+  engine_->turn(0);
+  const auto replace = [&](const char* name, std::uint32_t spi, const Endpoint& peer) {
+    const std::string old = std::exchange(out.name, name);
+    out.spi = spi;
+    out.peer = peer;
+    EXPECT_TRUE(engine_->add(out, bench_.session("openssl", out), old));
+    EXPECT_TRUE(engine_->remove(old));
+    EXPECT_EQ(carried(1), 1u);
+    return wire_->sent.back().second.peer;
+  };
+  EXPECT_EQ(replace("next", 0x1002, made_for), moved);
+  EXPECT_EQ(engine_->status("next")->peer, moved);
+  const Endpoint again = endpoint("198.51.100.7", 4242);
+  wire_->arriving.emplace_back(from_peer(2), again);
+  engine_->turn(0);
+  EXPECT_THAT(kinds(), testing::Contains(Kind::peer_moved));
+  ASSERT_EQ(carried(1), 1u);
+  EXPECT_EQ(wire_->sent.back().second.peer, again) << "it follows on";
+  const Endpoint other = endpoint("203.0.113.5", 4500);
+  EXPECT_EQ(replace("other", 0x1003, other), other) << "made for another peer";
+}
+
 TEST_F(LifeTest, APeerIsFollowedOnceTheWayToItIsReady) {
   const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
   const SaSpec out = add(Direction::outbound, follow);
@@ -340,121 +258,6 @@ TEST_F(LifeTest, AKeepaliveIsOneByteToWhereThePeerIs) {
   ASSERT_EQ(wire_->sent.size(), 1u);
   EXPECT_EQ(wire_->sent[0].first, Bytes{0xff});
   EXPECT_EQ(wire_->sent[0].second.peer, endpoint("192.0.2.2", 4500));
-}
-
-// ---- a path that narrows ------------------------------------------------------------------------
-
-TEST_F(LifeTest, OnAPathThatNarrowsTheSenderIsTold) {
-  const SaSpec sa = add(Direction::outbound);
-  EXPECT_EQ(carried(1, 1372), 1u) << "nothing is known of the path yet";
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  EXPECT_THAT(kinds(), testing::ElementsAre(Kind::path_mtu));
-  EXPECT_EQ(carried(1, 1372), 0u);
-  EXPECT_EQ(drops(Drop::out_too_big), 1u);
-  const auto answers = receive_all(*clear_);
-  ASSERT_EQ(answers.size(), 1u);
-  const std::uint32_t fits = load_be32(answers[0].data() + 24);
-  EXPECT_GT(fits, 1200u);
-  EXPECT_LT(fits, 1300u);
-  EXPECT_EQ(carried(1, fits - 28), 1u);
-  EXPECT_LE(wire_->sent.back().first.size() + 28, 1300u);
-  EXPECT_EQ(carried(1, fits - 27), 0u);
-}
-
-TEST_F(LifeTest, ADummyIsNoLongerThanThePathTakes) {
-  const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  ASSERT_TRUE(engine_->send_dummy("out", 3000));
-  engine_->turn(0);
-  ASSERT_EQ(wire_->sent.size(), 1u);
-  EXPECT_LE(wire_->sent[0].first.size() + 28, 1300u);
-  EXPECT_GT(wire_->sent[0].first.size() + 28, 1290u);
-}
-
-TEST_F(LifeTest, EachPacketThatAnSaDropsIsAnErrorOfIt) {
-  const SaSpec out = add(Direction::outbound);
-  add(Direction::inbound);
-  const auto errors = [&](std::string_view sa) { return engine_->status(sa)->errors; };
-  wire_->narrower = PathMtu{out.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 0u);
-  EXPECT_EQ(errors("out"), 1u) << "one whose sender was told is dropped, too";
-  EXPECT_EQ(carried(100, 1372), 0u);
-  EXPECT_EQ(errors("out"), 101u) << "also those whose sender was told no more";
-  Bytes forged = from_peer(1);
-  forged.back() ^= 1;
-  const Endpoint peer = endpoint("192.0.2.2", 4500);
-  wire_->arriving.emplace_back(forged, peer);
-  forged[3] ^= 1;  // of no SA
-  wire_->arriving.emplace_back(forged, peer);
-  engine_->turn(0);
-  EXPECT_EQ(errors("in"), 1u);
-  EXPECT_EQ(errors("out"), 101u);
-}
-
-TEST_F(LifeTest, AForgedReportCannotCloseAPath) {
-  const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 68};
-  engine_->turn(0);
-  const auto events = engine_->take_events();
-  ASSERT_EQ(events.size(), 1u);
-  EXPECT_THAT(events[0].words, testing::HasSubstr("576 bytes"));
-  EXPECT_EQ(carried(1, 450), 1u);
-}
-
-TEST_F(LifeTest, ThePathToAPeerThatMovedIsThatToWhereItIs) {
-  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
-  const SaSpec sa = add(Direction::outbound, follow);
-  add(Direction::inbound, follow);
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 0u);
-  const Endpoint moved = endpoint("198.51.100.7", 31337);
-  wire_->arriving.emplace_back(from_peer(1), moved);
-  engine_->turn(0);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 1u) << "nothing is known of the path to where it is now";
-  wire_->narrower = PathMtu{moved.address, 1400};
-  engine_->turn(0);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 0u);
-  EXPECT_EQ(drops(Drop::out_too_big), 2u);
-}
-
-TEST_F(LifeTest, ANewSaKnowsThePathThatOthersFound) {
-  const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  ASSERT_TRUE(engine_->remove("out"));
-  add(Direction::outbound, [](SaSpec& other) { other.spi = 0x3001; });
-  EXPECT_EQ(carried(1, 1372), 0u);
-}
-
-TEST_F(LifeTest, AfterTenMinutesAPathIsTriedAgain) {
-  const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 0u);
-  *now_ += std::chrono::minutes(10);
-  kinds();
-  EXPECT_EQ(carried(1, 1372), 1u);
-}
-
-TEST_F(LifeTest, SendersAreToldNoMoreOftenThanTheLimitAllows) {
-  const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 1300};
-  engine_->turn(0);
-  kinds();
-  carried(200, 1372);
-  EXPECT_EQ(drops(Drop::out_too_big), 200u);
-  EXPECT_EQ(receive_all(*clear_).size(), AnswerLimit::kBurst);
 }
 
 // ---- traffic flow confidentiality ---------------------------------------------------------------

@@ -85,6 +85,29 @@ TEST(AnswerTooBig, IsNotGivenToErrorsFragmentsAndGroups) {
   EXPECT_FALSE(answer(error6, 100));
 }
 
+// A ping with more than fits: all its fragments but the last are as long as the first.
+TEST(AnswerTooBig, IsGivenToTheFirstFragmentOfAnIcmp6MessageThatIsNoError) {
+  constexpr std::size_t kFragmentHeader = 40, kOffset = 42, kType = 48;
+  Bytes echo = test::udp_packet("fd00:1::1", "fd00:2::1", 1400);
+  echo[6] = 44;
+  std::fill_n(echo.begin() + kFragmentHeader, 8, std::uint8_t{0});
+  echo[kFragmentHeader] = kIcmp6;
+  echo[kOffset + 1] = 1;  // more follow
+  echo[kType] = 128;
+  EXPECT_TRUE(answer(echo, 1300));
+  Bytes error = echo;
+  error[kType] = 1;
+  EXPECT_FALSE(answer(error, 1300));
+  Bytes later = echo;
+  later[kOffset] = 5;
+  EXPECT_FALSE(answer(later, 1300)) << "what it is a part of is not known";
+  Bytes behind_more = echo;
+  behind_more[6] = 60;  // destination options, and the fragment header behind them
+  std::copy_n(echo.begin() + 40, 8, behind_more.begin() + 48);
+  behind_more[40] = 44;
+  EXPECT_FALSE(answer(behind_more, 1300));
+}
+
 TEST(AnswerLimit, LetsABurstThroughAndThenOneEachInterval) {
   AnswerLimit limit;
   AnswerLimit::TimePoint now = AnswerLimit::TimePoint{} + std::chrono::hours(1);

@@ -62,10 +62,12 @@ TEST(SaFromJson, NamesWhatIsWrong) {
   EXPECT_EQ(complaint(R"({"transfrom": 1})"),
             "The SA has no member 'transfrom'; did you mean 'transform'?");
   EXPECT_EQ(complaint(R"({"name": 7})"), "'name' of the SA must be a string.");
-  EXPECT_EQ(complaint(R"({"spi": -1})"), "'spi' of the SA must be a number from 0 to 4294967295.");
-  EXPECT_THAT(complaint(R"({"spi": 4294967296})"), HasSubstr("from 0 to 4294967295"));
+  EXPECT_EQ(complaint(R"({"spi": -1})"),
+            "'spi' of the SA must be a number from 256 to 4294967295.");
+  EXPECT_THAT(complaint(R"({"spi": 4294967296})"), HasSubstr("from 256 to 4294967295"));
   EXPECT_THAT(complaint(R"({"spi": "0x"})"), HasSubstr("'spi'"));
-  EXPECT_THAT(complaint(R"({"spi": "12 "})"), HasSubstr("'spi'"));
+  EXPECT_THAT(complaint(R"({"spi": "4096 "})"), HasSubstr("from 256 to 4294967295"));
+  EXPECT_THAT(complaint(R"({"spi": 255})"), HasSubstr("from 256 to 4294967295"));
   EXPECT_EQ(complaint(R"({"direction": "in"})"),
             "'direction' of the SA must be 'outbound' or 'inbound'.");
   EXPECT_EQ(complaint(R"({"esn": 1})"), "'esn' of the SA must be true or false.");
@@ -91,7 +93,7 @@ TEST(SaFromJson, NamesAllThatIsWrongAtOnce) {
             "be 0 to 32. "
             "'source' of the SA: 'x' is not an IP address; write one like 192.0.2.1 or "
             "2001:db8::1. "
-            "'spi' of the SA must be a number from 0 to 4294967295. "
+            "'spi' of the SA must be a number from 256 to 4294967295. "
             "'transform' of the SA: unknown transform 'aes256gmc16'; did you mean 'aes256gcm16'? "
             "The SA has no member 'transfrom'; did you mean 'transform'?");
 }

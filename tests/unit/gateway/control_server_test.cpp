@@ -234,6 +234,40 @@ TEST_F(ControlServerTest, AnswersEachLineWithALine) {
   EXPECT_EQ(reply->at("line"), "hello");
 }
 
+// A socket that is served by nobody: its process is there, but stopped, say.
+TEST(ControlClient, GivesUpOnAGatewayThatIsSilentAndNamesSocketAndProcess) {
+  const Folder folder;
+  const fs::path path = folder / "gateway.sock";
+  auto silent = ControlSocket::listen(path);
+  ASSERT_TRUE(silent) << silent.error().message;
+  const auto reply = ask_gateway(path, std::string_view("hello"), std::chrono::milliseconds(200));
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::transient);
+  EXPECT_EQ(reply.error().message,
+            "The gateway at '" + path.native() + "' has not answered for 0.2 s (process " +
+                std::to_string(::getpid()) + ": 'ps " + std::to_string(::getpid()) +
+                "' shows whether it is stopped). It may still do later what was asked of it.");
+}
+
+TEST(ControlClient, GivesUpOnAGatewayThatAcceptsNobody) {
+  const Folder folder;
+  const fs::path path = folder / "gateway.sock";
+  auto silent = ControlSocket::listen(path);
+  ASSERT_TRUE(silent) << silent.error().message;
+  std::vector<io::Descriptor> waiting;
+  for (;;) {
+    auto socket = connect_control(path, std::chrono::milliseconds(200));
+    if (!socket) {
+      EXPECT_EQ(socket.error().code, ErrorCode::transient);
+      EXPECT_THAT(socket.error().message, HasSubstr("has not answered for 0.2 s"));
+      EXPECT_THAT(socket.error().message, HasSubstr("fuser " + path.native()));
+      return;
+    }
+    waiting.push_back(std::move(*socket));
+    ASSERT_LT(waiting.size(), 1000u) << "a queue without end";
+  }
+}
+
 TEST_F(ControlServerTest, AnswersSeveralRequestsInOrderHoweverTheyAreCut) {
   const auto socket = connect();
   write_all(socket.get(), "one\ntw");

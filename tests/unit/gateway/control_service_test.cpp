@@ -194,7 +194,7 @@ TEST_F(ControlServiceTest, RefusesKeysThatDoNotFit) {
 }
 
 TEST_F(ControlServiceTest, RefusesAnSaThatMayNotBe) {
-  EXPECT_THAT(complaint(with(add_request(), "4096", "255")), HasSubstr("255"));
+  EXPECT_THAT(complaint(with(add_request(), "4096", "255")), HasSubstr("from 256 to"));
   EXPECT_THAT(complaint(with(add_request(), R"("10.1.0.0/16")", R"("10.1.0.0/33")")),
               Not(HasSubstr("ok")));
   ASSERT_EQ(ask(add_request()).at("ok"), true);

@@ -341,13 +341,17 @@ void FaultSimulation::settle() {
 }
 
 std::size_t FaultSimulation::lost_of_a_healthy_round(std::uint32_t packets_each) {
-  const std::uint64_t all = delivered() + packets_each * kSas;
+  const std::uint64_t first = next_id_;
+  const std::size_t all = packets_each * kSas;
   for (std::uint32_t i = 0; i < packets_each; ++i) {
     for (std::uint32_t sa = 0; sa < kSas; ++sa) send(sa, i);
     for (int turns = 0; turns < 4; ++turns) turn();
   }
-  for (int turns = 0; turns < 5000 && delivered() < all; ++turns) turn();
-  return all - delivered();
+  const auto arrived = [&] {
+    return static_cast<std::size_t>(std::distance(delivered_.lower_bound(first), delivered_.end()));
+  };
+  for (int turns = 0; turns < 5000 && arrived() < all; ++turns) turn();
+  return all - arrived();
 }
 
 Device FaultSimulation::sender_device(const std::string& backend) {

@@ -33,7 +33,9 @@ class FaultSimulation {
   void refuse_queues();
   // Everything works again: time passes until the gateways have found that out.
   void settle();
-  // Packets on every SA; gives how many did not arrive.
+  // A packet on one SA, which waits for the sender's next turn.
+  void send(std::uint32_t sa, std::uint32_t payload);
+  // Packets on every SA; gives how many of them did not arrive, whatever else does meanwhile.
   std::size_t lost_of_a_healthy_round(std::uint32_t packets_each);
 
   // What a person needs to see when a check failed.
@@ -60,7 +62,6 @@ class FaultSimulation {
   };
 
   void add_sas();
-  void send(std::uint32_t sa, std::uint32_t payload);
   void turn();
   void carry();
   std::uint64_t judge_wire(const Bytes& packet);

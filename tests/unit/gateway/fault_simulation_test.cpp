@@ -52,6 +52,14 @@ TEST(FaultSimulation, WithoutFaultsEveryPacketArrives) {
   EXPECT_THAT(simulation.breaches(), IsEmpty());
 }
 
+// On threads, packets of before may be on their way still.
+TEST(FaultSimulation, PacketsOfBeforeAreNoneOfARoundsOwn) {
+  FaultSimulation simulation(1);
+  for (std::uint32_t sa = 0; sa < FaultSimulation::kSas; ++sa) simulation.send(sa, 100);
+  EXPECT_EQ(simulation.lost_of_a_healthy_round(10), 0u);
+  EXPECT_EQ(simulation.delivered(), 11 * FaultSimulation::kSas);
+}
+
 TEST(FaultSimulation, ADeviceThatGivesNoQueueLosesItsSasToTheNext) {
   FaultSimulation simulation(3);
   simulation.refuse_queues();

@@ -60,7 +60,8 @@ TEST(ProtectionRules, KnowTheNetworksOfBothIpVersions) {
 TEST(ProtectionRules, ReplaceOthersWithinTheirChains) {
   const std::string text = rules_text(left());
   EXPECT_THAT(text, Not(HasSubstr("delete")));
-  for (const char* chain : {"pass", "arriving", "sending", "leaving"})
+  for (const char* chain :
+       {"pass", "inbound", "arriving", "forwarded", "received", "sending", "leaving"})
     EXPECT_THAT(text, HasSubstr(std::string("flush chain inet espalier-left ") + chain + "\n"));
   for (const char* set : {"local4", "local6", "remote4", "remote6", "own4", "own6"})
     EXPECT_THAT(text, HasSubstr(std::string("flush set inet espalier-left ") + set + "\n"));
@@ -79,14 +80,20 @@ TEST(ProtectionRules, KeepHostsOfThePeersInSetsWithoutIntervals) {
 
 TEST(ProtectionRules, SeeEveryWayInAndOut) {
   const std::string text = rules_text(left());
-  EXPECT_THAT(text, AllOf(HasSubstr("arriving { type filter hook prerouting priority raw;"),
-                          HasSubstr("sending { type filter hook output priority filter;"),
-                          HasSubstr("leaving { type filter hook postrouting priority filter;")));
-  EXPECT_EQ(chain(text, "arriving").back(),
-            "ip6 saddr @hosts6 ip6 daddr @local6 counter drop comment \"came in the clear\"");
-  EXPECT_THAT(chain(text, "arriving"),
-              testing::Contains(
-                  "ip saddr @remote4 ip daddr @local4 counter drop comment \"came in the clear\""));
+  for (const char* hook : {"arriving { type filter hook prerouting priority raw;",
+                           "forwarded { type filter hook forward priority filter;",
+                           "received { type filter hook input priority filter;",
+                           "sending { type filter hook output priority filter;",
+                           "leaving { type filter hook postrouting priority filter;"})
+    EXPECT_THAT(text, HasSubstr(hook));
+  for (const char* way_in : {"arriving", "forwarded", "received"})
+    EXPECT_THAT(chain(text, way_in), testing::ElementsAre("ip daddr @local4 jump inbound",
+                                                          "ip6 daddr @local6 jump inbound"))
+        << way_in;
+  EXPECT_EQ(chain(text, "inbound").back(),
+            "ip6 saddr @hosts6 counter drop comment \"came in the clear\"");
+  EXPECT_THAT(chain(text, "inbound"),
+              testing::Contains("ip saddr @remote4 counter drop comment \"came in the clear\""));
   EXPECT_THAT(chain(text, "sending"),
               testing::ElementsAre(
                   "jump pass", "ip daddr @remote4 counter drop comment \"not through the tunnel\"",
@@ -109,7 +116,7 @@ TEST(ProtectionRules, LetTheTunnelsAndIkePassAtThisEndAlone) {
   ProtectionRules rules = left();
   rules.outer.port = 4600;
   const std::string text = rules_text(rules);
-  EXPECT_THAT(chain(text, "arriving"),
+  EXPECT_THAT(chain(text, "inbound"),
               testing::IsSupersetOf(
                   {"iifname { \"lo\", \"esp0\" } accept",
                    "ip daddr 192.0.2.1 meta l4proto esp accept comment \"the tunnels themselves\"",
@@ -132,20 +139,20 @@ TEST(ProtectionRules, LetLaterFragmentsOfTheTunnelsPacketsArriveAtThisEndAlone) 
   constexpr const char* kRule =
       "ip daddr 192.0.2.1 meta l4proto udp ip frag-off & 0x1fff != 0 accept comment \"fragments of "
       "that\"";
-  EXPECT_THAT(chain(rules_text(rules), "arriving"), testing::Contains(kRule));
+  EXPECT_THAT(chain(rules_text(rules), "inbound"), testing::Contains(kRule));
   EXPECT_THAT(rules_text(rules),
               testing::Not(HasSubstr("pass ip saddr 192.0.2.1 meta l4proto udp")));
   rules.outer = {*IpAddress::parse("2001:db8::1"), 4500};
   EXPECT_THAT(
       rules_text(rules),
-      HasSubstr("arriving ip6 daddr 2001:db8::1 meta l4proto udp frag frag-off != 0 accept"));
+      HasSubstr("inbound ip6 daddr 2001:db8::1 meta l4proto udp frag frag-off != 0 accept"));
 }
 
 // Where a peer is the way to everywhere, this gateway's own networks are inside of that.
 TEST(ProtectionRules, LeaveLocalNetworksInsideOfARemoteOneAlone) {
   const std::string text = rules_text(left({prefixes({"10.1.0.0/24"}), prefixes({"0.0.0.0/0"})}));
   EXPECT_THAT(text, HasSubstr("add element inet espalier-left own4 { 10.1.0.0/24 }\n"));
-  EXPECT_THAT(chain(text, "arriving"), testing::Contains("ip saddr @own4 accept"));
+  EXPECT_THAT(chain(text, "inbound"), testing::Contains("ip saddr @own4 accept"));
   EXPECT_THAT(chain(text, "pass"), testing::Contains("ip daddr @own4 accept"));
 }
 

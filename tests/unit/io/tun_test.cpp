@@ -211,6 +211,29 @@ TEST(InterfaceSetup, MakesAddressesMtuAndRoutes) {
   });
 }
 
+TEST(InterfaceSetup, SaysThatIpv6IsSwitchedOffAndHowToSwitchItOn) {
+  with_tun([] {
+    test::write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    const auto setup = InterfaceSetup::apply(kPlan);
+    ASSERT_FALSE(setup);
+    EXPECT_EQ(setup.error().message,
+              "Cannot give the interface 'esp0' the address fd00:0:0:1::1/64: IPv6 is switched off "
+              "there. Switch it on with 'sysctl -w net/ipv6/conf/default/disable_ipv6=0', or take "
+              "the IPv6 addresses and networks out of the configuration.");
+
+    test::write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0");
+    InterfacePlan only_routes = kPlan;
+    only_routes.addresses.clear();
+    const auto routed = InterfaceSetup::apply(only_routes);
+    ASSERT_FALSE(routed);
+    EXPECT_NE(routed.error().message.find("'sysctl -w net/ipv6/conf/esp0/disable_ipv6=0'"),
+              std::string::npos)
+        << routed.error().message;
+  });
+}
+
 TEST(InterfaceSetup, UndoesWhatItMadeAndNothingElse) {
   with_tun([] {
     const auto ports = open_tun("esp0");
@@ -307,6 +330,18 @@ std::string routing_state() {
   return output_of("ip rule; ip -6 rule; ip route show table all; ip -6 route show table all");
 }
 
+// The same once the kernel has made esp0's IPv6 address its own, which it does later.
+std::string settled_routing_state() {
+  const std::string route = "local " + to_string(kPlan.addresses.back().address) + " dev esp0";
+  for (int tries = 0; tries < 500; ++tries) {
+    if (output_of("ip -6 route show table local").find(route) != std::string::npos)
+      return routing_state();
+    ::usleep(10'000);
+  }
+  ADD_FAILURE() << "there is no route '" << route << "'";
+  return {};
+}
+
 int mark_of(int fd) {
   int mark = -1;
   socklen_t size = sizeof mark;
@@ -326,7 +361,7 @@ TEST(InterfaceSetup, LetsMarkedSocketsPassByRoutesThatStandApart) {
     plan.on_apart = [&apart](Family) { ++apart; };
     auto setup = InterfaceSetup::apply(plan);
     ASSERT_TRUE(setup) << setup.error().message;
-    const std::string before = routing_state();
+    const std::string before = settled_routing_state();
     EXPECT_EQ(mark_of(outer), 0) << "nobody needs it";
 
     EXPECT_TRUE(setup->add_route({ipv4({0, 0, 0, 0}, 0), true}));
@@ -360,7 +395,7 @@ TEST(InterfaceSetup, MovesARouteApartAndBack) {
     ASSERT_TRUE(ports) << ports.error().message;
     auto setup = InterfaceSetup::apply(kPlan);
     ASSERT_TRUE(setup) << setup.error().message;
-    const std::string before = routing_state();
+    const std::string before = settled_routing_state();
     EXPECT_TRUE(setup->add_route({ipv6(2, 0, 64), true}));
     EXPECT_EQ(output_of("ip -6 route show fd00:0:0:2::/64"), "");
     EXPECT_NE(routing_state(), before);

@@ -105,6 +105,7 @@ TEST(FaultOps, ComeBackWithTheStatusThatIsPlanned) {
   const std::pair<const char*, std::uint16_t> cases[] = {{"fail", ESPALIER_OP_FAILED},
                                                          {"bad_icv", ESPALIER_OP_BAD_ICV},
                                                          {"leave_pending", ESPALIER_OP_PENDING},
+                                                         {"lose", ESPALIER_OP_LOST},
                                                          {"done_without_work", ESPALIER_OP_DONE}};
   for (const auto& [fault, status] : cases) {
     SCOPED_TRACE(fault);

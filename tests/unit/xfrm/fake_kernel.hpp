@@ -50,6 +50,8 @@ class FakeKernel final : public Transport {
     return answers;
   }
 
+  std::uint32_t port() const noexcept override { return 1; }
+
   int interface_index(const std::string& name) override {
     const auto found = interfaces.find(name);
     return found == interfaces.end() ? 0 : found->second;
