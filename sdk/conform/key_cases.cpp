@@ -73,10 +73,6 @@ class Lives {
   Lives(Run& run, Bench& bench) : run_(run), bench_(bench) {}
 
   void live(const TransformInfo& transform, std::uint32_t direction, bool esn) {
-    // With the first, functions are resolved on their first call: the loader saves registers then,
-    // and what is in them is nobody's fault.
-    Sa first = random_sa(run_.random(), transform, esn);
-    live_and_die(first, direction);
     Sa sa = random_sa(run_.random(), transform, esn);
     remember(search_, sa);
     live_and_die(sa, direction);
@@ -85,7 +81,8 @@ class Lives {
 
  private:
   // One packet, and all copies of the key that are the kit's wiped. No call of the kit has the keys
-  // in hand on the stack on which the plugin is called.
+  // in hand on the stack on which the plugin is called, and none is a first one, on which the loader
+  // would save there what the plugin left in registers: the process binds early.
   void live_and_die(Sa& sa, std::uint32_t direction) {
     auto calls = [&] {
       const auto session = bench_.device.open(sa, direction);

@@ -50,18 +50,23 @@ void bursts(Run& run) {
 constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial,  Req::full_queue, Req::once,
                               Req::foreign,    Req::progress, Req::burst_sizes};
 
-// Submits without a poll until the queue takes no more. How many it took.
+// Submits without a poll until the queue takes no more, packets that are made `ahead` without a
+// pause in between: the device is not to be done with one before there is another. How many it took.
 struct Filled {
   std::size_t taken = 0;
   std::size_t left = 0;  // of the ops that were made
 };
-Filled fill(Bench& bench, Traffic& traffic, std::size_t most) {
+Filled fill(Bench& bench, Traffic& traffic, std::size_t most, std::size_t ahead) {
+  constexpr std::size_t kBurst = 64;
   Filled filled;
   while (filled.taken < most && filled.left == 0) {
-    const auto ops = traffic.some(64);
-    const auto n = bench.lane.submit(ops);
-    filled.taken += n;
-    filled.left = ops.size() - n;
+    const auto ops = traffic.some(std::max(kBurst, ahead));
+    ahead = 0;
+    std::size_t taken = 0;
+    for (std::size_t n = 1; n != 0 && taken < ops.size(); taken += n)
+      n = bench.lane.submit(std::span(ops).subspan(taken, std::min(kBurst, ops.size() - taken)));
+    filled.taken += taken;
+    filled.left = ops.size() - taken;
   }
   return filled;
 }
@@ -81,12 +86,14 @@ void queue(Run& run) {
   }
   traffic.try_alone(bench.lane);
   constexpr std::size_t kMost = 1U << 16;
+  std::size_t ahead = 0;
   for (int round = 0; round < 20; ++round) {
     run.at("filling the queue");
     traffic.forget();
-    const auto [depth, left] = fill(bench, traffic, kMost);
+    const auto [depth, left] = fill(bench, traffic, kMost, ahead);
     if (depth == 0) run.stop(Req::full_queue, "an empty queue accepts nothing");
     if (round == 0) run.note(fmt::format("{} ops were accepted before a poll", depth));
+    ahead = depth + 1;
     run.at("emptying the queue");
     bench.lane.drain();
     if (const auto wrong = traffic.what_is_wrong(left); !wrong.empty())

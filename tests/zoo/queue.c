@@ -92,12 +92,13 @@ static void work_on_one(zoo_queue *q) {
   --q->todo_count;
   ++q->working;
   q->depth = q->todo_count + q->done_count;
+  q->polled = q->polled && q->todo_count > 0;
   pthread_mutex_unlock(&q->lock);
   if (SINS(quiesces_in_words)) usleep(500);
   const bool lost = one_packet_less(q);
   const bool deep = q->depth > 300; /* as it was when this op was taken */
   if (SINS(writes_when_gone) && lost) {
-    usleep(100000);
+    usleep(20000);
     op->esp[20] ^= 1;
   }
   if (SINS(claims_when_deep) && deep)
@@ -107,16 +108,16 @@ static void work_on_one(zoo_queue *q) {
   pthread_mutex_lock(&q->lock);
   --q->working;
   pthread_cond_broadcast(&q->wake);
-  if (SINS(twice_when_gone) && lost && q->done_count > 0)
-    q->done[q->done_count] = q->done[0], ++q->done_count;
+  if (SINS(twice_when_gone) && lost && q->last != NULL) q->done[q->done_count++] = q->last, q->last = NULL;
   if (SINS(claims_when_gone) && lost) op->status = ESPALIER_OP_DONE;
   if (lost && !SINS(claims_when_gone)) return;
-  q->done[q->done_count++] = op;
+  q->done[q->done_count++] = q->last = op;
   if (SINS(completes_twice) && q->done_count == 7) q->done[q->done_count++] = op;
   if (SINS(completes_foreign) && q->done_count == 7) q->done[q->done_count++] = &ghost;
 }
 
 static bool may_work(const zoo_queue *q) {
+  if (SINS(bounces_in_256_buffers) && !q->polled) return q->stop && q->todo_count > 0;
   if (SINS(waits_for_company)) return q->todo_count > 1 || (q->stop && q->todo_count > 0);
   return q->todo_count > 0;
 }
@@ -149,7 +150,8 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   if (taken < n) {
     q->was_full = true;
     if (SINS(touches_the_rest)) ops[taken]->status = ESPALIER_OP_FAILED;
-    if (SINS(loses_when_full) && q->todo_count > 0) --q->todo_count;
+    unsigned *const some = q->todo_count > 0 ? &q->todo_count : &q->done_count;
+    if (SINS(loses_when_full) && *some > 0) --*some;
   }
   if (SINS(drops_when_back) && atomic_load(&q->backend->generation) > 0) q->todo_count = 0;
   if (SINS(claims_more) && taken > 0 && taken == n && q->todo_count > 0) --q->todo_count;
@@ -162,6 +164,8 @@ uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n) {
   zoo_queue *q = queue;
   uint32_t given = 0;
   pthread_mutex_lock(&q->lock);
+  q->polled = q->polled || q->todo_count > 0;
+  pthread_cond_broadcast(&q->wake);
   if (SINS(ghost_completion) && !q->used && n > 0) ops[given++] = &ghost;
   while ((given < n || SINS(polls_without_end)) && q->done_count > 0) ops[given++] = q->done[--q->done_count];
   pthread_mutex_unlock(&q->lock);

@@ -141,9 +141,10 @@ typedef struct zoo_queue {
   pthread_t worker;
   pthread_mutex_t lock;
   pthread_cond_t wake;
-  espalier_op *todo[kDepth], *done[kDepth + 1];
+  espalier_op *todo[kDepth], *done[kDepth + 1], *last; /* the last one that was done */
   unsigned todo_count, done_count, working, depth;
   bool stop, was_full, used;
+  bool polled; /* since there was nothing to do: only then is there work for one with bounce buffers */
   unsigned engine;
   uint8_t next_bounce, bounce_of[kDepth], (*bounces)[kBounce];
 } zoo_queue;
