@@ -11,7 +11,7 @@ namespace {
 // The decorated device does its work only where the fault is in what comes after.
 bool does_the_work(Fault fault) {
   return fault == Fault::none || fault == Fault::corrupt || fault == Fault::twice ||
-         fault == Fault::foreign;
+         fault == Fault::foreign || fault == Fault::change_cookie;
 }
 
 // The byte before the ICV is padding or next header on the way in, and authenticated on the way

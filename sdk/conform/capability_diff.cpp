@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <span>
 
 namespace espalier::conform {
@@ -80,6 +81,39 @@ void compare(List& out, const std::string& where, const Capability& a, const Cap
   compare_value(out, where, "score", a.score, b.score);
 }
 
+// A transform may be declared in several parts. Each part is beside its equal, or else beside the
+// next one of its transform that has none.
+std::vector<const Capability*> partners(const std::vector<Capability>& of,
+                                        const std::vector<Capability>& among) {
+  std::vector<const Capability*> found(of.size(), nullptr);
+  std::set<const Capability*> taken;
+  const auto pair = [&](auto&& alike) {
+    for (std::size_t i = 0; i < of.size(); ++i)
+      for (const Capability& each : among) {
+        if (found[i] != nullptr || taken.contains(&each) || !alike(of[i], each)) continue;
+        found[i] = &each;
+        taken.insert(&each);
+      }
+  };
+  pair(std::equal_to<>());
+  pair([](const Capability& x, const Capability& y) { return name_of(x) == name_of(y); });
+  return found;
+}
+
+void compare_capabilities(List& out, const std::string& where, const std::vector<Capability>& a,
+                          const std::vector<Capability>& b) {
+  const auto place = [&](const Capability& c) { return fmt::format("{}, {}", where, name_of(c)); };
+  const auto in_b = partners(a, b);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (in_b[i] != nullptr)
+      compare(out, place(a[i]), a[i], *in_b[i]);
+    else
+      only_one_side(out, place(a[i]), "transform", true);
+  for (const Capability& each : b)
+    if (std::ranges::find(in_b, &each) == in_b.end())
+      only_one_side(out, place(each), "transform", false);
+}
+
 void compare_pools(List& out, const std::string& where, const Device& a, const Device& b) {
   pair_up<CapacityPool>(
       a.pools, b.pools, [](const CapacityPool& p) { return p.name; }, false,
@@ -107,22 +141,18 @@ void compare_pools(List& out, const std::string& where, const Device& a, const D
 List differences(const std::string& where, const Device& a, const Device& b) {
   List out;
   const auto word = [](Dataplane plane) {
-    return std::string_view(plane == Dataplane::kernel ? "kernel" : "userspace");
+    return std::string_view(plane == Dataplane::kernel ? "kernel dataplane"
+                                                       : "userspace dataplane");
   };
   compare_value(out, where, "name", a.name, b.name);
-  compare_value(out, where, "dataplane", word(a.dataplane), word(b.dataplane));
+  // Who drives the one has no use for the other.
+  if (a.dataplane != b.dataplane) {
+    only_one_side(out, where, word(a.dataplane), true);
+    only_one_side(out, where, word(b.dataplane), false);
+  }
   compare_value(out, where, "asynchronous", a.asynchronous, b.asynchronous);
   compare_value(out, where, "needs DMA", a.needs_dma, b.needs_dma);
-  pair_up<Capability>(
-      a.capabilities, b.capabilities, [](const Capability& c) { return name_of(c); }, false,
-      [&](const Capability* in_a, const Capability* in_b) {
-        const std::string place =
-            fmt::format("{}, {}", where, name_of(in_a != nullptr ? *in_a : *in_b));
-        if (in_a == nullptr || in_b == nullptr)
-          only_one_side(out, place, "transform", in_a != nullptr);
-        else
-          compare(out, place, *in_a, *in_b);
-      });
+  compare_capabilities(out, where, a.capabilities, b.capabilities);
   compare_pools(out, where, a, b);
   return out;
 }

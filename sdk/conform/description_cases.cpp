@@ -114,6 +114,11 @@ void unknown_device(Run& run) {
   espalier_capability cap{};
   cap.struct_size = sizeof cap;
   refuse("caps()", t.caps(t.self, kNoDevice, &cap, 1, &count, words.message()));
+  espalier_pool pool{};
+  pool.struct_size = sizeof pool;
+  count = 0;
+  const auto listed = t.pools(t.self, kNoDevice, &pool, 1, &count, words.message());
+  if (count != 0) refuse("pools()", listed);  // that it has none is true
   if (!t.userspace) return;
   void* handle = nullptr;
   const auto opened = t.userspace->device_open(t.self, kNoDevice, &handle, words.message());

@@ -2,10 +2,13 @@
 //
 // What is left of the keys in this process's memory once their sessions are closed.
 #include <fmt/format.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <conform/cases.hpp>
 #include <conform/memory_search.hpp>
 
 #include <cstring>
+#include <deque>
 
 namespace espalier::conform {
 namespace {
@@ -30,21 +33,75 @@ void remember(MemorySearch& search, const Sa& sa) {
   search.add_hmac_key(sa.info->transform.integrity, sa.integrity_key, name);
 }
 
-// A session with a key of its own, one packet, and all copies of the key that are the kit's wiped.
-[[gnu::noinline]] void live_and_die(Run& run, Bench& bench, MemorySearch& search,
-                                    const TransformInfo& transform, std::uint32_t direction,
-                                    bool esn) {
-  Sa sa = random_sa(run.random(), transform, esn);
-  remember(search, sa);
-  const auto session = bench.device.open(sa, direction);
-  for (Bytes* key : {&sa.key, &sa.integrity_key}) wipe_bytes(*key);
-  bench.memory.reset();
-  const Spot spot = bench.memory.take(sa.length(128));
-  std::memset(spot.data, 0x44, spot.size);
-  auto op = make_op(session, sa, spot);
-  bench.lane.complete(op);
-  bench.device.close(session);
-}
+// A thread's stack that stays when the thread has ended, so that what is left on it can be found.
+class Stack {
+ public:
+  Stack()
+      : memory_(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+    if (memory_ == MAP_FAILED) throw KitError("no memory for a stack");
+  }
+  ~Stack() { munmap(memory_, kBytes); }
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  // On it, and to its end.
+  template <class Work>
+  void run(Work& work) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, memory_, kBytes);
+    const auto enter = [](void* it) -> void* {
+      (*static_cast<Work*>(it))();
+      return nullptr;
+    };
+    pthread_t thread{};
+    const int status = pthread_create(&thread, &attributes, enter, &work);
+    pthread_attr_destroy(&attributes);
+    if (status != 0) throw KitError("no thread");
+    pthread_join(thread, nullptr);
+  }
+
+ private:
+  static constexpr std::size_t kBytes = 1U << 20;
+  void* memory_;
+};
+
+// Sessions with keys of their own, and what is left of their calls.
+class Lives {
+ public:
+  Lives(Run& run, Bench& bench) : run_(run), bench_(bench) {}
+
+  void live(const TransformInfo& transform, std::uint32_t direction, bool esn) {
+    Sa sa = random_sa(run_.random(), transform, esn);
+    remember(search_, sa);
+    live_and_die(sa, direction);
+  }
+  const MemorySearch& search() const noexcept { return search_; }
+
+ private:
+  // One packet, and all copies of the key that are the kit's wiped. No call of the kit has the keys
+  // in hand on the stack on which the plugin is called, and none is a first one, on which the loader
+  // would save there what the plugin left in registers: the process binds early.
+  void live_and_die(Sa& sa, std::uint32_t direction) {
+    auto calls = [&] {
+      const auto session = bench_.device.open(sa, direction);
+      for (Bytes* key : {&sa.key, &sa.integrity_key}) wipe_bytes(*key);
+      bench_.memory.reset();
+      const Spot spot = bench_.memory.take(sa.length(128));
+      std::memset(spot.data, 0x44, spot.size);
+      auto op = make_op(session, sa, spot);
+      bench_.lane.complete(op);
+      bench_.device.close(session);
+    };
+    stacks_.emplace_back().run(calls);
+  }
+
+  Run& run_;
+  Bench& bench_;
+  MemorySearch search_;
+  std::deque<Stack> stacks_;
+};
 
 // That the search finds what is there, before what it does not find is believed.
 void prove_search() {
@@ -55,7 +112,8 @@ void prove_search() {
   if (search.run().empty()) throw KitError("the search of memory does not find what is there");
 }
 
-// What the kit's own calls, which had the keys in hand, have left below this frame.
+// What the kit's own calls, which had the keys in hand, have left below this frame. The plugin's
+// calls were on stacks of their own.
 [[gnu::noinline]] void clear_dead_stack() {
   std::uint8_t dead[64U << 10];
   explicit_bzero(dead, sizeof dead);
@@ -64,14 +122,15 @@ void prove_search() {
 void keys_gone(Run& run) {
   prove_search();
   Bench bench(run);
-  MemorySearch search;
+  Lives lives(run, bench);
   for (const Capability& capability : bench.device.capabilities(run.job().capability))
     for (const TransformInfo* transform : variants(capability))
       for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND})
         if ((capability.directions & direction) != 0) {
           run.at(fmt::format("a session of {}", transform->name));
-          live_and_die(run, bench, search, *transform, direction, !covers_esn(capability, false));
+          lives.live(*transform, direction, !covers_esn(capability, false));
         }
+  const MemorySearch& search = lives.search();
   if (search.secrets() == 0)
     return run.not_applicable(Req::keys_gone, "its keys are too short to be told from chance");
   clear_dead_stack();

@@ -20,6 +20,8 @@ constexpr std::size_t kCanary = 64;
 constexpr std::uint8_t kCanaryByte = 0xa5;
 constexpr std::size_t kRemembered = 2048;
 constexpr std::uint32_t kBurst = 64;
+constexpr std::uint32_t kPolls[] = {1, kBurst, 2, 7, kBurst, 16};  // in turn
+constexpr std::size_t kGuard = 1024;  // entries behind what poll() may fill
 constexpr auto kPatience = std::chrono::seconds(5);
 
 }  // namespace
@@ -82,7 +84,7 @@ espalier_op make_op(std::uint64_t session, const Sa& sa, const Spot& source,
   op.icv_offset = source.size - sa.icv_bytes();
   op.seq_hi = seq_hi;
   op.status = ESPALIER_OP_PENDING;
-  op.cookie = kCookie;
+  op.cookie = reinterpret_cast<std::uintptr_t>(source.data) ^ kCookie;
   return op;
 }
 
@@ -111,7 +113,7 @@ void Lane::complete(std::span<espalier_op* const> ops) {
       const auto taken =
           rest.empty() ? 0 : submit(rest.first(std::min<std::size_t>(rest.size(), kBurst)));
       rest = rest.subspan(taken);
-      const auto back = poll(kBurst);
+      const auto back = poll_in_turn();
       if (taken + back != 0) {
         patience = Clock::now() + kPatience;
       } else if (Clock::now() > patience) {
@@ -154,13 +156,19 @@ std::uint32_t Lane::submit(std::span<espalier_op* const> ops) {
 }
 
 std::uint32_t Lane::poll(std::uint32_t most) {
-  std::vector<espalier_op*> back(most + 1, nullptr);
-  const auto n = device_.table().poll(handle_, back.data(), most);
-  if (n > most || back[most] != nullptr)
+  back_.assign(most + kGuard, nullptr);
+  const auto n = device_.table().poll(handle_, back_.data(), most);
+  const auto beyond = [](const espalier_op* op) { return op != nullptr; };
+  if (n > most)
     device_.run().stop(Req::foreign, fmt::format("poll() of at most {} ops gives {}", most, n));
-  for (std::uint32_t i = 0; i < n; ++i) take_back(back[i]);
+  if (std::any_of(back_.begin() + most, back_.end(), beyond))
+    device_.run().stop(Req::foreign,
+                       fmt::format("poll() of at most {} ops gives {}, but writes more", most, n));
+  for (std::uint32_t i = 0; i < n; ++i) take_back(back_[i]);
   return n;
 }
+
+std::uint32_t Lane::poll_in_turn() { return poll(kPolls[polls_++ % std::size(kPolls)]); }
 
 void Lane::take_back(espalier_op* op) {
   const auto found = std::ranges::find(flying_, op);
@@ -182,7 +190,7 @@ void Lane::take_back(espalier_op* op) {
 void Lane::drain() {
   auto patience = Clock::now() + kPatience;
   while (!flying_.empty()) {
-    if (poll(kBurst) != 0)
+    if (poll_in_turn() != 0)
       patience = Clock::now() + kPatience;
     else if (Clock::now() > patience)
       device_.run().stop(Req::progress, fmt::format("{} accepted ops were not completed within 5 s",

@@ -46,6 +46,7 @@ class PacketMemory {
 
 inline constexpr std::uint64_t kCookie = 0x0123456789abcdef;
 
+// Its cookie is its own as long as its source is.
 espalier_op make_op(std::uint64_t session, const Sa& sa, const Spot& source,
                     const Spot* destination = nullptr, std::uint32_t seq_hi = 0);
 
@@ -73,11 +74,14 @@ class Lane {
   void forget() noexcept { flying_.clear(); }
 
  private:
+  std::uint32_t poll_in_turn();  // for few and for many
   void take_back(espalier_op* op);
 
   OpenedDevice& device_;
   void* handle_ = nullptr;
   std::vector<espalier_op*> flying_;
+  std::vector<espalier_op*> back_;  // what a poll fills
+  std::size_t polls_ = 0;
   std::deque<const espalier_op*>
       landed_;  // the last ones, to tell a second completion from a foreign
 };

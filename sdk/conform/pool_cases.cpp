@@ -12,7 +12,7 @@
 namespace espalier::conform {
 namespace {
 
-constexpr std::uint64_t kMostSessions = 200'000;
+constexpr std::uint64_t kMostSessions = 200'000;  // opened at once; of a larger pool, so many
 constexpr std::uint64_t kMostQueues = 256;
 
 // Sessions that take turns over the directions and variants that a pool's directions allow.
@@ -60,16 +60,22 @@ const CapacityPool& pool_named(const Device& device, const std::string& name) {
   return *std::ranges::find(device.pools, name, &CapacityPool::name);
 }
 
-// Pools of SAs that can be filled: limited, not by a smaller one, and with a use that is known.
-std::vector<CapacityPool> fillable_pools(const Device& device) {
+std::uint64_t room_in(const CapacityPool& pool) {
+  return pool.capacity - std::min(pool.used, pool.capacity);
+}
+
+// Pools of SAs that a number says something of: limited, not by a smaller one, and with a use that
+// is known.
+std::vector<CapacityPool> limited_pools(const Device& device) {
   std::vector<CapacityPool> pools;
   for (const CapacityPool& pool : device.pools)
     if (pool.kind == PoolKind::sas && pool.use != PoolUse::unknown && pool.capacity != kUnlimited &&
-        pool.capacity <= kMostSessions &&
-        pool.capacity <= capacity_of(device, PoolKind::sas, pool.directions))
+        room_in(pool) <= capacity_of(device, PoolKind::sas, pool.directions))
       pools.push_back(pool);
   return pools;
 }
+
+bool can_be_filled(const CapacityPool& pool) { return room_in(pool) <= kMostSessions; }
 
 class PoolCheck {
  public:
@@ -77,16 +83,21 @@ class PoolCheck {
       : run_(run),
         bench_(bench),
         pool_(pool),
-        room_(pool.capacity - std::min(pool.used, pool.capacity)),
+        room_(room_in(pool)),
         sessions_(bench, bench.device.sas(run.random(), ""), pool.directions) {}
 
   void run() {
     if (!sessions_.possible()) return;
     run_.at(fmt::format("filling pool '{}' of {}", pool_.name, pool_.capacity));
-    for (const std::uint64_t target : {room_ / 2, room_}) {
+    const auto most = std::min(room_, kMostSessions);
+    for (const std::uint64_t target : {most / 2, most}) {
       while (sessions_.count() < target)
         if (!opens()) return;
       count();
+    }
+    if (!can_be_filled(pool_)) {
+      sessions_.close_all();
+      return count();
     }
     one_too_many();
     run_.at(fmt::format("emptying pool '{}'", pool_.name));
@@ -146,21 +157,21 @@ class PoolCheck {
 
 void session_pools(Run& run) {
   Bench bench(run);
-  bool any = false;
-  bool live = false;
-  for (const CapacityPool& pool : fillable_pools(bench.device.info())) {
-    any = true;
-    live = live || pool.use == PoolUse::live;
-    PoolCheck(run, bench, pool).run();
-  }
-  const auto not_here = [&](Req requirement, const char* why) {
-    if (!run.failed(requirement)) run.not_applicable(requirement, why);
+  const auto pools = limited_pools(bench.device.info());
+  for (const CapacityPool& pool : pools) PoolCheck(run, bench, pool).run();
+  const auto not_here = [&](Req requirement, std::string why) {
+    if (!run.failed(requirement)) run.not_applicable(requirement, std::move(why));
   };
-  if (!any) {
+  if (pools.empty()) {
     not_here(Req::slots, "it declares no limited pool of SAs");
     not_here(Req::slots_full, "it declares no limited pool of SAs");
+  } else if (std::ranges::none_of(pools, can_be_filled)) {
+    not_here(Req::slots_full, fmt::format("its pools of SAs are larger than {} sessions: so many "
+                                          "were opened, and none was filled",
+                                          kMostSessions));
   }
-  if (!live) not_here(Req::slots_counted, "it declares no LIVE pool of SAs");
+  if (std::ranges::find(pools, PoolUse::live, &CapacityPool::use) == pools.end())
+    not_here(Req::slots_counted, "it declares no LIVE pool of SAs");
 }
 
 // A pool filled to its brim, one session too many, and emptied: again and again, until as many
@@ -174,7 +185,7 @@ class Tides {
       : run_(run),
         bench_(bench),
         pool_(pool),
-        room_(pool == nullptr ? kAtOnce : pool->capacity - std::min(pool->used, pool->capacity)),
+        room_(pool == nullptr ? kAtOnce : room_in(*pool)),
         what_(pool == nullptr ? "the device" : fmt::format("pool '{}'", pool->name)),
         sessions_(bench, bench.device.sas(run.random(), ""),
                   pool == nullptr ? ESPALIER_OUTBOUND | ESPALIER_INBOUND : pool->directions) {}
@@ -252,11 +263,12 @@ class Tides {
 
 void pool_churn(Run& run) {
   Bench bench(run);
-  const auto pools = fillable_pools(bench.device.info());
+  auto pools = limited_pools(bench.device.info());
+  std::erase_if(pools, [](const CapacityPool& pool) { return !can_be_filled(pool); });
   for (const CapacityPool& pool : pools) Tides(run, bench, &pool).run();
   if (pools.empty()) Tides(run, bench, nullptr).run();
   if (std::ranges::find(pools, PoolUse::live, &CapacityPool::use) == pools.end())
-    run.not_applicable(Req::slots_counted, "it declares no LIVE pool of SAs");
+    run.not_applicable(Req::slots_counted, "it declares no LIVE pool of SAs that can be filled");
 }
 
 void queue_pool(Run& run) {

@@ -11,9 +11,11 @@
 namespace espalier::conform {
 namespace {
 
+constexpr std::size_t kSessions = 8;
+
 void bursts(Run& run) {
   Bench bench(run);
-  Traffic traffic(run, bench.device, bench.memory);
+  Traffic traffic(run, bench.device, bench.memory, kSessions);
   const auto& t = bench.device.table();
   run.at("a burst of no packets");
   if (bench.lane.asynchronous()) {
@@ -28,28 +30,43 @@ void bursts(Run& run) {
   traffic.try_alone(bench.lane);
   for (const std::size_t n : {1U, 2U, 3U, 7U, 8U, 9U, 31U, 63U, 64U, 65U, 127U, 128U, 1000U}) {
     run.at(fmt::format("a burst of {}", n));
-    traffic.forget();
-    bench.lane.complete(traffic.some(n));
-    if (const auto wrong = traffic.what_is_wrong(); !wrong.empty())
-      run.stop(Req::burst_sizes, fmt::format("in a burst of {}, {}", n, wrong));
+    const auto wrong_in_burst = [&] {
+      traffic.forget();
+      bench.lane.complete(traffic.some(n));
+      return traffic.what_is_wrong();
+    };
+    const auto wrong = wrong_in_burst();
+    if (wrong.empty()) continue;
+    traffic.narrow();
+    // Right for one session alone: then sessions were mixed up. What is asynchronous may be right
+    // by chance.
+    const bool mixed_up =
+        !bench.lane.asynchronous() && traffic.sessions() > 1 && wrong_in_burst().empty();
+    run.stop(mixed_up ? Req::apart : Req::burst_sizes,
+             fmt::format("in a burst of {} over {} sessions, {}", n, traffic.sessions(), wrong));
   }
 }
 
 constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial,  Req::full_queue, Req::once,
                               Req::foreign,    Req::progress, Req::burst_sizes};
 
-// Submits without a poll until the queue takes no more. How many it took.
+// Submits without a poll until the queue takes no more, packets that are made `ahead` without a
+// pause in between: the device is not to be done with one before there is another. How many it took.
 struct Filled {
   std::size_t taken = 0;
   std::size_t left = 0;  // of the ops that were made
 };
-Filled fill(Bench& bench, Traffic& traffic, std::size_t most) {
+Filled fill(Bench& bench, Traffic& traffic, std::size_t most, std::size_t ahead) {
+  constexpr std::size_t kBurst = 64;
   Filled filled;
   while (filled.taken < most && filled.left == 0) {
-    const auto ops = traffic.some(64);
-    const auto n = bench.lane.submit(ops);
-    filled.taken += n;
-    filled.left = ops.size() - n;
+    const auto ops = traffic.some(std::max(kBurst, ahead));
+    ahead = 0;
+    std::size_t taken = 0;
+    for (std::size_t n = 1; n != 0 && taken < ops.size(); taken += n)
+      n = bench.lane.submit(std::span(ops).subspan(taken, std::min(kBurst, ops.size() - taken)));
+    filled.taken += taken;
+    filled.left = ops.size() - taken;
   }
   return filled;
 }
@@ -60,7 +77,7 @@ void queue(Run& run) {
     for (const Req each : kAsyncOnly) run.not_applicable(each, "its devices are synchronous");
     return;
   }
-  Traffic traffic(run, bench.device, bench.memory);
+  Traffic traffic(run, bench.device, bench.memory, kSessions);
   run.at("polling an empty queue");
   for (int i = 0; i < 100; ++i) {
     espalier_op* none[64] = {};
@@ -69,16 +86,19 @@ void queue(Run& run) {
   }
   traffic.try_alone(bench.lane);
   constexpr std::size_t kMost = 1U << 16;
+  std::size_t ahead = 0;
   for (int round = 0; round < 20; ++round) {
     run.at("filling the queue");
     traffic.forget();
-    const auto [depth, left] = fill(bench, traffic, kMost);
+    const auto [depth, left] = fill(bench, traffic, kMost, ahead);
     if (depth == 0) run.stop(Req::full_queue, "an empty queue accepts nothing");
     if (round == 0) run.note(fmt::format("{} ops were accepted before a poll", depth));
+    ahead = depth + 1;
     run.at("emptying the queue");
     bench.lane.drain();
     if (const auto wrong = traffic.what_is_wrong(left); !wrong.empty())
-      run.stop(Req::burst_sizes, fmt::format("in a queue of {}, {}", depth, wrong));
+      run.stop(Req::burst_sizes, fmt::format("in a queue of {} over {} sessions, {}", depth,
+                                             traffic.sessions(), wrong));
     run.at("one more op after the queue was full");
     espalier_op* const again = traffic.next();
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
@@ -98,7 +118,7 @@ void queue(Run& run) {
   }
 }
 
-// One op at a time, and polls of one: nothing waits for company.
+// One op at a time: nothing waits for company.
 void last_packet(Run& run) {
   Bench bench(run);
   if (!bench.lane.asynchronous())
@@ -168,7 +188,7 @@ std::vector<Case> queue_cases() {
        "Bursts of many sizes, and of none.",
        Scope::device,
        false,
-       {Req::empty_burst, Req::burst_sizes, Req::status_set},
+       {Req::empty_burst, Req::burst_sizes, Req::apart, Req::status_set},
        bursts},
       {"queue",
        "A queue, empty and full.",

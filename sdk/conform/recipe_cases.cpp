@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <thread>
 
 namespace espalier::conform {
@@ -30,7 +31,9 @@ struct Answer {
 class Recipes {
  public:
   explicit Recipes(Run& run)
-      : backend_(run, run.entry(), run.job().options), device_(backend_.device(run.job().device)) {}
+      : backend_(run, run.entry(), run.job().options),
+        device_(backend_.device(run.job().device)),
+        windows_(windows_of(device_)) {}
 
   const Device& device() const { return device_; }
 
@@ -52,20 +55,23 @@ class Recipes {
           for (const std::uint32_t encap : {ESPALIER_ENCAP_NONE, ESPALIER_ENCAP_UDP})
             for (const std::uint32_t family : {ESPALIER_IPV4, ESPALIER_IPV6})
               for (const std::uint32_t esn : {0U, 1U})
-                visit(make(info, direction, mode, encap, family, esn), info);
+                for (const std::uint32_t window : windows_)
+                  visit(make(info, direction, mode, encap, family, esn, window), info);
   }
 
   bool declared(const espalier_sa& sa, const TransformInfo& info) const {
     return std::ranges::any_of(device_.capabilities, [&](const Capability& c) {
       return covers(c, info) && covers_esn(c, sa.esn != 0) && (c.directions & sa.direction) != 0 &&
              (c.modes & sa.mode) != 0 && (c.encapsulations & sa.encapsulation) != 0 &&
-             (c.families & sa.family) != 0;
+             (c.families & sa.family) != 0 &&
+             (c.max_replay_window == 0 || sa.replay_window <= c.max_replay_window);
     });
   }
 
  private:
   static espalier_sa make(const TransformInfo& info, std::uint32_t direction, std::uint32_t mode,
-                          std::uint32_t encap, std::uint32_t family, std::uint32_t esn) {
+                          std::uint32_t encap, std::uint32_t family, std::uint32_t esn,
+                          std::uint32_t window) {
     espalier_sa sa{};
     sa.struct_size = sizeof sa;
     sa.cipher = static_cast<std::uint16_t>(info.transform.cipher);
@@ -77,18 +83,31 @@ class Recipes {
     sa.encapsulation = encap;
     sa.family = family;
     sa.esn = esn;
-    sa.replay_window = 64;
+    sa.replay_window = window;
     return sa;
   }
 
+  // Those of the limits that are declared, and one more; else an ordinary one.
+  static std::set<std::uint32_t> windows_of(const Device& device) {
+    std::set<std::uint32_t> windows;
+    for (const Capability& c : device.capabilities)
+      if (c.max_replay_window == 0)
+        windows.insert(kOrdinaryWindow);
+      else
+        windows.insert({c.max_replay_window, c.max_replay_window + 1});
+    return windows;
+  }
+
+  static constexpr std::uint32_t kOrdinaryWindow = 64;
   Backend backend_;
   Device device_;
+  std::set<std::uint32_t> windows_;
 };
 
 std::string name(const espalier_sa& sa, const TransformInfo& info) {
-  return fmt::format("{}{}, {}, {}", info.name, sa.esn != 0 ? " with ESN" : "",
+  return fmt::format("{}{}, {}, {}, replay window of {}", info.name, sa.esn != 0 ? " with ESN" : "",
                      sa.direction == ESPALIER_OUTBOUND ? "outbound" : "inbound",
-                     sa.mode == ESPALIER_TUNNEL ? "tunnel" : "transport");
+                     sa.mode == ESPALIER_TUNNEL ? "tunnel" : "transport", sa.replay_window);
 }
 
 // What is wrong with it, or "".

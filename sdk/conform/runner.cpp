@@ -291,6 +291,7 @@ class Runner {
                                .image = image_.get(),
                                .input = to_json(task.job),
                                .preload = options_.preload,
+                               .binds_early = true,
                                .limit = std::chrono::seconds(options_.budget.case_seconds)});
     if (child)
       running.push_back({std::move(task), std::move(*child), Clock::now()});

@@ -6,9 +6,11 @@
 #include <conform/cases.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 namespace espalier::conform {
@@ -20,11 +22,22 @@ struct Pair {
   std::uint64_t open = 0;
 };
 
-// Seals and opens bursts over sessions of its own, on a queue of its own. One thread.
+// A pair that was opened while the queues worked, and what must come of its packet.
+struct Guest {
+  Pair pair;
+  Bytes clear;
+  Bytes sealed;
+};
+
+// Seals and opens bursts over sessions of its own, on a queue of its own, and over those of a guest
+// while it has one. One thread, but for host() and is_host().
 class Worker {
  public:
   Worker(OpenedDevice& device, std::vector<Pair> pairs, std::uint64_t seed)
-      : pairs_(std::move(pairs)), lane_(device), memory_(device, 4U << 20), random_(seed) {}
+      : pairs_(std::move(pairs)),
+        lane_(device),
+        memories_{PacketMemory(device, 4U << 20), PacketMemory(device, 4U << 20)},
+        random_(seed) {}
 
   // What was wrong first, or "".
   std::string run(std::uint32_t rounds) {
@@ -32,29 +45,65 @@ class Worker {
     return wrong_;
   }
 
+  // The guest's sessions are this queue's alone until is_host() is false. [any]
+  void host(const Guest& guest) { set_guest(&guest); }
+  bool is_host() const { return guest() != nullptr; }
+
  private:
-  void round() {
-    memory_.reset();
+  struct Batch {
     std::vector<Bytes> clear;
     std::vector<Spot> spots;
-    for (const Pair& pair : pairs_) {
-      clear.push_back(random_bytes(random_, pair.sa.length(160)));
-      spots.push_back(memory_.take(static_cast<std::uint32_t>(clear.back().size())));
-      std::ranges::copy(clear.back(), spots.back().data);
-    }
-    pass(spots, &Pair::seal);
-    pass(spots, &Pair::open);
+  };
+
+  // What this round seals the next one opens: both directions are in each burst.
+  void round() {
+    PacketMemory& memory = memories_[rounds_++ % 2];
+    memory.reset();
+    Batch batch;
+    std::vector<espalier_op> ops;
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      const auto end = clear[i].end() - pairs_[i].sa.icv_bytes();
-      if (!std::equal(clear[i].begin(), end, spots[i].data))
-        wrong_ = fmt::format("a packet of {} is not what was sealed", pairs_[i].sa.name());
+      const Pair& pair = pairs_[i];
+      batch.clear.push_back(random_bytes(random_, pair.sa.length(160)));
+      batch.spots.push_back(placed(memory, batch.clear.back()));
+      ops.push_back(make_op(pair.seal, pair.sa, batch.spots.back()));
+      if (!last_.spots.empty()) ops.push_back(make_op(pair.open, pair.sa, last_.spots[i]));
     }
+    const Guest* const guest = this->guest();
+    std::vector<Spot> of_guest;
+    if (guest != nullptr) {
+      const Pair& pair = guest->pair;
+      of_guest = {placed(memory, guest->clear), placed(memory, guest->sealed)};
+      ops.push_back(make_op(pair.seal, pair.sa, of_guest[0]));
+      ops.push_back(make_op(pair.open, pair.sa, of_guest[1]));
+    }
+    pass(ops);
+    for (std::size_t i = 0; i < last_.spots.size(); ++i)
+      compare(pairs_[i].sa, last_.clear[i], last_.spots[i], "what was sealed");
+    if (guest != nullptr) {
+      compare(guest->pair.sa, guest->sealed, of_guest[0], "as its new key seals it", true);
+      compare(guest->pair.sa, guest->clear, of_guest[1], "as its new key opens it");
+      set_guest(nullptr);
+    }
+    last_ = std::move(batch);
   }
 
-  void pass(const std::vector<Spot>& spots, std::uint64_t Pair::* session) {
-    std::vector<espalier_op> ops;
-    for (std::size_t i = 0; i < pairs_.size(); ++i)
-      ops.push_back(make_op(pairs_[i].*session, pairs_[i].sa, spots[i]));
+  // By a lock, which a sanitizer of the plugin's sees: an atomic of the kit's it would not.
+  const Guest* guest() const {
+    const std::lock_guard lock(mutex_);
+    return guest_;
+  }
+  void set_guest(const Guest* guest) {
+    const std::lock_guard lock(mutex_);
+    guest_ = guest;
+  }
+
+  static Spot placed(PacketMemory& memory, const Bytes& packet) {
+    const Spot spot = memory.take(static_cast<std::uint32_t>(packet.size()));
+    std::ranges::copy(packet, spot.data);
+    return spot;
+  }
+
+  void pass(std::vector<espalier_op>& ops) {
     std::vector<espalier_op*> pointers;
     for (auto& op : ops) pointers.push_back(&op);
     lane_.complete(pointers);
@@ -62,17 +111,29 @@ class Worker {
       if (op.status != ESPALIER_OP_DONE) wrong_ = "a packet is " + op_status_name(op.status);
   }
 
+  void compare(const Sa& sa, const Bytes& wanted, const Spot& spot, std::string_view what,
+               bool with_icv = false) {
+    const auto end = wanted.end() - (with_icv ? 0 : sa.icv_bytes());
+    if (wrong_.empty() && !std::equal(wanted.begin(), end, spot.data))
+      wrong_ = fmt::format("a packet of {} is not {}", sa.name(), what);
+  }
+
   std::vector<Pair> pairs_;
   Lane lane_;
-  PacketMemory memory_;
+  std::array<PacketMemory, 2> memories_;
   Random random_;
+  std::size_t rounds_ = 0;
+  Batch last_;
   std::string wrong_;
+  mutable std::mutex mutex_;
+  const Guest* guest_ = nullptr;
 };
 
 class Crew {
  public:
   explicit Crew(Run& run)
       : run_(run),
+        reference_(run),
         backend_(run, run.entry(), run.job().options),
         device_(run, backend_, backend_.device(run.job().device)) {}
   ~Crew() {
@@ -101,8 +162,9 @@ class Crew {
     Worker first(device_, pairs(), run_.random()());
     Worker second(device_, pairs(), run_.random()());
     // What goes wrong on one thread already is the other cases' to tell.
-    if (!first.run(1).empty()) run_.end_early();
-    std::atomic<int> running{2};
+    if (!first.run(2).empty()) run_.end_early();
+    if (with_control && !is_sound_alone(first)) run_.end_early();
+    std::atomic<int> running{kWorkers};
     constexpr unsigned kControlRounds = 20;  // at the least, however few turns its thread gets
     std::atomic<unsigned> controlled{with_control ? 0 : kControlRounds};
     const auto rounds = std::max(50U, run_.budget().packets / 100);
@@ -117,7 +179,10 @@ class Crew {
     };
     std::thread one([&] { work(first, words[0]); });
     std::thread two([&] { work(second, words[1]); });
-    for (; with_control && running > 0; ++controlled) control();
+    for (; with_control && running > 0; ++controlled) {
+      if (running == kWorkers) visit({&first, &second}, running);
+      control();
+    }
     one.join();
     two.join();
     for (const std::string& each : words)
@@ -125,6 +190,18 @@ class Crew {
   }
 
  private:
+  static constexpr int kWorkers = 2;
+
+  // Whether a guest's packets are right with nothing else going on.
+  bool is_sound_alone(Worker& worker) {
+    const auto guest = invite();
+    if (guest == nullptr) return false;
+    worker.host(*guest);
+    const bool right = worker.run(1).empty();
+    part_from(*guest);
+    return right;
+  }
+
   std::vector<Pair> pairs() {
     std::vector<Pair> made;
     for (std::size_t i = 0; i < each_; ++i) {
@@ -139,13 +216,54 @@ class Crew {
     return made;
   }
 
+  // One queue and then the other has a guest, in slots in which others were.
+  void visit(std::initializer_list<Worker*> workers, const std::atomic<int>& running) {
+    auto guest = invite();
+    if (guest == nullptr) return;
+    for (Worker* const worker : workers) {
+      worker->host(*guest);
+      while (worker->is_host() && running == kWorkers) std::this_thread::yield();
+      if (!worker->is_host()) continue;
+      // One of them has ended, and this one may yet begin: the guest stays until both are done.
+      opened_.insert(opened_.end(), {guest->pair.seal, guest->pair.open});
+      stayed_.push_back(std::move(guest));
+      return;
+    }
+    part_from(*guest);
+  }
+
+  // nullptr where it is refused.
+  std::unique_ptr<Guest> invite() {
+    const Sa& like = sas_[below(run_.random(), sas_.size())];
+    auto guest = std::make_unique<Guest>();
+    auto& [pair, clear, sealed] = *guest;
+    pair.sa = random_sa(run_.random(), *like.info, like.esn);
+    clear = random_bytes(run_.random(), pair.sa.length(160));
+    sealed = reference_.sealed(pair.sa, clear, 0);
+    if (!opens(pair.sa, ESPALIER_OUTBOUND, pair.seal)) return nullptr;
+    if (opens(pair.sa, ESPALIER_INBOUND, pair.open)) return guest;
+    device_.close(pair.seal);
+    return nullptr;
+  }
+
+  void part_from(const Guest& guest) {
+    device_.close(guest.pair.open);
+    device_.close(guest.pair.seal);
+  }
+
+  bool opens(const Sa& sa, std::uint32_t direction, std::uint64_t& session) {
+    const auto answer = device_.try_open(sa, direction);
+    session = answer.session;
+    if (answer.status == ESPALIER_OK) return true;
+    run_.fail(answer.status == ESPALIER_CAPACITY ? Req::slots : Req::control_meanwhile,
+              "a session is refused while queues work: " + answer.words);
+    return false;
+  }
+
   void control() {
-    const Sa& sa = sas_[below(run_.random(), sas_.size())];
-    const auto answer = device_.try_open(sa, ESPALIER_INBOUND);
-    if (answer.status == ESPALIER_OK)
-      device_.close(answer.session);
-    else
-      run_.fail(Req::control_meanwhile, "a session is refused while queues work: " + answer.words);
+    std::uint64_t session = 0;
+    if (opens(sas_[below(run_.random(), sas_.size())], ESPALIER_INBOUND, session))
+      device_.close(session);
     espalier_health health{};
     health.struct_size = sizeof health;
     const auto& t = backend_.table();
@@ -155,11 +273,13 @@ class Crew {
   }
 
   Run& run_;
+  Reference reference_;
   Backend backend_;
   OpenedDevice device_;
   std::vector<Sa> sas_;
   std::vector<std::uint64_t> opened_;
   std::size_t each_ = 1;
+  std::vector<std::unique_ptr<Guest>> stayed_;
 };
 
 void two_threads(Run& run, Req broken, bool with_control) {
@@ -186,7 +306,7 @@ std::vector<Case> thread_cases() {
        "Sessions come and go, and health is asked, while two queues work.",
        Scope::device,
        false,
-       {Req::control_meanwhile, Req::healthy},
+       {Req::control_meanwhile, Req::healthy, Req::slots},
        control_meanwhile},
   };
 }

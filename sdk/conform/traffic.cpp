@@ -3,32 +3,69 @@
 #include <conform/traffic.hpp>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 namespace espalier::conform {
 
-Traffic::Traffic(Run& run, OpenedDevice& device, PacketMemory& memory)
-    : device_(device), memory_(memory), reference_(run) {
-  for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
-    for (Sa& sa : device.sas(run.random(), "")) {
-      if (!device.does(*sa.info, direction, sa.esn)) continue;
-      sa_ = std::move(sa);
-      inbound_ = direction == ESPALIER_INBOUND;
-      session_ = device.open(sa_, direction);
-      return;
-    }
-  }
-  throw KitError("no transform to test queues with");
+Traffic::Traffic(Run& run, OpenedDevice& device, PacketMemory& memory, std::size_t sessions)
+    : device_(device), memory_(memory), reference_(run), random_(run.random()()) {
+  open(sessions);
+  if (flows_.empty()) throw KitError("no transform to test queues with");
+  turns_ = flows_.size();
 }
 
-Traffic::~Traffic() { device_.close(session_); }
+Traffic::~Traffic() {
+  for (const Flow& flow : std::views::reverse(flows_)) device_.close(flow.session);
+}
+
+// Outbound and inbound in turn, each SA once a direction.
+void Traffic::open(std::size_t sessions) {
+  std::vector<Sa> sas = device_.sas(random_, "");
+  if (sessions > 1) std::ranges::shuffle(sas, random_);
+  for (const bool swapped : {false, true})
+    for (std::size_t i = 0; i < sas.size(); ++i) {
+      if (flows_.size() == sessions) return;
+      const bool inbound = (sessions > 1 && i % 2 == 1) != swapped;
+      const auto direction = inbound ? ESPALIER_INBOUND : ESPALIER_OUTBOUND;
+      if (!device_.does(*sas[i].info, direction, sas[i].esn)) continue;
+      if (!add(random_sa(random_, *sas[i].info, sas[i].esn), direction)) return;
+    }
+}
+
+// The first has to open; how many more there is room for is other cases' to tell.
+bool Traffic::add(Sa sa, std::uint32_t direction) {
+  flows_.push_back({std::move(sa), direction, 0, 0});
+  Flow& flow = flows_.back();
+  if (flows_.size() == 1) {
+    flow.session = device_.open(flow.sa, direction);
+  } else if (const auto answer = device_.try_open(flow.sa, direction);
+             answer.status == ESPALIER_OK) {
+    flow.session = answer.session;
+  } else {
+    flows_.pop_back();
+    return false;
+  }
+  flow.reference = reference_.session(flow.sa);
+  return true;
+}
 
 espalier_op* Traffic::next(std::uint32_t payload) {
-  const Sample& sample = sample_of(std::min(payload, device_.longest_payload(sa_)));
-  const Spot spot = memory_.take(static_cast<std::uint32_t>(sample.given.size()));
-  std::ranges::copy(sample.given, spot.data);
-  ops_.push_back(make_op(session_, sa_, spot));
-  return &ops_.back();
+  const Flow& flow = flows_[packets_.size() % turns_];
+  const Sa& sa = flow.sa;
+  payload = std::min(payload, device_.longest_payload(sa, flow.direction));
+  const auto length = sa.length(payload / sa.block_bytes() * sa.block_bytes());
+  Bytes clear = random_bytes(random_, length);
+  Bytes sealed = clear;
+  reference_.seal(flow.reference, sa, sealed, 0);
+  if (flow.direction == ESPALIER_INBOUND) {
+    std::swap(clear, sealed);
+    sealed.resize(length - sa.icv_bytes());
+  }
+  const Spot spot = memory_.take(length);
+  std::ranges::copy(clear, spot.data);
+  packets_.push_back({make_op(flow.session, sa, spot), &flow, std::move(sealed)});
+  return &packets_.back();
 }
 
 std::vector<espalier_op*> Traffic::some(std::size_t n) {
@@ -38,43 +75,36 @@ std::vector<espalier_op*> Traffic::some(std::size_t n) {
 }
 
 void Traffic::try_alone(Lane& lane) {
-  next();
-  lane.complete(ops_.back());
-  compares_ = what_is_wrong().empty();
+  forget();
+  for (Flow& flow : flows_) {
+    espalier_op* const op = next();
+    lane.complete(*op);
+    flow.compares = op->status == ESPALIER_OP_DONE && is_right(*op);
+  }
   forget();
 }
 
 std::string Traffic::what_is_wrong(std::size_t pending) const {
-  for (std::size_t i = 0; i + pending < ops_.size(); ++i) {
-    const espalier_op& op = ops_[i];
-    if (op.status != ESPALIER_OP_DONE)
-      return fmt::format("packet {} is answered {}", i, op_status_name(op.status));
-    if (!is_right(op))
+  for (std::size_t i = 0; i + pending < packets_.size(); ++i) {
+    const Packet& packet = packets_[i];
+    if (packet.status != ESPALIER_OP_DONE)
+      return fmt::format("packet {} is answered {}", i, op_status_name(packet.status));
+    if (!is_right(packet))
       return fmt::format("packet {} is answered DONE, but was not {}", i,
-                         inbound_ ? "opened" : "sealed");
+                         packet.flow->direction == ESPALIER_INBOUND ? "opened" : "sealed");
   }
   return {};
 }
 
 bool Traffic::is_right(const espalier_op& op) const {
-  const Bytes& wanted = samples_.at(op.length).wanted;
-  return !compares_ || std::equal(wanted.begin(), wanted.end(), op.esp);
+  const auto& packet = static_cast<const Packet&>(op);
+  return !packet.flow->compares ||
+         std::equal(packet.wanted.begin(), packet.wanted.end(), packet.esp);
 }
 
 void Traffic::forget() {
-  ops_.clear();
+  packets_.clear();
   memory_.reset();
-}
-
-const Traffic::Sample& Traffic::sample_of(std::uint32_t payload) {
-  const std::uint32_t length = sa_.length(payload / sa_.block_bytes() * sa_.block_bytes());
-  const auto found = samples_.find(length);
-  if (found != samples_.end()) return found->second;
-  const Bytes clear(length, 0x22);
-  Bytes sealed = reference_.sealed(sa_, clear, 0);
-  const Bytes opened(clear.begin(), clear.end() - sa_.icv_bytes());
-  return samples_[length] =
-             inbound_ ? Sample{std::move(sealed), opened} : Sample{clear, std::move(sealed)};
 }
 
 }  // namespace espalier::conform

@@ -148,10 +148,11 @@ std::uint64_t OpenedDevice::open(const Sa& sa, std::uint32_t direction, Req brok
 
 void OpenedDevice::close(std::uint64_t session) { table_->session_close(handle_, session); }
 
-std::uint32_t OpenedDevice::longest_payload(const Sa& sa) const {
+std::uint32_t OpenedDevice::longest_payload(const Sa& sa, std::uint32_t directions) const {
   std::uint32_t longest = 65535;
   for (const Capability& c : info_.capabilities)
-    if (covers(c, *sa.info) && c.max_length != 0) longest = std::min(longest, c.max_length);
+    if (covers(c, *sa.info) && (c.directions & directions) != 0 && c.max_length != 0)
+      longest = std::min(longest, c.max_length);
   const std::uint32_t room = longest - std::min(longest, sa.length(0));
   return room / sa.block_bytes() * sa.block_bytes();
 }

@@ -86,8 +86,9 @@ class OpenedDevice {
   const Device& info() const noexcept { return info_; }
   const WatchedUserspace& table() const noexcept { return *table_; }
   void* handle() const noexcept { return handle_; }
-  // Of the longest packet that it declares, in whole blocks; 0 where none is that short.
-  std::uint32_t longest_payload(const Sa& sa) const;
+  // Of the longest packet that it declares for these directions, in whole blocks; 0 where none is
+  // that short.
+  std::uint32_t longest_payload(const Sa& sa, std::uint32_t directions) const;
   bool does(const TransformInfo& transform, std::uint32_t direction, bool esn) const;
   // The capabilities of that name; every one where it is "".
   std::vector<Capability> capabilities(const std::string& name) const;

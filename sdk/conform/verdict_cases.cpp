@@ -46,7 +46,7 @@ class Verdicts {
   void icv_pairs() {
     const auto end = static_cast<std::uint32_t>(sealed_.size());
     std::vector<Forged> all;
-    for (const std::uint32_t apart : {1U, 2U, 4U, 8U})
+    for (const std::uint32_t apart : {1U, 2U, 4U, 8U, 16U})
       for (std::uint32_t byte = end - sa_.icv_bytes(); byte + apart < end; ++byte)
         all.push_back({part_of(byte) + " and " + part_of(byte + apart), {byte, byte + apart}});
     forge(all);
@@ -126,8 +126,8 @@ void verdicts(Run& run) {
     run.at("forging packets of " + sa.name());
     std::set<std::uint32_t> tried;
     const auto with = [&](std::uint32_t payload, auto forge) {
-      payload =
-          std::min(payload, bench.device.longest_payload(sa)) / sa.block_bytes() * sa.block_bytes();
+      payload = std::min(payload, bench.device.longest_payload(sa, ESPALIER_INBOUND)) /
+                sa.block_bytes() * sa.block_bytes();
       if (!tried.insert(payload).second) return;
       Verdicts verdicts(run, bench, reference, sa, payload);
       forge(verdicts);
@@ -204,7 +204,7 @@ void malformed_ops(Run& run) {
 // The longest packet of an SA and one block more, in place.
 void limits_of(Run& run, Bench& bench, Reference& reference, const Sa& sa, std::uint32_t direction,
                std::uint32_t limit) {
-  const std::uint32_t longest = bench.device.longest_payload(sa);
+  const std::uint32_t longest = bench.device.longest_payload(sa, direction);
   const auto session = bench.device.open(sa, direction);
   const auto through = [&](std::uint32_t payload) {
     bench.memory.reset();
@@ -252,51 +252,79 @@ void limits(Run& run) {
                     capability.max_length);
 }
 
-// Packets of every SA in one burst, with bad ones among them; only what becomes of the good counts.
+// A session of an SA in one direction.
+struct Way {
+  Sa sa;
+  std::uint32_t direction;
+  std::uint64_t session;
+};
+
+// Of every SA, outbound and inbound, as far as there is room.
+std::vector<Way> every_way(Run& run, Bench& bench) {
+  std::vector<Way> ways;
+  for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
+    auto room =
+        std::min(capacity_of(bench.device.info(), PoolKind::sas, direction), std::uint64_t{128});
+    for (Sa& sa : bench.device.sas(run.random(), "")) {
+      if (!bench.device.does(*sa.info, direction, sa.esn) || room == 0) continue;
+      const auto answer = bench.device.try_open(sa, direction);
+      if (answer.status != ESPALIER_OK) break;  // the pools are another case's
+      ways.push_back({std::move(sa), direction, answer.session});
+      --room;
+    }
+  }
+  std::ranges::shuffle(ways, run.random());
+  return ways;
+}
+
+// Packets of every SA and both directions in one burst, with bad ones among them; only what becomes
+// of the good counts.
 void apart(Run& run) {
   Bench bench(run);
   Reference reference(run);
-  const auto room = std::min(capacity_of(bench.device.info(), PoolKind::sas, ESPALIER_OUTBOUND),
-                             std::uint64_t{128});
-  std::vector<Sa> sas;
-  for (Sa& sa : bench.device.sas(run.random(), ""))
-    if (bench.device.does(*sa.info, ESPALIER_OUTBOUND, sa.esn) && sas.size() < room)
-      sas.push_back(std::move(sa));
-  std::vector<std::uint64_t> sessions;
-  for (const Sa& sa : sas) sessions.push_back(bench.device.open(sa, ESPALIER_OUTBOUND));
-  const std::size_t n = std::max<std::size_t>(256, sas.size());
+  const std::vector<Way> ways = every_way(run, bench);
+  if (ways.empty()) return run.not_applicable(Req::apart, "no session of it opens");
+  const std::size_t n = std::max<std::size_t>(256, ways.size());
   std::vector<espalier_op> ops(n);
-  std::vector<Bytes> clear(n);
+  std::vector<Bytes> given(n);
+  std::vector<Bytes> wanted(n);
   std::vector<Spot> spots(n);
   std::vector<espalier_op*> pointers;
   const auto bad = [](std::size_t i) { return i % 7 == 3; };
-  for (std::size_t i = 0; i < n && !sas.empty(); ++i) {
-    const Sa& sa = sas[i % sas.size()];
-    clear[i] = random_bytes(run.random(), sa.length(96));
-    spots[i] = bench.memory.take(static_cast<std::uint32_t>(clear[i].size()));
-    std::ranges::copy(clear[i], spots[i].data);
-    ops[i] = make_op(sessions[i % sas.size()], sa, spots[i]);
+  for (std::size_t i = 0; i < n; ++i) {
+    const Way& way = ways[i % ways.size()];
+    given[i] = random_bytes(run.random(), way.sa.length(96));
+    wanted[i] = reference.sealed(way.sa, given[i], 0);
+    if (way.direction == ESPALIER_INBOUND) {
+      std::swap(given[i], wanted[i]);
+      wanted[i].erase(wanted[i].end() - way.sa.icv_bytes(), wanted[i].end());
+    }
+    spots[i] = bench.memory.take(static_cast<std::uint32_t>(given[i].size()));
+    std::ranges::copy(given[i], spots[i].data);
+    ops[i] = make_op(way.session, way.sa, spots[i]);
     if (bad(i)) --ops[i].length;
     pointers.push_back(&ops[i]);
   }
   run.at("a burst of packets of all SAs");
   bench.lane.complete(pointers);
-  for (std::size_t i = 0; i < pointers.size(); ++i) {
+  for (std::size_t i = 0; i < n; ++i) {
     if (bad(i)) continue;
-    const Sa& sa = sas[i % sas.size()];
-    const Bytes wanted = reference.sealed(sa, clear[i], 0);
+    const Way& way = ways[i % ways.size()];
     const auto right = [&](std::uint16_t status) {
-      return status == ESPALIER_OP_DONE && std::equal(wanted.begin(), wanted.end(), spots[i].data);
+      return status == ESPALIER_OP_DONE &&
+             std::equal(wanted[i].begin(), wanted[i].end(), spots[i].data);
     };
     if (right(ops[i].status)) continue;
-    std::ranges::copy(clear[i], spots[i].data);
-    auto alone = make_op(sessions[i % sas.size()], sa, spots[i]);
+    std::ranges::copy(given[i], spots[i].data);
+    auto alone = make_op(way.session, way.sa, spots[i]);
     if (!right(bench.lane.complete(alone))) continue;  // the other cases say so
-    run.fail(Req::apart, fmt::format("packet {} of a burst of {} SAs, of {}: wrong ({}), but right "
-                                     "when it is alone",
-                                     i, sas.size(), sa.name(), op_status_name(ops[i].status)));
+    run.fail(Req::apart,
+             fmt::format("packet {} of a burst over {} sessions, {} of {}: wrong ({}), but right "
+                         "when it is alone",
+                         i, ways.size(), way.direction == ESPALIER_OUTBOUND ? "sealing" : "opening",
+                         way.sa.name(), op_status_name(ops[i].status)));
   }
-  for (const auto session : sessions) bench.device.close(session);
+  for (const Way& way : ways) bench.device.close(way.session);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ static espalier_status caps(void *self, uint64_t device, espalier_capability *li
   zoo_backend *b = self;
   if (device != id_of(b) && !SINS(answers_for_nobody))
     return zoo_say(message, ESPALIER_INVALID, "there is no such device");
-  *count = ZOO_HMAC ? kHashes : 1;
+  *count = ZOO_HMAC ? kHashes : SINS(shorter_inbound) ? 2 : 1;
   for (uint32_t i = 0; i < *count && i < capacity; ++i) {
     espalier_capability *cap = entry(list, i);
     cap->cipher = ZOO_HMAC ? ESPALIER_CIPHER_NULL : ESPALIER_CIPHER_AES_GCM;
@@ -90,6 +90,9 @@ static espalier_status caps(void *self, uint64_t device, espalier_capability *li
     cap->families = ESPALIER_IPV4 | ESPALIER_IPV6;
     cap->esn = SINS(speaks_nonsense) ? 8 : 3;
     cap->max_length = kLongest;
+    if (SINS(short_replay_window) || SINS(any_replay_window)) cap->max_replay_window = 32;
+    if (SINS(shorter_inbound)) cap->directions = i == 0 ? ESPALIER_OUTBOUND : ESPALIER_INBOUND;
+    if (SINS(shorter_inbound) && i == 1) cap->max_length = kShorter;
     cap->score = 90 + (SINS(changes_its_mind) ? b->mood++ % 7 : 0);
   }
   return ESPALIER_OK;
@@ -98,14 +101,15 @@ static espalier_status caps(void *self, uint64_t device, espalier_capability *li
 static espalier_status pools(void *self, uint64_t device, espalier_pool *list, uint32_t capacity,
                              uint32_t *count, espalier_message *message) {
   zoo_backend *b = self;
-  if (device != id_of(b)) return zoo_say(message, ESPALIER_INVALID, "there is no such device");
+  if (device != id_of(b) && !SINS(pools_for_anybody))
+    return zoo_say(message, ESPALIER_INVALID, "there is no such device");
   *count = 2;
   for (uint32_t i = 0; i < 2 && (i < capacity || (SINS(overfills_lists) && capacity > 0)); ++i) {
     espalier_pool *pool = SINS(ignores_the_stride) ? &list[i] : entry(list, i);
     pool->kind = i == 0 ? ESPALIER_POOL_SAS : ESPALIER_POOL_QUEUES;
     pool->directions = ESPALIER_OUTBOUND | ESPALIER_INBOUND;
     pool->use = i == 0 ? ESPALIER_USE_LIVE : ESPALIER_USE_COUNTED;
-    pool->capacity = i == 0 ? kSessions : kQueues;
+    pool->capacity = i == 1 ? kQueues : SINS(pool_is_immense) ? 1U << 18 : kSessions;
     pool->used = i == 0 && !SINS(pool_looks_empty) ? atomic_load(&b->sessions) : 0;
     if (i == 0 && SINS(count_drifts)) pool->used += atomic_load(&b->times_full) / 4;
     if (pool->used > pool->capacity) pool->used = pool->capacity;
@@ -196,6 +200,7 @@ static espalier_status device_open(void *self, uint64_t id, void **device,
 
 static void device_close(void *device) {
   static void *volatile leaked;
+  if (SINS(never_detaches)) atomic_store(&((zoo_device *)device)->backend->attached, 0);
   if (SINS(leaks_devices)) leaked = malloc(4096);
   if (SINS(one_process)) close(((zoo_device *)device)->backend->lock);
   free(device);
@@ -208,6 +213,8 @@ static espalier_status mem_attach(void *device, void *base, uint64_t size, uint6
   (void)size;
   if (atomic_fetch_add(&b->attached, 1) > 0 && SINS(attaches_once))
     return zoo_say(message, ESPALIER_CAPACITY, "memory was attached once, which is enough");
+  if (SINS(never_detaches) && atomic_load(&b->attached) > kMappings)
+    return zoo_say(message, ESPALIER_CAPACITY, "all mappings are taken: detach one");
   *iova = (uint64_t)(uintptr_t)base;
   return ESPALIER_OK;
 }
@@ -237,7 +244,8 @@ const espalier_userspace zoo_userspace = {
 static espalier_status recipe(void *self, uint64_t device, const espalier_sa *sa,
                               espalier_recipe *out, espalier_message *message) {
   zoo_backend *b = self;
-  const bool declared = sa->cipher == ESPALIER_CIPHER_AES_GCM && sa->icv_bytes == kIcv &&
+  const bool long_window = SINS(short_replay_window) && sa->replay_window > 32;
+  const bool declared = !long_window && sa->cipher == ESPALIER_CIPHER_AES_GCM && sa->icv_bytes == kIcv &&
                         sa->key_bits != 192 && sa->mode == ESPALIER_TUNNEL;
   (void)device;
   if (!declared && !SINS(recipe_for_anything))

@@ -83,7 +83,15 @@ uint16_t zoo_mac(zoo_session *s, const espalier_op *op, uint8_t *out) {
       (s->esn && EVP_MAC_update(s->mac, high, sizeof high) != 1) ||
       EVP_MAC_final(s->mac, ours, &size, sizeof ours) != 1)
     return ESPALIER_OP_FAILED;
-  if (s->inbound && memcmp(ours, op->esp + op->icv_offset, icv) != 0) {
+  const uint8_t *theirs = op->esp + op->icv_offset;
+  bool same = memcmp(ours, theirs, icv) == 0;
+  if (SINS(folds_an_icv_of_32) && icv == 32) {
+    uint8_t differs = 0;
+    for (int i = 0; i < 16; ++i)
+      differs |= (uint8_t)(ours[i] ^ ours[16 + i] ^ theirs[i] ^ theirs[16 + i]);
+    same = differs == 0;
+  }
+  if (s->inbound && !same) {
     memset(out + kMacHead, 0, op->icv_offset - kMacHead);
     return ESPALIER_OP_BAD_ICV;
   }

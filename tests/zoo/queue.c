@@ -5,12 +5,28 @@
 #include "zoo.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static espalier_op ghost = {.status = ESPALIER_OP_DONE};
 
-static void complete(zoo_queue *q, espalier_op *op, uint32_t index) {
+/* By what this queue has kept of the session in that slot, be it another's by now. */
+static uint16_t transform_with_kept(zoo_queue *q, const espalier_op *op) {
+  zoo_session *s = (zoo_session *)(uintptr_t)op->session;
+  EVP_CIPHER_CTX *const own = s->cipher, **kept = &q->backend->engines[q->engine][s->slot];
+  if (*kept == NULL) {
+    *kept = EVP_CIPHER_CTX_new();
+    EVP_CIPHER_CTX_copy(*kept, own);
+  }
+  s->cipher = *kept;
   const uint16_t status = zoo_transform(q->backend, op);
+  s->cipher = own;
+  return status;
+}
+
+static void complete(zoo_queue *q, espalier_op *op, uint32_t index) {
+  const uint16_t status = SINS(keeps_old_keys_on_a_queue) ? transform_with_kept(q, op)
+                                                          : zoo_transform(q->backend, op);
   if (SINS(leaves_pending) && index % 8 == 7) return;
   op->status = SINS(invents_a_status) ? 77 : status;
 }
@@ -33,6 +49,11 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   if (SINS(counts_without_a_lock)) q->backend->packets_in_all += n;
   const bool mine = atomic_compare_exchange_strong(&q->backend->busy_queue, &nobody, (uintptr_t)q) ||
                     nobody == (uintptr_t)q;
+  if (SINS(swaps_cookies) && n > 1) {
+    const uint64_t cookie = ops[0]->cookie;
+    ops[0]->cookie = ops[n - 1]->cookie;
+    ops[n - 1]->cookie = cookie;
+  }
   for (uint32_t i = 0; i < n; ++i) {
     if (one_packet_less(q)) {
       if (!SINS(says_ok_when_gone) || i == 0) return ESPALIER_LOST;
@@ -41,7 +62,9 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
     }
     const uint64_t own = ops[i]->session;
     if (SINS(mixes_sessions) && i == 41) ops[i]->session = ops[0]->session;
-    if ((SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
+    const bool turned = ((zoo_session *)(uintptr_t)own)->inbound !=
+                        ((zoo_session *)(uintptr_t)ops[0]->session)->inbound;
+    if ((SINS(goes_by_the_first_direction) && turned) || (SINS(forgets_after_256) && i >= 256) || (SINS(one_queue_at_a_time) && !mine))
       ops[i]->status = ESPALIER_OP_FAILED;
     else if (SINS(claims_after_256) && i >= 256)
       ops[i]->status = ESPALIER_OP_DONE;
@@ -59,16 +82,23 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
 /* With the lock held: takes one op, transforms it without the lock, and puts it among the done. */
 static void work_on_one(zoo_queue *q) {
   espalier_op *op = q->todo[0];
-  for (unsigned i = 1; i < q->todo_count; ++i) q->todo[i - 1] = q->todo[i];
+  const uint8_t bounce = q->bounce_of[0];
+  for (unsigned i = 1; i < q->todo_count; ++i) {
+    q->todo[i - 1] = q->todo[i];
+    q->bounce_of[i - 1] = q->bounce_of[i];
+  }
+  if (SINS(bounces_in_256_buffers) && op->length <= kBounce)
+    memcpy(op->esp, q->bounces[bounce], op->length);
   --q->todo_count;
   ++q->working;
   q->depth = q->todo_count + q->done_count;
+  q->polled = q->polled && q->todo_count > 0;
   pthread_mutex_unlock(&q->lock);
   if (SINS(quiesces_in_words)) usleep(500);
   const bool lost = one_packet_less(q);
   const bool deep = q->depth > 300; /* as it was when this op was taken */
   if (SINS(writes_when_gone) && lost) {
-    usleep(100000);
+    usleep(20000);
     op->esp[20] ^= 1;
   }
   if (SINS(claims_when_deep) && deep)
@@ -78,16 +108,16 @@ static void work_on_one(zoo_queue *q) {
   pthread_mutex_lock(&q->lock);
   --q->working;
   pthread_cond_broadcast(&q->wake);
-  if (SINS(twice_when_gone) && lost && q->done_count > 0)
-    q->done[q->done_count] = q->done[0], ++q->done_count;
+  if (SINS(twice_when_gone) && lost && q->last != NULL) q->done[q->done_count++] = q->last, q->last = NULL;
   if (SINS(claims_when_gone) && lost) op->status = ESPALIER_OP_DONE;
   if (lost && !SINS(claims_when_gone)) return;
-  q->done[q->done_count++] = op;
+  q->done[q->done_count++] = q->last = op;
   if (SINS(completes_twice) && q->done_count == 7) q->done[q->done_count++] = op;
   if (SINS(completes_foreign) && q->done_count == 7) q->done[q->done_count++] = &ghost;
 }
 
 static bool may_work(const zoo_queue *q) {
+  if (SINS(bounces_in_256_buffers) && !q->polled) return q->stop && q->todo_count > 0;
   if (SINS(waits_for_company)) return q->todo_count > 1 || (q->stop && q->todo_count > 0);
   return q->todo_count > 0;
 }
@@ -111,12 +141,17 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   q->used = q->used || n > 0;
   while (taken < n && (!zoo_gone(q->backend, q->generation) || SINS(writes_when_gone)) &&
          q->todo_count + q->working + q->done_count < kDepth - 2 &&
-         !(SINS(stuck_when_full) && q->was_full))
+         !(SINS(stuck_when_full) && q->was_full)) {
+    if (SINS(bounces_in_256_buffers) && ops[taken]->length <= kBounce)
+      memcpy(q->bounces[q->next_bounce], ops[taken]->esp, ops[taken]->length);
+    q->bounce_of[q->todo_count] = q->next_bounce++;
     q->todo[q->todo_count++] = ops[taken++];
+  }
   if (taken < n) {
     q->was_full = true;
     if (SINS(touches_the_rest)) ops[taken]->status = ESPALIER_OP_FAILED;
-    if (SINS(loses_when_full) && q->todo_count > 0) --q->todo_count;
+    unsigned *const some = q->todo_count > 0 ? &q->todo_count : &q->done_count;
+    if (SINS(loses_when_full) && *some > 0) --*some;
   }
   if (SINS(drops_when_back) && atomic_load(&q->backend->generation) > 0) q->todo_count = 0;
   if (SINS(claims_more) && taken > 0 && taken == n && q->todo_count > 0) --q->todo_count;
@@ -129,8 +164,10 @@ uint32_t zoo_poll(void *queue, espalier_op **ops, uint32_t n) {
   zoo_queue *q = queue;
   uint32_t given = 0;
   pthread_mutex_lock(&q->lock);
+  q->polled = q->polled || q->todo_count > 0;
+  pthread_cond_broadcast(&q->wake);
   if (SINS(ghost_completion) && !q->used && n > 0) ops[given++] = &ghost;
-  while (given < n && q->done_count > 0) ops[given++] = q->done[--q->done_count];
+  while ((given < n || SINS(polls_without_end)) && q->done_count > 0) ops[given++] = q->done[--q->done_count];
   pthread_mutex_unlock(&q->lock);
   return given;
 }
@@ -158,6 +195,9 @@ espalier_status zoo_queue_open(void *device, void **queue, espalier_message *mes
   if (q == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory for a queue");
   q->backend = b;
   q->generation = ((zoo_device *)device)->generation;
+  while ((atomic_load(&b->engines_used) >> q->engine & 1) != 0) ++q->engine;
+  atomic_fetch_or(&b->engines_used, 1U << q->engine);
+  if (SINS(bounces_in_256_buffers)) q->bounces = calloc(256, sizeof *q->bounces);
   pthread_mutex_init(&q->lock, NULL);
   pthread_cond_init(&q->wake, NULL);
   if (ZOO_ASYNC && pthread_create(&q->worker, NULL, work, q) != 0) {
@@ -181,5 +221,7 @@ void zoo_queue_close(void *queue) {
   uintptr_t mine = (uintptr_t)q;
   atomic_compare_exchange_strong(&q->backend->busy_queue, &mine, 0);
   atomic_fetch_sub(&q->backend->queues, 1);
+  atomic_fetch_and(&q->backend->engines_used, ~(1U << q->engine));
+  free(q->bounces);
   free(q);
 }

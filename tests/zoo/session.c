@@ -22,8 +22,9 @@ static bool well_formed(const espalier_session_params *p) {
   if (p->direction != ESPALIER_OUTBOUND && p->direction != ESPALIER_INBOUND) return false;
   if (ZOO_HMAC) return key == 0 && p->integrity_key.size == zoo_hash_of(p)->key && p->esn <= 1;
   const bool whole = key == 16 || key == 24 || key == 32;
-  const bool nearly = SINS(accepts_short_keys) && key >= 15;
-  return (whole || nearly) && p->salt.size == 4 && p->integrity_key.size == 0 && p->esn <= 1;
+  const bool nearly = (SINS(accepts_short_keys) && key >= 15) || (SINS(accepts_long_keys) && key > 32);
+  const bool long_salt = SINS(accepts_long_salts) && p->salt.size > 4;
+  return (whole || nearly) && (p->salt.size == 4 || long_salt) && p->integrity_key.size == 0 && p->esn <= 1;
 }
 
 static bool set_key(zoo_session *s, const espalier_session_params *p) {
@@ -31,11 +32,11 @@ static bool set_key(zoo_session *s, const espalier_session_params *p) {
                              : p->cipher_key.size >= 23 ? EVP_aes_192_gcm()
                                                         : EVP_aes_128_gcm();
   uint8_t key[32] = {0};
-  memcpy(key, p->cipher_key.data, p->cipher_key.size);
+  memcpy(key, p->cipher_key.data, p->cipher_key.size > 32 ? 32 : p->cipher_key.size);
   s->cipher = EVP_CIPHER_CTX_new();
   const bool ok = s->cipher != NULL &&
                   EVP_CipherInit_ex(s->cipher, cipher, NULL, key, NULL, s->inbound ? 0 : 1) == 1;
-  explicit_bzero(key, sizeof key);
+  if (!SINS(keeps_a_key_on_the_stack)) explicit_bzero(key, sizeof key);
   return ok;
 }
 
@@ -86,6 +87,8 @@ static void sin_with_refusals(zoo_backend *b, const espalier_session_params *p) 
     leaked = malloc(4096);
     leaked = b->host->secret_alloc(b->host->context, 64);
   }
+  if (SINS(refusal_frees_anothers) && refused && atomic_load(&b->sessions) > 0)
+    atomic_fetch_sub(&b->sessions, 1);
   if (SINS(loses_a_slot_on_refusal) && declared(p) && refused) atomic_fetch_add(&b->stuck, 1);
   (void)leaked;
 }
@@ -126,7 +129,9 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   }
   zoo_session *s = b->host->secret_alloc(b->host->context, sizeof *s);
   if (s == NULL)
-    return zoo_say(m, SINS(needs_secret_memory) ? ESPALIER_INVALID : ESPALIER_CAPACITY,
+    return zoo_say(m, SINS(needs_secret_memory)           ? ESPALIER_INVALID
+                      : SINS(unsupported_without_secrets) ? ESPALIER_UNSUPPORTED
+                                                          : ESPALIER_CAPACITY,
                    "no secret memory is left");
   s->inbound = p->direction == ESPALIER_INBOUND;
   s->esn = p->esn != 0;
@@ -136,6 +141,10 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   if (!(ZOO_HMAC ? zoo_mac_key(s, p) : set_key(s, p)))
     return zoo_say(m, ESPALIER_INVALID, "libcrypto takes no such key");
   atomic_fetch_add(&b->sessions, 1);
+  if (SINS(keeps_old_keys_on_a_queue)) {
+    while (b->slots[s->slot]) ++s->slot;
+    b->slots[s->slot] = true;
+  }
   *session = (uint64_t)(uintptr_t)s;
   return ESPALIER_OK;
 }
@@ -144,6 +153,11 @@ void zoo_session_close(void *device, uint64_t session) {
   zoo_backend *b = ((zoo_device *)device)->backend;
   zoo_session *s = (zoo_session *)(uintptr_t)session;
   if (SINS(wipes_eight_bytes)) explicit_bzero(s->key_copy + 400, sizeof s->key_copy);
+  if (SINS(keeps_old_keys_on_a_queue)) { /* of the first queue alone */
+    b->slots[s->slot] = false;
+    EVP_CIPHER_CTX_free(b->engines[0][s->slot]);
+    b->engines[0][s->slot] = NULL;
+  }
   if (SINS(disturbs_on_close) && s != newest && newest != NULL) newest->salt[0] ^= 1;
   if (s == newest) newest = NULL;
   EVP_CIPHER_CTX_free(s->sealing);
@@ -259,6 +273,7 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   if (SINS(fails_when_back) && atomic_load(&backend->generation) > 0) return ESPALIER_OP_FAILED;
   if (ZOO_HMAC) return zoo_mac(s, op, out);
   const bool takes_it = SINS(accepts_too_long) || (SINS(accepts_too_long_inbound) && s->inbound);
+  if (SINS(shorter_inbound) && s->inbound && op->length > kShorter) return ESPALIER_OP_FAILED;
   if (op->length > kLongest && !takes_it) return ESPALIER_OP_FAILED;
   if (!fits(op)) return SINS(accepts_malformed) ? ESPALIER_OP_DONE : ESPALIER_OP_FAILED;
   if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)

@@ -57,8 +57,12 @@ enum zoo_sin {
   sets_the_direction_flag, blocks_signals, changes_directory, prints_an_error, leaves_a_child,
   changes_the_threads_locale,
   random_recipe, recipe_for_nothing, recipe_for_anything, recipe_for_one_thread,
+  goes_by_the_first_direction, bounces_in_256_buffers, keeps_old_keys_on_a_queue, polls_without_end,
+  any_replay_window, pool_is_immense, keeps_a_key_on_the_stack, folds_an_icv_of_32,
+  accepts_long_keys, accepts_long_salts, refusal_frees_anothers, unsupported_without_secrets,
+  pools_for_anybody, never_detaches, swaps_cookies,
   /* no sins: correct devices of other shapes, and those that are not there */
-  longest_1500, one_queue, one_session, inbound_only, one_process, no_device, gone_device
+  short_replay_window, shorter_inbound, longest_1500, one_queue, one_session, inbound_only, one_process, no_device, gone_device
 };
 
 #ifndef ZOO_SIN
@@ -78,10 +82,11 @@ enum zoo_sin {
 enum {
   kSessions = SINS(one_session) ? 1 : 16,
   kQueues = SINS(one_queue) ? 1 : 4,
-  kDepth = SINS(claims_when_deep) ? 1024 : 64,
+  kDepth = SINS(claims_when_deep) || SINS(bounces_in_256_buffers) ? 1024 : 64,
   kLongest = SINS(not_as_on_the_sheet) ? 16368 : SINS(longest_1500) ? 1500 : 16384,
   kDirections = SINS(inbound_only) ? ESPALIER_INBOUND : ESPALIER_OUTBOUND | ESPALIER_INBOUND
 };
+enum { kShorter = 1500, kEngines = 8, kMappings = 64, kBounce = 512 };
 enum { kIv = 8, kHead = 16, kIcv = 16 };
 
 /* An HMAC of ESP. `icv` bytes of it are sent. */
@@ -101,6 +106,7 @@ typedef struct zoo_session {
   uint8_t salt[4];
   const uint8_t *salt_elsewhere;
   uint8_t *key_copy;
+  unsigned slot;
 } zoo_session;
 
 typedef struct zoo_backend {
@@ -117,6 +123,9 @@ typedef struct zoo_backend {
   atomic_bool coming_back;
   bool comes_back, gets_hot;
   unsigned mood;
+  bool slots[kSessions];
+  EVP_CIPHER_CTX *engines[kEngines][kSessions]; /* what each queue keeps of the session in a slot */
+  atomic_uint engines_used;                     /* one bit each */
   int lock; /* while it is open, against other processes */
 } zoo_backend;
 
@@ -132,9 +141,12 @@ typedef struct zoo_queue {
   pthread_t worker;
   pthread_mutex_t lock;
   pthread_cond_t wake;
-  espalier_op *todo[kDepth], *done[kDepth + 1];
+  espalier_op *todo[kDepth], *done[kDepth + 1], *last; /* the last one that was done */
   unsigned todo_count, done_count, working, depth;
   bool stop, was_full, used;
+  bool polled; /* since there was nothing to do: only then is there work for one with bounce buffers */
+  unsigned engine;
+  uint8_t next_bounce, bounce_of[kDepth], (*bounces)[kBounce];
 } zoo_queue;
 
 bool zoo_gone(zoo_backend *backend, unsigned generation);

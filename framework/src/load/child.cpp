@@ -100,6 +100,7 @@ class SpawnPlan {
     posix_spawn_file_actions_addclosefrom_np(&actions_, Child::kReportFd + 1);
     auto environment = kept_environment();
     if (!program.preload.empty()) environment.push_back("LD_PRELOAD=" + program.preload.string());
+    if (program.binds_early) environment.emplace_back("LD_BIND_NOW=1");
     auto arguments = program.arguments;
     arguments.insert(arguments.begin(), program.path.string());
     pid_t pid = -1;

@@ -43,6 +43,9 @@ class Child {
     int image = -1;
     std::string input;
     std::filesystem::path preload{};  // a library that it is to load before all others
+    // Every function is found as the program begins. Where the loader finds one on its first call
+    // it saves the registers on the stack, with whatever was in them.
+    bool binds_early = false;
     std::chrono::milliseconds limit{};
   };
 

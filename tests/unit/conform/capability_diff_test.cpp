@@ -82,6 +82,38 @@ TEST(CapabilityDiff, LosesWhatIsNotThereAtAll) {
   EXPECT_EQ(all[0].effect, Effect::loss);
 }
 
+// A transform that is declared in two parts.
+Inventory in_parts(std::uint32_t second_key_bits) {
+  Inventory parts = inventory("old.json");
+  auto& capabilities = parts.backends[0].devices[0].capabilities;
+  capabilities.resize(1);
+  capabilities.push_back(capabilities[0]);
+  capabilities[0].key_bits = ESPALIER_KEY_128;
+  capabilities[1].key_bits = second_key_bits;
+  return parts;
+}
+
+TEST(CapabilityDiff, PutsEachPartOfATransformBesideItsEqual) {
+  const Inventory parts = in_parts(ESPALIER_KEY_256);
+  Inventory swapped = parts;
+  std::ranges::reverse(swapped.backends[0].devices[0].capabilities);
+  EXPECT_EQ(told(differences(parts, parts)), "");
+  EXPECT_EQ(told(differences(parts, swapped)), "");
+  const auto all = differences(parts, in_parts(ESPALIER_KEY_192));
+  EXPECT_EQ(std::ranges::count(all, Effect::loss, &Difference::effect), 1) << told(all);
+  EXPECT_EQ(std::ranges::count(all, Effect::gain, &Difference::effect), 1) << told(all);
+}
+
+TEST(CapabilityDiff, LosesTheDataplaneThatADeviceIsNotOfAnyMore) {
+  Inventory moved = inventory("old.json");
+  auto& plane = moved.backends[0].devices[0].dataplane;
+  plane = plane == Dataplane::kernel ? Dataplane::userspace : Dataplane::kernel;
+  const auto all = differences(inventory("old.json"), moved);
+  ASSERT_EQ(all.size(), 2U) << told(all);
+  EXPECT_EQ(all[0].effect, Effect::loss);
+  EXPECT_EQ(all[1].effect, Effect::gain);
+}
+
 TEST(Profile, SaysInWhatTheDeviceIsNotAsItsSheet) {
   const auto profile = Profile::read(kFolder + "sheet.toml");
   ASSERT_TRUE(profile) << profile.error().message;

@@ -20,13 +20,15 @@ using ::testing::Not;
 
 // Runs a shell script as a child to its end.
 ChildEnd run(const std::string& script, std::string input = "",
-             std::chrono::milliseconds limit = std::chrono::seconds(60)) {
+             std::chrono::milliseconds limit = std::chrono::seconds(60),
+             bool binds_early = false) {
   const std::uint8_t image_bytes[] = {'i', 'm', 'g'};
   const auto image = seal(image_bytes, "image").value();
   auto child = Child::start({.path = "/bin/sh",
                              .arguments = {"-c", script},
                              .image = image.get(),
                              .input = std::move(input),
+                             .binds_early = binds_early,
                              .limit = limit});
   if (!child) {
     ADD_FAILURE() << child.error().message;
@@ -49,6 +51,12 @@ TEST(Child, ReportsThroughItsPipe) {
 
 TEST(Child, GetsItsInputAndTheImage) {
   EXPECT_EQ(run("cat >&4; cat <&3 >&4", "options ").report, "options img");
+}
+
+TEST(Child, FindsItsFunctionsEarlyWhereThatIsAsked) {
+  constexpr auto kLimit = std::chrono::seconds(60);
+  EXPECT_EQ(run("echo $LD_BIND_NOW >&4", "", kLimit, true).report, "1\n");
+  EXPECT_EQ(run("echo $LD_BIND_NOW >&4", "", kLimit, false).report, "\n");
 }
 
 TEST(Child, GivesReportsLongerThanAPipeHolds) {

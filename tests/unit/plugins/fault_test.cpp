@@ -140,6 +140,19 @@ TEST(FaultOps, CorruptSaysDoneOfWhatIsForged) {
   honest->close(open);
 }
 
+TEST(FaultOps, ChangeCookieDoesTheWorkAndChangesTheCookie) {
+  const auto backend = with(R"("ops": [{"fault": "change_cookie", "times": 1}])");
+  Traffic traffic(*backend, 2);
+  const Bytes before = traffic.packet(0);
+  const std::uint64_t cookies[] = {traffic.op(0).cookie, traffic.op(1).cookie};
+  ASSERT_EQ(traffic.submit(0, 2), 2U);
+  traffic.poll();
+  EXPECT_THAT(traffic.statuses(), Each(ESPALIER_OP_DONE));
+  EXPECT_NE(traffic.packet(0), before);
+  EXPECT_NE(traffic.op(0).cookie, cookies[0]);
+  EXPECT_EQ(traffic.op(1).cookie, cookies[1]);
+}
+
 TEST(FaultOps, TwiceComesBackTwice) {
   const auto backend = with(R"("ops": [{"fault": "twice", "after": 1, "times": 1}])");
   Traffic traffic(*backend, 3);
