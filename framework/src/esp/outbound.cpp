@@ -87,7 +87,8 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
   std::uint8_t next_header =
       inner.flow.family() == Family::ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6;
   if (sa.transport) {
-    if (inner.plain_header == 0) return Drop::out_transport;
+    const bool seems_a_dummy = inner.after_header == kNextHeaderNone;  // to the peer
+    if (inner.plain_header == 0 || seems_a_dummy) return Drop::out_transport;
     stripped = inner.plain_header;
     next_header = inner.after_header;
   }

@@ -274,6 +274,18 @@ TEST_F(TransportTest, FragmentsAndOptionsAreNotForIt) {
   EXPECT_EQ(sa.counter.current(), 0u);
 }
 
+TEST_F(TransportTest, WhatThePeerWouldTakeForADummyIsNotForIt) {
+  for (const auto& [from, to] :
+       {std::pair{"192.0.2.1", "192.0.2.2"}, std::pair{"2001:db8::1", "2001:db8::2"}}) {
+    const SaSpec out = spec(Direction::outbound, from, to);
+    OutboundSa sa(out, layout_of(out.transform).value(), 0);
+    Bytes nothing_follows = test::udp_packet(from, to, 30);
+    nothing_follows[nothing_follows[0] == 0x45 ? 9 : 6] = kNextHeaderNone;
+    EXPECT_EQ(prepare(sa, nothing_follows), Drop::out_transport);
+    EXPECT_EQ(sa.counter.current(), 0u);
+  }
+}
+
 TEST_F(TransportTest, OnlyWhatPassesBetweenTheEndsCanBeCarried) {
   SaSpec sa = spec(Direction::outbound, "192.0.2.1", "192.0.2.2");
   sa.selectors[0].destination = IpPrefix::parse("192.0.2.0/24").value();
