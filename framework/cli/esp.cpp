@@ -272,6 +272,13 @@ CLI::App* add_part(CLI::App& esp, const char* name, const char* help, Options& o
   return part;
 }
 
+void add_first_sequence(CLI::App& part, Options& options, const char* help) {
+  part.add_option("--first-sequence", options.first_sequence, help)
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_esp(CLI::App& app, const Console& console, int& exit_code) {
@@ -284,14 +291,10 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
       add_part(*esp, "encrypt", "Inner packets in, ESP with outer headers out", *options);
   encrypt->add_option("--state", options->config.overrides.state_directory,
                       "Folder of the claims of used key files");
-  encrypt
-      ->add_option(
-          "--first-sequence", options->first_sequence,
-          "Sequence number of the first packet of each SA, to try how the other end takes\n"
-          "it, as 4294967290 with ESN")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
+  add_first_sequence(
+      *encrypt, *options,
+      "Sequence number of the first packet of each SA, to try how the other end takes\n"
+      "it, as 4294967290 with ESN");
   encrypt->footer(
       "Sends what the site would send: one-time key files are claimed, as by 'run'; copy them\n"
       "before if the result is to be decrypted.\n"
@@ -300,12 +303,19 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::outbound, console); });
 
   auto* decrypt = add_part(*esp, "decrypt", "ESP in, inner packets out", *options);
+  add_first_sequence(*decrypt, *options,
+                     "Sequence number that each SA's packets have at the least (but for a replay\n"
+                     "window), and at the most 2^32 more in the first of them: with ESN, for a\n"
+                     "capture that begins later than with the first packet");
   decrypt->footer(
       "Reads what the site would receive. Key files are only read: nothing is encrypted. 'run' "
       "and\n"
-      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run. With\n"
-      "ESN, a capture must begin before its SAs' 2^32nd packet: what follows has its high bits\n"
-      "from what came before.\n"
+      "'esp encrypt' take the keys out of a file: copy it before, for captures of that run. ESN "
+      "is\n"
+      "half on the wire: a capture of packets beyond the 2^32nd needs --first-sequence, as does "
+      "what\n"
+      "'esp encrypt --first-sequence' has made beyond it; else none of them is authentic\n"
+      "(in_bad_icv).\n"
       "Example:\n  espalier esp decrypt site.toml wire.pcapng inner.pcap --site right --keys keys");
   decrypt->callback(
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::inbound, console); });

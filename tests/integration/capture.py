@@ -3,6 +3,7 @@
 Needs neither root nor network."""
 
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -90,7 +91,6 @@ class Captures(unittest.TestCase):
     def converted(self, verb, site, source, target, *options):
         result = self.esp(verb, site, source, target, *options)
         self.assertEqual(result.returncode, 0, result.stderr)
-        import json
         return output.check(self, f"esp {verb}", json.loads(result.stdout),
                             loose={"drops", "skipped"})
 
@@ -141,6 +141,38 @@ class Captures(unittest.TestCase):
         self.assertIn("its numbers are 1 to 4294967295, since it has no ESN", refused.stderr)
         self.assertTrue((self.folder / "left.keys").exists(), "no key is used up")
 
+    def test_a_capture_that_begins_beyond_32_bits_is_read_if_one_says_so(self):
+        packets = inner_packets(20)
+        write_pcap(self.inner, packets)
+        first = (5 << 32) + 77
+        for transform in ("aes256gcm16", "aes128-sha256"):
+            self.configure(transform, esn="true")
+            self.converted("encrypt", "left", self.inner, self.outer, "--first-sequence", first)
+            blind = self.esp("decrypt", "right", self.outer, self.back)
+            self.assertEqual(blind.returncode, 1)
+            self.assertEqual(json.loads(blind.stdout)["drops"]["in_bad_icv"], len(packets))
+            for said in (first, first - 77, first - 100_000):
+                self.converted("decrypt", "right", self.outer, self.back, "--first-sequence", said)
+                self.assertEqual(read_pcap(self.back), packets)
+        self.configure(esn="false")
+        refused = self.esp("decrypt", "right", self.outer, self.back, "--first-sequence", first)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("its numbers are 1 to 4294967295, since it has no ESN", refused.stderr)
+
+    def test_what_follows_a_datagram_in_its_packet_is_no_esp(self):
+        packets = inner_packets(10)
+        write_pcap(self.inner, packets)
+        self.configure()
+        self.converted("encrypt", "left", self.inner, self.outer)
+        longer = []
+        for time, frame in read_pcap(self.outer):
+            frame = bytearray(frame + b"behind")
+            frame[2:4] = len(frame).to_bytes(2)  # of the IP packet alone
+            longer.append((time, bytes(frame)))
+        write_pcap(self.outer, longer)
+        self.converted("decrypt", "right", self.outer, self.back)
+        self.assertEqual(read_pcap(self.back), packets)
+
     def test_a_device_that_takes_its_time_loses_nothing_of_a_file(self):
         packets = inner_packets(500)
         write_pcap(self.inner, packets)
@@ -178,7 +210,12 @@ class Captures(unittest.TestCase):
             ipsec.ESP, spi=sa.spi, crypt_algo="AES-GCM", crypt_key=bytes.fromhex(sa.cipher_key),
             nat_t_header=UDP(sport=4500, dport=4500),
             tunnel_header=IP(src=sa.source, dst=sa.destination))
-        esp = [(time, raw(scapy.encrypt(IP(packet)))) for time, packet in packets]
+
+        def encrypted(packet):  # scapy 2.5 writes a UDP length of 8, whatever follows
+            made = bytearray(raw(scapy.encrypt(IP(packet))))
+            made[24:26] = (len(made) - 20).to_bytes(2)
+            return bytes(made)
+        esp = [(time, encrypted(packet)) for time, packet in packets]
         forged = esp[3][1][:-1] + bytes([esp[3][1][-1] ^ 1])
         stranger = raw(IP(src=sa.source, dst=sa.destination) / UDP(dport=53) / b"hello, world")
         late = raw(IP(src=sa.source, dst=sa.destination, frag=100) / UDP(dport=4500))

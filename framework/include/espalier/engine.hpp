@@ -20,7 +20,8 @@ namespace espalier {
 struct EngineOptions {
   std::uint32_t slots = 512;  // packets that a worker can hold at once, in flight or at hand
   std::uint32_t burst = 64;   // 1 to 64
-  // Where the numbers of outbound SAs begin: 1, but for those who try how a peer takes later ones.
+  // Where the numbers of SAs begin: 1, but for those who try how a peer takes later ones, or read
+  // what was sent with such. Inbound ones up to a replay window before it are taken, too.
   std::uint64_t first_sequence = 1;
   // By which a device that hangs is noticed.
   std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
@@ -30,7 +31,7 @@ struct EngineOptions {
       [](const Endpoint&, const Endpoint&) { return Result<void>(); };
 };
 
-// That an outbound SA has such a number to begin with.
+// That an SA has such a number to begin with.
 Result<void> check_first_sequence(const SaSpec& sa, std::uint64_t first);
 
 // The two sides of a worker: inner packets and ESP packets.

@@ -26,7 +26,7 @@ SaStatus status_of(const SaState& sa) {
 
 Result<void> check_first_sequence(const SaSpec& sa, std::uint64_t first) {
   const std::uint64_t last = SequenceCounter(sa.esn).last();
-  if (sa.direction == Direction::inbound || (first > 0 && first <= last)) return {};
+  if (first > 0 && first <= last) return {};
   return fail(ErrorCode::invalid,
               fmt::format("SA '{}' cannot begin with sequence number {}: its numbers are 1 to {}{}",
                           sa.name, first, last, sa.esn ? "" : ", since it has no ESN"));
@@ -79,7 +79,7 @@ Result<void> Engine::add(const SaSpec& sa, Session session, std::string_view in_
   if (sa.direction == Direction::outbound) {
     added = std::make_unique<OutboundSa>(sa, *layout, owner, impl_->options.first_sequence);
   } else {
-    added = std::make_unique<InboundSa>(sa, *layout, owner);
+    added = std::make_unique<InboundSa>(sa, *layout, owner, impl_->options.first_sequence);
   }
   if (added->moving) added->moving->peer = added->moving->told = impl_->peer_now(sa, in_place_of);
   added->bound = std::move(*binding);

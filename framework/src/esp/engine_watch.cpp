@@ -3,7 +3,6 @@
 // What the control thread watches from outside of the workers: devices that hang, time that runs
 // out, peers that move, paths that narrow.
 #include "esp/engine_impl.hpp"
-#include "esp/ip_fields.hpp"
 
 #include <fmt/format.h>
 
@@ -18,9 +17,6 @@ namespace {
 
 constexpr std::chrono::seconds kHang{2};  // inside one call of a device
 constexpr std::chrono::minutes kPathAge{10};
-// What a path is believed to be at the least: ICMP can be forged, and a narrower one is nowhere in
-// use (RFC 791: 576 are received everywhere; RFC 8200 5).
-constexpr std::uint32_t kMinMtu4 = 576;
 
 }  // namespace
 
@@ -116,14 +112,22 @@ Endpoint Engine::Impl::peer_now(const SaSpec& sa, std::string_view predecessor) 
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {
-  mtu = std::max(mtu, peer.family == Family::ipv4 ? kMinMtu4 : kMinIpv6Mtu);
-  KnownPath& path = paths[peer];
+  const std::uint32_t least = least_path_mtu(peer.family);
+  if (mtu < least && peer.family == Family::ipv6) return;  // it must not be believed (RFC 8201 4)
+  KnownPath& path = paths.try_emplace(peer, KnownPath{kMaxPacket, {}}).first->second;
+  if (mtu > path.mtu) return;  // older than what is known: nothing of that length is sent whole
   path.until = options.clock() + kPathAge;
   if (std::exchange(path.mtu, mtu) == mtu) return;
   set_path_mtu(peer, mtu);
-  events.push_back({EngineEvent::Kind::path_mtu, "", "", "",
-                    fmt::format("the path to {} takes packets of {} bytes and no longer ones",
-                                to_string(peer), mtu)});
+  std::string words = fmt::format("the path to {} takes packets of {} bytes and no longer ones",
+                                  to_string(peer), mtu);
+  if (mtu < least) {
+    words += fmt::format(
+        "; since every path should take {}, those of up to that are sent so that "
+        "they may be fragmented on it",
+        least);
+  }
+  events.push_back({EngineEvent::Kind::path_mtu, "", "", "", std::move(words)});
 }
 
 void Engine::Impl::set_path_mtu(const IpAddress& peer, std::uint32_t mtu) {

@@ -19,7 +19,8 @@ inline constexpr std::uint32_t kIpv6Length = 4, kIpv6Next = 6, kIpv6HopLimit = 7
                                kIpv6Addresses = 8, kIpv6Header = 40;
 inline constexpr std::uint32_t kMinIpv6Mtu = 1280;  // every path takes it (RFC 8200 5)
 inline constexpr std::uint32_t kTcpSequence = 4, kTcpAcknowledgement = 8, kTcpOffset = 12,
-                               kTcpFlags = 13, kTcpWindow = 14, kTcpChecksum = 16, kTcpHeader = 20;
+                               kTcpFlags = 13, kTcpWindow = 14, kTcpChecksum = 16, kTcpUrgent = 18,
+                               kTcpHeader = 20;
 inline constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kPsh = 8, kAck = 16, kUrg = 32,
                               kEce = 64, kCwr = 128;
 inline constexpr std::uint32_t kUdpLength = 4, kUdpChecksum = 6, kUdpHeader = 8;

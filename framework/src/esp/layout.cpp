@@ -25,4 +25,8 @@ std::uint32_t longest_inner(const SaSpec& sa, const EspLayout& layout,
   return body - kEspTrailer + (sa.mode == Mode::transport ? ip : 0);
 }
 
+std::uint32_t least_path_mtu(Family family) noexcept {
+  return family == Family::ipv4 ? 576 : kMinIpv6Mtu;
+}
+
 }  // namespace espalier::esp

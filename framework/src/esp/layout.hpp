@@ -33,4 +33,8 @@ Result<EspLayout> layout_of(const Transform& transform);
 std::uint32_t longest_inner(const SaSpec& sa, const EspLayout& layout,
                             std::uint32_t path_mtu) noexcept;
 
+// What an engine believes a path to take at the least, since whoever says less may have forged it:
+// what every host receives (RFC 791 3.1), and every path takes (RFC 8200 5).
+std::uint32_t least_path_mtu(Family family) noexcept;
+
 }  // namespace espalier::esp

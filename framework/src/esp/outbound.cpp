@@ -4,6 +4,8 @@
 #include "esp/bytes.hpp"
 #include "esp/ip_fields.hpp"
 
+#include <algorithm>
+
 namespace espalier::esp {
 
 namespace {
@@ -64,13 +66,20 @@ bool keep_whole(const OutboundSa& sa, const InnerPacket& inner) noexcept {
   return sa.dont_fragment == copy ? inner.dont_fragment : sa.dont_fragment == set;
 }
 
-// Whether a packet that is longer than the path takes must not be fragmented on it, neither by its
-// own wish nor because IPv6 wants it carried anyhow (RFC 8200 5).
-bool must_be_refused(const InnerPacket& inner) noexcept {
-  return inner.dont_fragment && (inner.flow.family() == Family::ipv4 || inner.length > kMinIpv6Mtu);
+// Whether the sender of a packet that is longer than the path takes is to send shorter ones. If
+// not, the packet may be fragmented on the way, whatever its DF says.
+bool must_be_refused(const OutboundSa& sa, const InnerPacket& inner) noexcept {
+  return inner.dont_fragment && inner.length > longest_asked_for(sa, inner.flow.family());
 }
 
 }  // namespace
+
+std::uint32_t longest_asked_for(const OutboundSa& sa, Family inner) noexcept {
+  const std::uint32_t least =
+      inner == Family::ipv6 ? kMinIpv6Mtu
+                            : longest_inner(sa.spec, sa.layout, least_path_mtu(sa.spec.family()));
+  return std::max(sa.longest, least);
+}
 
 std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPacket& inner,
                                      IvSource& ivs) noexcept {
@@ -78,13 +87,14 @@ std::optional<Drop> prepare_outbound(Slot& slot, OutboundSa& sa, const InnerPack
   std::uint8_t next_header =
       inner.flow.family() == Family::ipv4 ? kNextHeaderIpv4 : kNextHeaderIpv6;
   if (sa.transport) {
-    if (inner.plain_header == 0) return Drop::out_transport;
+    const bool seems_a_dummy = inner.after_header == kNextHeaderNone;  // to the peer
+    if (inner.plain_header == 0 || seems_a_dummy) return Drop::out_transport;
     stripped = inner.plain_header;
     next_header = inner.after_header;
   }
   bool dont_fragment = keep_whole(sa, inner);
   if (dont_fragment && inner.length > sa.longest) {
-    if (must_be_refused(inner)) return Drop::out_too_big;
+    if (must_be_refused(sa, inner)) return Drop::out_too_big;
     dont_fragment = false;
   }
   WireAddress& wire = slot.packet.wire;

@@ -7,8 +7,9 @@
 
 namespace espalier::esp {
 
-ReplayWindow::ReplayWindow(std::uint32_t size)
-    : size_(size),
+ReplayWindow::ReplayWindow(std::uint32_t size, std::uint64_t top)
+    : top_(top),
+      size_(size),
       mask_(std::bit_ceil(std::max(size, 64u)) / 64 - 1),
       words_(std::make_unique<std::uint64_t[]>(mask_ + std::size_t{1})) {}
 

@@ -11,8 +11,9 @@ namespace espalier::esp {
 // exact bits in place of whole words: half the memory).
 class ReplayWindow {
  public:
-  // `size` in packets, 32 to 4096, exact.
-  explicit ReplayWindow(std::uint32_t size);
+  // `size` in packets, 32 to 4096, exact. `top`: as if that were the highest accepted number, but
+  // none before it were used.
+  explicit ReplayWindow(std::uint32_t size, std::uint64_t top = 0);
 
   // Whether the number is neither used nor left of the window. Changes nothing.
   bool acceptable(std::uint64_t sequence) const noexcept;
@@ -30,7 +31,7 @@ class ReplayWindow {
   }
   void advance_to(std::uint64_t sequence) noexcept;
 
-  std::uint64_t top_ = 0;
+  std::uint64_t top_;
   std::uint32_t size_;
   std::uint32_t mask_;  // number of words, a power of 2, less 1
   std::unique_ptr<std::uint64_t[]> words_;

@@ -104,8 +104,9 @@ struct OutboundSa final : SaState {
 };
 
 struct InboundSa final : SaState {
-  InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner)
-      : SaState(sa, esp_layout, owner), window(sa.replay_window) {
+  InboundSa(const SaSpec& sa, const EspLayout& esp_layout, std::uint32_t owner,
+            std::uint64_t first_sequence = 1)
+      : SaState(sa, esp_layout, owner), window(sa.replay_window, first_sequence - 1) {
     for (const TrafficSelector& selector : sa.selectors) selectors.emplace_back(selector);
   }
 

@@ -90,7 +90,7 @@ void Worker::refuse(Slot& slot, OutboundSa& sa, const InnerPacket& inner, Drop r
     reply({Reply::Kind::sequence_ended, &sa});
   }
   if (reason == Drop::out_too_big && answers_.take(clock_()) &&
-      answer_too_big(slot.packet, inner, sa.longest)) {
+      answer_too_big(slot.packet, inner, longest_asked_for(sa, inner.flow.family()))) {
     drops_.count(reason);
     sa.errors.add(1);
     to_clear_.push_back(&slot.packet);

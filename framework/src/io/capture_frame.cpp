@@ -124,9 +124,13 @@ std::expected<OuterPacket, NoPacket> esp_packet_in(Bytes ip, std::uint16_t udp_p
   if (header->protocol == kEsp) return OuterPacket{header->payload, header->wire};
   if (header->protocol != kUdp || header->payload.size() < kUdpHeader)
     return std::unexpected(NoPacket::not_esp);
+  // What follows a datagram in its IP packet is no part of it (RFC 768; Linux cuts it off as well).
+  const std::size_t length = load_be16(&header->payload[kUdpLength]);
+  if (length < kUdpHeader || length > header->payload.size())
+    return std::unexpected(NoPacket::not_esp);
   header->wire.peer.port = load_be16(&header->payload[0]);
   header->wire.local.port = load_be16(&header->payload[2]);
-  const Bytes inside = header->payload.subspan(kUdpHeader);
+  const Bytes inside = header->payload.first(length).subspan(kUdpHeader);
   const bool marked = inside.size() < 4 || load_be32(inside.data()) == 0;  // IKE, or a keepalive
   if (header->wire.local.port != udp_port || marked) return std::unexpected(NoPacket::not_esp);
   return OuterPacket{inside, header->wire};

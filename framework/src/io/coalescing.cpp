@@ -104,7 +104,7 @@ bool same_tcp(const std::uint8_t* first, const std::uint8_t* next, std::size_t h
   return same(first, next, 0, 4) && load_be32(next + kTcpSequence) == expected &&
          same(first, next, kTcpAcknowledgement, 5) && flags(first) == flags(next) &&
          (next[kTcpFlags] & kCwr) == 0 && same(first, next, kTcpWindow, 2) &&
-         same(first, next, kTcpHeader, header - kTcpHeader);
+         same(first, next, kTcpUrgent, header - kTcpUrgent);
 }
 
 // A run as it grows: what the next packet has to be like.

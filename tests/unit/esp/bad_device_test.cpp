@@ -105,6 +105,20 @@ TEST_F(BadDevice, AnOpThatItHandsBackTwiceIsBelievedOnce) {
   EXPECT_THAT(lost[0].words, testing::HasSubstr("an operation that it did not have"));
 }
 
+TEST_F(BadDevice, AnOpThatItHandsBackAgainWhileItWaitsForItsTurnIsBelievedOnce) {
+  add("bad", "10.2.0.0/24", 0x1001);
+  bad_.control().misbehave(Fault::twice, 1, 2);  // with the third
+  bad_.control().set_order(mock::Order::reverse);
+  bad_.control().release_completions(1);  // of the third; those before it stay in flight
+  send_to("10.2.0.1", 3);
+  EXPECT_THAT(on_wire(), SizeIs(1)) << "what it had done by then is not lost";
+  EXPECT_EQ(gate_.drops(Drop::device_lost), 2u);
+  EXPECT_EQ(gate_.status("bad").packets, 1u);
+  const auto lost = losses();
+  ASSERT_THAT(lost, SizeIs(1)) << "nobody noticed";
+  EXPECT_THAT(lost[0].words, testing::HasSubstr("an operation that it did not have"));
+}
+
 TEST_F(BadDevice, AnOpThatNobodyGaveItIsNotBelieved) {
   add("bad", "10.2.0.0/24", 0x1001);
   bad_.control().misbehave(Fault::foreign);

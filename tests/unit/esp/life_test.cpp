@@ -52,6 +52,33 @@ TEST(FirstSequence, IsTheNumberOfTheFirstPacketAndALifetimeCountsFromThere) {
   EXPECT_EQ(gate.drops(Drop::out_expired), 2u);
 }
 
+// Its first packet may be any of those that a window takes, or come up to 2^32 later.
+TEST(FirstSequence, IsWhereAnInboundSaLooksForTheHighBits) {
+  Bench bench;
+  ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
+  constexpr std::uint64_t kSent = (std::uint64_t{7} << 32) + 100;
+  const auto opened = [&](std::uint64_t first) {
+    Gate sender(1, EngineOptions{.first_sequence = kSent});
+    Gate receiver(1, EngineOptions{.first_sequence = first});
+    const SaSpec out = tunnel_sa("out", Direction::outbound, "aes256gcm16");
+    SaSpec in = tunnel_sa("in", Direction::inbound, "aes256gcm16");
+    in.replay_window = 64;
+    EXPECT_TRUE(sender.engine->add(out, bench.session("openssl", out)));
+    EXPECT_TRUE(receiver.engine->add(in, bench.session("openssl", in)));
+    EXPECT_TRUE(send(*sender.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
+    sender.turn();
+    for (const Bytes& packet : receive_all(*sender.wire[0]))
+      EXPECT_TRUE(send(*receiver.wire[0], packet));
+    receiver.turn();
+    return receive_all(*receiver.clear[0]).size();
+  };
+  for (const std::uint64_t right : {kSent, kSent + 10, kSent - 1000, kSent - 0xffff0000u})
+    EXPECT_EQ(opened(right), 1u) << right;
+  for (const std::uint64_t wrong : {std::uint64_t{1}, kSent - (std::uint64_t{1} << 32) - 100})
+    EXPECT_EQ(opened(wrong), 0u) << wrong;
+  EXPECT_EQ(opened(kSent + 100), 0u) << "beyond the window";
+}
+
 TEST(FirstSequence, IsRefusedWhereTheSaHasNoSuchNumber) {
   Bench bench;
   ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));

@@ -63,14 +63,73 @@ TEST_F(LifeTest, EachPacketThatAnSaDropsIsAnErrorOfIt) {
   EXPECT_EQ(errors("out"), 101u);
 }
 
-TEST_F(LifeTest, AForgedReportCannotCloseAPath) {
+// Every host receives 576 bytes, so no sender is told to send less: it might not obey. What is
+// longer than such a path takes goes without DF instead, as Linux does it below
+// net.ipv4.route.min_pmtu.
+TEST_F(LifeTest, APathThatTakesTooLittleFragmentsWhatEveryPathShouldTake) {
   const SaSpec sa = add(Direction::outbound);
-  wire_->narrower = PathMtu{sa.peer.address, 68};
+  const auto outer = [&] { return wire_->sent.back().first.size() + 28; };
+  wire_->narrower = PathMtu{sa.peer.address, 500};
   engine_->turn(0);
   const auto events = engine_->take_events();
   ASSERT_EQ(events.size(), 1u);
-  EXPECT_THAT(events[0].words, testing::HasSubstr("576 bytes"));
-  EXPECT_EQ(carried(1, 450), 1u);
+  EXPECT_THAT(events[0].words, testing::AllOf(testing::HasSubstr("takes packets of 500 bytes"),
+                                              testing::HasSubstr("should take 576")));
+  ASSERT_EQ(carried(1, 300), 1u);
+  EXPECT_LE(outer(), 500u);
+  EXPECT_TRUE(wire_->sent.back().second.dont_fragment);
+  for (const std::size_t payload : {450u, 480u}) {
+    ASSERT_EQ(carried(1, payload), 1u) << "a black hole";
+    EXPECT_GT(outer(), 500u);
+    EXPECT_LE(outer(), 576u);
+    EXPECT_FALSE(wire_->sent.back().second.dont_fragment) << "a black hole";
+  }
+  EXPECT_EQ(carried(1, 600), 0u);
+  EXPECT_EQ(drops(Drop::out_too_big), 1u);
+  const auto answers = receive_all(*clear_);
+  ASSERT_EQ(answers.size(), 1u);
+  const std::uint32_t asked_for = load_be32(answers[0].data() + 24);
+  EXPECT_EQ(carried(1, asked_for - 28), 1u) << "who obeys is refused again";
+  EXPECT_GT(outer(), 570u);
+}
+
+TEST_F(LifeTest, AForgedReportCannotCloseAPath) {
+  const SaSpec sa = add(Direction::outbound);
+  for (const std::uint32_t mtu : {68u, 1u}) {
+    wire_->narrower = PathMtu{sa.peer.address, mtu};
+    engine_->turn(0);
+    EXPECT_THAT(kinds(), testing::ElementsAre(Kind::path_mtu));
+    EXPECT_EQ(carried(1, 450), 1u);
+  }
+}
+
+// What is longer than a path takes is not sent over it whole: whoever says now that it takes more
+// speaks of what was sent before. So does the kernel, which keeps to 552 bytes what is below.
+TEST_F(LifeTest, ALaterReportDoesNotWidenAPath) {
+  const SaSpec sa = add(Direction::outbound);
+  for (const std::uint32_t mtu : {500u, 552u, 1300u}) {
+    wire_->narrower = PathMtu{sa.peer.address, mtu};
+    engine_->turn(0);
+    EXPECT_EQ(kinds().size(), mtu == 500 ? 1u : 0u);
+    ASSERT_EQ(carried(1, 450), 1u);
+    EXPECT_FALSE(wire_->sent.back().second.dont_fragment);
+  }
+}
+
+// RFC 8201 4: such a message must be discarded.
+TEST_F(LifeTest, AnIpv6PathThatClaimsToTakeLessThan1280BytesIsNotBelieved) {
+  const SaSpec sa = add(Direction::outbound, [](SaSpec& six) {
+    six.local.address = IpAddress::parse("2001:db8::1").value();
+    six.peer.address = IpAddress::parse("2001:db8::2").value();
+  });
+  wire_->narrower = PathMtu{sa.peer.address, 1279};
+  engine_->turn(0);
+  EXPECT_THAT(kinds(), testing::IsEmpty());
+  EXPECT_EQ(carried(1, 1372), 1u);
+  wire_->narrower = PathMtu{sa.peer.address, 1280};
+  engine_->turn(0);
+  EXPECT_THAT(kinds(), testing::ElementsAre(Kind::path_mtu));
+  EXPECT_EQ(carried(1, 1372), 0u);
 }
 
 TEST_F(LifeTest, ThePathToAPeerThatMovedIsThatToWhereItIs) {

@@ -158,14 +158,15 @@ TEST_F(PathTest, DontFragmentIsCopied) {
   EXPECT_TRUE(slot_.packet.wire.dont_fragment);
 }
 
-// A path that takes 400 bytes: what must stay whole is refused, the rest may be fragmented.
+// A path that takes inner packets of 600 bytes: what must stay whole is refused, the rest may be
+// fragmented.
 TEST_F(PathTest, WhatIsTooLongForThePathIsRefusedOrFragmented) {
   OutboundSa sa = outbound("aes256gcm16");
-  sa.longest = 400;
-  EXPECT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 373)), Drop::out_too_big);
+  sa.longest = 600;
+  EXPECT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 573)), Drop::out_too_big);
   EXPECT_EQ(sa.counter.current(), 0u) << "a number was used";
-  EXPECT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 372)), std::nullopt);
-  Bytes may_be_fragmented = test::udp_packet("10.1.0.1", "10.2.0.1", 500);
+  EXPECT_EQ(prepare(sa, test::udp_packet("10.1.0.1", "10.2.0.1", 572)), std::nullopt);
+  Bytes may_be_fragmented = test::udp_packet("10.1.0.1", "10.2.0.1", 700);
   may_be_fragmented[6] = 0;
   ASSERT_EQ(prepare(sa, may_be_fragmented), std::nullopt);
   EXPECT_FALSE(slot_.packet.wire.dont_fragment);
@@ -272,6 +273,18 @@ TEST_F(TransportTest, FragmentsAndOptionsAreNotForIt) {
   options[0] = 0x46;
   EXPECT_EQ(prepare(sa, options), Drop::out_transport);
   EXPECT_EQ(sa.counter.current(), 0u);
+}
+
+TEST_F(TransportTest, WhatThePeerWouldTakeForADummyIsNotForIt) {
+  for (const auto& [from, to] :
+       {std::pair{"192.0.2.1", "192.0.2.2"}, std::pair{"2001:db8::1", "2001:db8::2"}}) {
+    const SaSpec out = spec(Direction::outbound, from, to);
+    OutboundSa sa(out, layout_of(out.transform).value(), 0);
+    Bytes nothing_follows = test::udp_packet(from, to, 30);
+    nothing_follows[nothing_follows[0] == 0x45 ? 9 : 6] = kNextHeaderNone;
+    EXPECT_EQ(prepare(sa, nothing_follows), Drop::out_transport);
+    EXPECT_EQ(sa.counter.current(), 0u);
+  }
 }
 
 TEST_F(TransportTest, OnlyWhatPassesBetweenTheEndsCanBeCarried) {

@@ -118,6 +118,29 @@ TEST(CaptureFrame, LeavesIkeKeepalivesAndFragmentsAlone) {
   EXPECT_EQ(esp_packet_in(packet.view(), 4501).error(), NoPacket::fragment);
 }
 
+TEST(CaptureFrame, TakesNoMoreForEspThanTheUdpLengthSays) {
+  const std::string esp = test::esp_bytes(0x1000, 7, "ciphertext");
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    test::Packets packets(1);
+    Packet& packet = esp_packet(packets, family, esp + "behind");
+    prepend_outer_headers(packet, Encapsulation::udp);
+    Bytes outer = test::bytes_in(packet);
+    const std::size_t at = (family == Family::ipv4 ? 20u : 40u) + 4;
+    const std::size_t whole = 8 + esp.size() + 6;
+    ASSERT_EQ(test::get16(outer, at), whole);
+    test::put16(outer, at, static_cast<std::uint32_t>(whole - 6));
+    const auto shorter = esp_packet_in(outer, 4501);
+    ASSERT_TRUE(shorter);
+    EXPECT_EQ(std::string(shorter->esp.begin(), shorter->esp.end()), esp);
+    for (const std::size_t wrong : {std::size_t{0}, std::size_t{7}, whole + 1}) {
+      test::put16(outer, at, static_cast<std::uint32_t>(wrong));
+      EXPECT_EQ(esp_packet_in(outer, 4501).error(), NoPacket::not_esp) << wrong;
+    }
+    test::put16(outer, at, 8 + 1);  // its one byte begins an SPI that goes on behind it
+    EXPECT_EQ(esp_packet_in(outer, 4501).error(), NoPacket::not_esp);
+  }
+}
+
 TEST(CaptureFrame, ReadsNothingBeyondAnyBytes) {
   std::mt19937 random(3);
   constexpr int kLinks[] = {DLT_RAW, DLT_EN10MB, DLT_LINUX_SLL, 276};

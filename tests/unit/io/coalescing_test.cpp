@@ -138,6 +138,7 @@ TEST_P(Coalescing, LeavesAloneWhatDiffersInAnyFieldThatIsKeptOnce) {
   EXPECT_TRUE(alone([](IpPacket& p) { p.sequence -= 100; })) << "sent again";
   EXPECT_TRUE(alone([](IpPacket& p) { p.acknowledgement++; }));
   EXPECT_TRUE(alone([](IpPacket& p) { p.window++; }));
+  EXPECT_TRUE(alone([](IpPacket& p) { p.urgent++; })) << "even where URG is not set";
   EXPECT_TRUE(alone([](IpPacket& p) { p.options[11] = 'T'; })) << "another time stamp";
   EXPECT_TRUE(alone([](IpPacket& p) { p.options += "\1\1\1\1"; }));
   for (const std::uint8_t flag : {kSyn, kRst, kUrg, kEce, kCwr})

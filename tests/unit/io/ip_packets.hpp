@@ -54,6 +54,7 @@ struct IpPacket {
   std::uint32_t acknowledgement = 77;
   std::uint8_t flags = 0x10;  // ACK
   std::uint16_t window = 502;
+  std::uint16_t urgent = 0;
   std::string options = {};  // in fours
   std::string payload = {};
 
@@ -115,6 +116,7 @@ inline Bytes bytes_of(const IpPacket& p) {
     packet[at + 12] = static_cast<std::uint8_t>((20 + p.options.size()) / 4 << 4);
     packet[at + 13] = p.flags;
     put16(packet, at + 14, p.window);
+    put16(packet, at + 18, p.urgent);
     std::copy(p.options.begin(), p.options.end(), packet.begin() + static_cast<long>(at) + 20);
   }
   packet.insert(packet.end(), p.payload.begin(), p.payload.end());

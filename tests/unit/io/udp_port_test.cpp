@@ -127,6 +127,36 @@ TEST_P(UdpPort, CarriesABurstInOrderWithPeerAndTos) {
   EXPECT_EQ(receiver[0].receive(in.all()), 0u) << "nothing is left, and it must not block";
 }
 
+// The kernel sees to it (RFC 768), also where it merges datagrams; what follows them in their IP
+// packets is never taken for ESP.
+TEST(UdpPortIpv4, TakesNoMoreThanTheUdpLengthSays) {
+  const int raw = ::socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+  if (raw < 0) GTEST_SKIP() << "raw sockets are not allowed to this user";
+  OpenPort receiver(Family::ipv4);
+  const std::string esp = esp_bytes(0x1000, 1, "payload");
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  constexpr int kBurst = 3;
+  for (int i = 0; i < kBurst; ++i) {
+    const auto length = static_cast<std::uint16_t>(8 + esp.size());
+    const std::uint16_t header[] = {htons(4500), htons(receiver.endpoint.port), htons(length), 0};
+    std::string datagram(reinterpret_cast<const char*>(header), sizeof header);
+    datagram += esp + "behind";
+    ASSERT_EQ(::sendto(raw, datagram.data(), datagram.size(), 0,
+                       reinterpret_cast<const sockaddr*>(&to), sizeof to),
+              static_cast<ssize_t>(datagram.size()));
+  }
+  ::close(raw);
+  for (int got = 0; got < kBurst;) {
+    Packets in(8);
+    const std::size_t now = test::receive(receiver[0], in);
+    ASSERT_GT(now, 0u);
+    for (std::size_t i = 0; i < now; ++i) EXPECT_EQ(in.text(i), esp);
+    got += static_cast<int>(now);
+  }
+}
+
 TEST_P(UdpPort, SendsBurstsLongerThanOneSystemCallTakes) {
   OpenPort sender(GetParam()), receiver(GetParam());
   Packets out(150), in(64);
