@@ -163,12 +163,12 @@ void scrub(const Descriptor& folder, const std::filesystem::path& used, std::str
 Result<const OneTimeKeys*> find_keys(const std::vector<OneTimeKeys>& keys,
                                      const std::filesystem::path& file, std::string_view tunnel,
                                      Direction direction, const Transform& transform) {
-  const auto found = std::ranges::find_if(
-      keys, [&](const OneTimeKeys& k) { return k.tunnel == tunnel && k.direction == direction; });
+  const std::pair wanted(tunnel, direction);
+  const auto found = std::ranges::lower_bound(keys, wanted, {}, sa_of);
   constexpr std::string_view kAdvice =
       "Make new key files with 'espalier keygen' from the configuration that is in use at both "
       "ends.";
-  if (found == keys.end())
+  if (found == keys.end() || sa_of(*found) != wanted)
     return fail(ErrorCode::not_found,
                 fmt::format("The key file '{}' has no keys for SA '{}/{}'. {}", file.native(),
                             tunnel, direction == Direction::outbound ? "out" : "in", kAdvice));

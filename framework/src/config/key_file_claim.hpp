@@ -40,8 +40,8 @@ class KeyFileClaim {
   KeyFile keys_;
 };
 
-// The keys of an SA among those of a file; a sentence where there are none, or for another
-// transform.
+// The keys of an SA among those of a file, as KeyFile has them; a sentence where there are none, or
+// for another transform.
 Result<const OneTimeKeys*> find_keys(const std::vector<OneTimeKeys>& keys,
                                      const std::filesystem::path& file, std::string_view tunnel,
                                      Direction direction, const Transform& transform);

@@ -188,7 +188,10 @@ Result<KeyFile> read_key_file(SourceText& text, const std::filesystem::path& fil
   if (!findings.has_errors() && draft.count && *draft.count != count)
     findings.error({index, 1, 1},
                    fmt::format("it has {} of {} SAs: the rest is missing", count, *draft.count));
-  if (!findings.has_errors()) return std::move(draft.file);
+  if (!findings.has_errors()) {
+    std::ranges::sort(draft.file.sas, {}, sa_of);
+    return std::move(draft.file);
+  }
   if (cut_off)
     return fail(ErrorCode::invalid,
                 fmt::format("{} is cut off after {} bytes: bring the whole file once more, or make "

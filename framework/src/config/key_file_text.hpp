@@ -6,15 +6,22 @@
 #include "config/source_text.hpp"
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace espalier::config {
 
+// Which SA the keys are for.
+inline std::pair<std::string_view, Direction> sa_of(const OneTimeKeys& keys) {
+  return {keys.tunnel, keys.direction};
+}
+
 // What a one-time key file says.
 struct KeyFile {
-  std::string id;    // 32 hex digits; each file has its own
-  std::string site;  // whose file it is
-  std::vector<OneTimeKeys> sas;
+  std::string id;                // 32 hex digits; each file has its own
+  std::string site;              // whose file it is
+  std::vector<OneTimeKeys> sas;  // in the order of sa_of()
 };
 
 // One SA to be written; refers to keys of another owner.
