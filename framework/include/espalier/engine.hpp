@@ -26,7 +26,8 @@ struct EngineOptions {
   // By which a device that hangs is noticed.
   std::function<std::chrono::steady_clock::time_point()> clock = &std::chrono::steady_clock::now;
   // Before packets for a peer that has moved go to where it is `now`; an error leaves them going
-  // to where they went. Within take_events(). [control]
+  // to where they went. Within take_events(). What the peer has sent from there is given out
+  // afterwards, so that no answer to it goes elsewhere; but it waits 100 ms at the most. [control]
   std::function<Result<void>(const Endpoint& made_for, const Endpoint& now)> before_follow =
       [](const Endpoint&, const Endpoint&) { return Result<void>(); };
 };

@@ -17,6 +17,7 @@ struct Command {
     lose_queue,
     drop_queue,
     set_peer,     // outbound: to `peer`
+    followed,     // inbound: its peer's move is answered, in every SA that there is
     set_longest,  // outbound: inner packet that the path takes, `bytes`
     expire,       // its time is over
     send_dummy,   // of `bytes` bytes

@@ -108,6 +108,7 @@ struct Engine::Impl {
   void enter(esp::SaState& sa);
   void forget(const esp::SaState& sa);
   void follow_peer(esp::SaState& inbound, const Endpoint& peer);
+  void send_followers_to(const esp::SaState& inbound, const Endpoint& peer);
   Endpoint peer_now(const SaSpec& sa, std::string_view predecessor) const;
   void narrow_path(const IpAddress& peer, std::uint32_t mtu);
   void set_path_mtu(const IpAddress& peer, std::uint32_t mtu);

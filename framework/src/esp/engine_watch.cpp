@@ -93,7 +93,13 @@ void Engine::Impl::follow_peer(SaState& inbound, const Endpoint& peer) {
   const auto ready = options.before_follow(inbound.spec.peer, peer);
   if (!ready) words += fmt::format(", but is not followed there: {}", ready.error().message);
   events.push_back({EngineEvent::Kind::peer_moved, "", "", inbound.spec.name, std::move(words)});
-  if (!ready) return;
+  if (ready) send_followers_to(inbound, peer);
+  if (!leaving.contains(&inbound)) {  // else its worker waits for nothing more
+    send(inbound.worker, {.kind = Command::Kind::followed, .sa = &inbound});
+  }
+}
+
+void Engine::Impl::send_followers_to(const SaState& inbound, const Endpoint& peer) {
   const auto [first, last] = followers.equal_range(inbound.spec.peer);
   for (auto follower = first; follower != last; ++follower) {
     OutboundSa& sa = *follower->second;

@@ -34,6 +34,7 @@ struct Binding {
 struct MovingPeer {
   Endpoint peer;  // the worker's: outbound where packets go, inbound where the newest came from
   Endpoint told;  // the control thread's: outbound where it has told the worker to send to
+  std::uint32_t unanswered = 0;  // the worker's: moves that the control thread has not answered
 };
 
 // What the engine knows of an SA: all of its state (laws 1, 2) lives here and none in a backend.

@@ -29,8 +29,10 @@ class SequenceCounter {
 };
 
 // The 64-bit number of an arriving packet from its low 32 bits (RFC 4303 appendix A2.2). `top` is
-// the highest authenticated number, `window` the width of the replay window. Nothing where the
-// number would lie beyond 2^64 - 1.
+// the highest authenticated number, `window` the width of the replay window: the number is one of
+// the 2^32 from top - window + 1 on. Of a burst `top` is that before it, which is the same but
+// where 2^32 - window numbers are leapt over at once. Nothing where the number would lie beyond
+// 2^64 - 1.
 constexpr std::optional<std::uint64_t> infer_sequence(std::uint32_t low, std::uint64_t top,
                                                       std::uint32_t window) noexcept {
   const auto top_low = static_cast<std::uint32_t>(top);

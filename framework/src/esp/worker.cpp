@@ -34,7 +34,7 @@ Worker::Worker(const EngineOptions& options, std::uint32_t index, WorkerPorts po
       control_(control),
       own_(std::move(own)) {
   const std::size_t slots = pool_.all().size();
-  for (auto* list : {&completed_, &stranded_}) list->reserve(slots);
+  for (auto* list : {&completed_, &stranded_, &held_}) list->reserve(slots);
   for (auto* list : {&to_wire_, &to_clear_}) list->reserve(slots);
 }
 
@@ -272,6 +272,7 @@ void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
   }
   sa.packets.add(1);
   sa.bytes.add(slot.packet.length);
+  if (sa.moving != nullptr && sa.moving->unanswered > 0) return hold(slot);
   to_clear_.push_back(&slot.packet);
 }
 
@@ -279,7 +280,35 @@ void Worker::finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept {
 void Worker::follow_peer(const Slot& slot, InboundSa& sa) noexcept {
   if (slot.sequence != sa.window.top() || slot.packet.wire.peer == sa.moving->peer) return;
   sa.moving->peer = slot.packet.wire.peer;
+  if (!sa.removed) ++sa.moving->unanswered;
   reply({Reply::Kind::peer_moved, &sa, nullptr, nullptr, 0, sa.moving->peer});
+}
+
+// ---- while a peer moves -------------------------------------------------------------------------
+
+// Whoever gets the packet may answer at once; the control thread first makes the way to where the
+// peer is now. It gets the time that a sender would notice, and the memory that others can spare.
+void Worker::hold(Slot& slot) noexcept {
+  if (held_.empty()) held_since_ = clock_();
+  held_.push_back(&slot);
+  if (held_.size() * 4 > pool_.all().size()) let_all_go();
+}
+
+// In the order in which they came.
+void Worker::let_go(const SaState& sa) noexcept {
+  std::erase_if(held_, [&](Slot* slot) {
+    if (slot->sa != &sa) return false;
+    to_clear_.push_back(&slot->packet);
+    return true;
+  });
+}
+
+void Worker::let_all_go() noexcept {
+  for (Slot* slot : held_) {
+    slot->sa->moving->unanswered = 0;
+    to_clear_.push_back(&slot->packet);
+  }
+  held_.clear();
 }
 
 void Worker::release(Slot& slot) noexcept {
@@ -320,6 +349,8 @@ void Worker::settle(Binding& binding) noexcept {
 // ---- packets out --------------------------------------------------------------------------------
 
 void Worker::transmit() noexcept {
+  constexpr auto kPatience = std::chrono::milliseconds(100);
+  if (!held_.empty() && clock_() - held_since_ > kPatience) let_all_go();
   if (!to_wire_.empty()) send(*ports_.wire, to_wire_);
   if (!to_clear_.empty()) send(*ports_.clear, to_clear_);
 }

@@ -61,6 +61,7 @@ class Worker {
   void add(const Command& command);
   void move(const Command& command);
   void remove(SaState& sa);
+  void followed(const SaState& sa);
   void send_dummy(OutboundSa& sa, std::uint32_t bytes);
   void send_keepalive(const OutboundSa& sa);
   [[gnu::cold, gnu::noinline]] void reply(const Reply& reply) noexcept;
@@ -92,6 +93,9 @@ class Worker {
   [[gnu::cold, gnu::noinline]] static Drop why_not_done(const Slot& slot, bool inbound) noexcept;
   void finish_inbound_packet(Slot& slot, InboundSa& sa) noexcept;
   [[gnu::noinline]] void follow_peer(const Slot& slot, InboundSa& sa) noexcept;
+  [[gnu::cold, gnu::noinline]] void hold(Slot& slot) noexcept;
+  void let_go(const SaState& sa) noexcept;
+  [[gnu::cold, gnu::noinline]] void let_all_go() noexcept;
   bool over(OutboundSa& sa) noexcept;
   [[gnu::cold, gnu::noinline]] bool ended(SaState& sa, std::uint64_t packets,
                                           std::uint64_t bytes) noexcept;
@@ -124,6 +128,9 @@ class Worker {
   AnswerLimit answers_;
   std::vector<Packet*> to_wire_;
   std::vector<Packet*> to_clear_;
+  // Inbound packets of SAs whose peers have moved: they wait until what answers them goes there.
+  std::vector<Slot*> held_;
+  DeviceQueue::TimePoint held_since_{};  // the first of them
 
   SpscRing<Command> commands_{4096};
   SpscRing<Reply> replies_{4096};

@@ -37,6 +37,8 @@ void Worker::take_up(const Command& command) {
     case Command::Kind::set_peer:
       command.sa->moving->peer = command.peer;
       return;
+    case Command::Kind::followed:
+      return followed(*command.sa);
     case Command::Kind::set_longest:
       static_cast<OutboundSa&>(*command.sa).longest = command.bytes;
       return;
@@ -90,10 +92,20 @@ void Worker::remove(SaState& sa) {
     reply({Reply::Kind::sa_removed, &sa});
     return;
   }
+  if (sa.moving != nullptr) {
+    sa.moving->unanswered = 0;
+    let_go(sa);
+  }
   sa.binding->retired = true;
   settle(*sa.binding);
   sa.removed = true;
   retire(sa);
+}
+
+void Worker::followed(const SaState& sa) {
+  std::uint32_t& unanswered = sa.moving->unanswered;
+  if (unanswered > 0) --unanswered;
+  if (unanswered == 0) let_go(sa);
 }
 
 void Worker::send_dummy(OutboundSa& sa, std::uint32_t bytes) {
@@ -129,9 +141,10 @@ void Worker::send_replies() noexcept {
 
 // Whether there is something to look after that no descriptor will tell of.
 bool Worker::busy() const noexcept {
-  return !stranded_.empty() || !leaving_.empty() || !unsent_.empty() || waits_since_ ||
-         std::ranges::any_of(
-             queues_, [](const DeviceQueue* queue) { return !queue->lost() && !queue->idle(); });
+  return !stranded_.empty() || !leaving_.empty() || !held_.empty() || !unsent_.empty() ||
+         waits_since_ || std::ranges::any_of(queues_, [](const DeviceQueue* queue) {
+           return !queue->lost() && !queue->idle();
+         });
 }
 
 void Worker::run(const std::atomic<bool>& stop) noexcept {
@@ -186,6 +199,7 @@ void Worker::drain() noexcept {
   using std::chrono::milliseconds;
   if (pool_.abandoned()) return;
   take_commands();
+  let_all_go();
   const auto limit = std::chrono::steady_clock::now() + DeviceQueue::kStall + milliseconds(100);
   while (busy() && std::chrono::steady_clock::now() < limit) {
     take_commands();

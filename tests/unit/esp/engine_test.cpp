@@ -132,6 +132,27 @@ TEST_F(EngineTest, TheIvOfACounterModeIsAll64BitsOfTheNumber) {
   }
 }
 
+TEST_F(EngineTest, InTransportModeEachFragmentIsCountedAndNothingElseHappens) {
+  SaSpec sa = tunnel_sa("host", Direction::outbound, "aes256gcm16");
+  sa.mode = Mode::transport;
+  sa.selectors = {{IpPrefix::parse("192.0.2.1").value(), IpPrefix::parse("192.0.2.2").value()}};
+  ASSERT_TRUE(left.engine->add(sa, bench.session("openssl", sa)));
+  Bytes first = udp_packet("192.0.2.1", "192.0.2.2", 1352);
+  first[6] = 0x20;  // more follow
+  Bytes last = udp_packet("192.0.2.1", "192.0.2.2", 200);
+  last[6] = 0, last[7] = 170;  // from byte 1360 on
+  for (const Bytes& fragment : {first, last}) ASSERT_TRUE(send(*left.clear[0], fragment));
+  left.turn();
+  EXPECT_EQ(left.drops(Drop::out_transport), 2u);
+  EXPECT_EQ(left.status("host").errors, 2u);
+  EXPECT_EQ(left.status("host").sequence, 0u) << "a number was used";
+  EXPECT_TRUE(receive_all(*left.wire[0]).empty());
+  EXPECT_TRUE(receive_all(*left.clear[0]).empty()) << "there is no ICMP message for it";
+  ASSERT_TRUE(send(*left.clear[0], udp_packet("192.0.2.1", "192.0.2.2", 1352)));
+  left.turn();
+  EXPECT_EQ(receive_all(*left.wire[0]).size(), 1u) << "whole datagrams pass";
+}
+
 TEST_F(EngineTest, WhatNoSaProtectsIsDropped) {
   join(tunnel_sa("a", Direction::outbound, "aes256gcm16"));
   ASSERT_TRUE(send(*left.clear[0], udp_packet("10.1.0.1", "10.99.0.1", 20)));

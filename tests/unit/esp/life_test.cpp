@@ -79,6 +79,33 @@ TEST(FirstSequence, IsWhereAnInboundSaLooksForTheHighBits) {
   EXPECT_EQ(opened(kSent + 100), 0u) << "beyond the window";
 }
 
+// High bits are looked for from the newest packet before the burst: a receiver that has seen
+// nothing yet, and gets in one burst packets of both sides of 2^32, opens the later ones from the
+// next burst on. No sender that began with 1 makes it lose any, but after losing 2^32 packets in a
+// row.
+TEST(FirstSequence, AFreshReceiverFindsItsWayAcross32BitsFromTheNextBurstOn) {
+  Bench bench;
+  ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
+  Gate sender(1, EngineOptions{.first_sequence = 0xfffffffe}), receiver;
+  const SaSpec out = tunnel_sa("out", Direction::outbound, "aes256gcm16");
+  const SaSpec in = tunnel_sa("in", Direction::inbound, "aes256gcm16");
+  ASSERT_TRUE(sender.engine->add(out, bench.session("openssl", out)));
+  ASSERT_TRUE(receiver.engine->add(in, bench.session("openssl", in)));
+  const auto opened_of = [&](int packets) {
+    for (int i = 0; i < packets; ++i)
+      EXPECT_TRUE(send(*sender.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
+    sender.turn();
+    for (const Bytes& packet : receive_all(*sender.wire[0]))
+      EXPECT_TRUE(send(*receiver.wire[0], packet));
+    receiver.turn();
+    return receive_all(*receiver.clear[0]).size();
+  };
+  EXPECT_EQ(opened_of(5), 2u) << "those up to 2^32 - 1";
+  EXPECT_EQ(receiver.all_drops(), 3u);
+  EXPECT_EQ(opened_of(5), 5u);
+  EXPECT_EQ(receiver.status("in").sequence, 0x100000007u);
+}
+
 TEST(FirstSequence, IsRefusedWhereTheSaHasNoSuchNumber) {
   Bench bench;
   ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
@@ -165,6 +192,73 @@ TEST_F(LifeTest, PacketsFollowAPeerThatItsNatHasMoved) {
       EXPECT_EQ(status.peer, moved);
     }
   }
+}
+
+// A host that answers as soon as it is given something.
+TEST_F(LifeTest, NoAnswerToAPeerThatHasMovedGoesToWhereItWas) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Endpoint moved = endpoint("198.51.100.7", 31337), again = endpoint("198.51.100.8", 4242);
+  const Bytes first = from_peer(1), second = from_peer(2), third = from_peer(3);
+  wire_->arriving = {{first, moved}, {second, moved}, {third, again}};
+  std::size_t answered = 0;
+  for (int turn = 0; turn < 10; ++turn) {
+    engine_->turn(0);
+    for (std::size_t n = receive_all(*clear_).size(); n > 0; --n) {
+      ASSERT_EQ(carried(1), 1u);
+      EXPECT_EQ(wire_->sent.back().second.peer, again);
+      ++answered;
+    }
+    EXPECT_EQ(answered, turn <= 3 ? 0u : 3u) << "turn " << turn;
+    if (turn == 3) {
+      EXPECT_THAT(kinds(), testing::SizeIs(2)) << "the control thread takes its time";
+    }
+  }
+}
+
+TEST_F(LifeTest, WhatWaitsForAMoveWaitsNotForEver) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  wire_->arriving = {{from_peer(1), endpoint("198.51.100.7", 31337)}};
+  engine_->turn(0);
+  EXPECT_THAT(receive_all(*clear_), testing::IsEmpty());
+  *now_ += std::chrono::milliseconds(101);
+  engine_->turn(0);
+  EXPECT_THAT(receive_all(*clear_), testing::SizeIs(1)) << "nobody has taken the event";
+  wire_->arriving = {{from_peer(2), endpoint("198.51.100.7", 31337)}};
+  engine_->turn(0);
+  EXPECT_THAT(receive_all(*clear_), testing::SizeIs(1)) << "it waits but once";
+}
+
+TEST_F(LifeTest, WhatWaitsForAMoveTakesNoMoreThanAQuarterOfTheMemory) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  const Endpoint moved = endpoint("198.51.100.7", 31337);
+  constexpr std::uint32_t kSlots = 512;
+  for (std::uint32_t i = 1; i <= kSlots / 4; ++i) wire_->arriving.emplace_back(from_peer(i), moved);
+  for (int i = 0; i < 4; ++i) engine_->turn(0);
+  EXPECT_THAT(receive_all(*clear_), testing::IsEmpty());
+  wire_->arriving.emplace_back(from_peer(kSlots / 4 + 1), moved);
+  engine_->turn(0);
+  const auto got = receive_all(*clear_);
+  ASSERT_EQ(got.size(), kSlots / 4 + 1);
+}
+
+TEST_F(LifeTest, AnSaThatIsRemovedInAMoveGivesWhatItHas) {
+  const auto follow = [](SaSpec& sa) { sa.follow_peer = true; };
+  add(Direction::outbound, follow);
+  add(Direction::inbound, follow);
+  wire_->arriving = {{from_peer(1), endpoint("198.51.100.7", 31337)}};
+  engine_->turn(0);
+  ASSERT_TRUE(engine_->remove("in"));
+  engine_->turn(0);
+  EXPECT_THAT(receive_all(*clear_), testing::SizeIs(1));
+  kinds();
+  engine_->turn(0);
+  kinds();
 }
 
 TEST_F(LifeTest, AnSaInPlaceOfAnotherBeginsWhereItsPeerIsNow) {
