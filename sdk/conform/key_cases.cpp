@@ -81,8 +81,8 @@ class Lives {
 
  private:
   // One packet, and all copies of the key that are the kit's wiped. No call of the kit has the keys
-  // in hand on the stack on which the plugin is called, and none is a first one, on which the loader
-  // would save there what the plugin left in registers: the process binds early.
+  // in hand on the stack on which the plugin is called, and none is a first one, on which the
+  // loader would save there what the plugin left in registers: the process binds early.
   void live_and_die(Sa& sa, std::uint32_t direction) {
     auto calls = [&] {
       const auto session = bench_.device.open(sa, direction);

@@ -164,7 +164,8 @@ std::uint32_t Lane::poll(std::uint32_t most) {
   if (std::any_of(back_.begin() + most, back_.end(), beyond))
     device_.run().stop(Req::foreign,
                        fmt::format("poll() of at most {} ops gives {}, but writes more", most, n));
-  for (std::uint32_t i = 0; i < n; ++i) take_back(back_[i]);
+  given_ = n;
+  for (espalier_op* const op : came_back()) take_back(op);
   return n;
 }
 

@@ -68,6 +68,10 @@ class Lane {
   // One call each, with its answer judged. For asynchronous devices.
   std::uint32_t submit(std::span<espalier_op* const> ops);
   std::uint32_t poll(std::uint32_t most);  // how many came back
+  // What the last of them gave.
+  std::span<espalier_op* const> came_back() const noexcept {
+    return std::span(back_).first(given_);
+  }
   std::size_t in_flight() const noexcept { return flying_.size(); }
   void drain();  // polls until nothing is in flight
   // Ops that the device has given up are not waited for.
@@ -81,6 +85,7 @@ class Lane {
   void* handle_ = nullptr;
   std::vector<espalier_op*> flying_;
   std::vector<espalier_op*> back_;  // what a poll fills
+  std::size_t given_ = 0;           // of them
   std::size_t polls_ = 0;
   std::deque<const espalier_op*>
       landed_;  // the last ones, to tell a second completion from a foreign

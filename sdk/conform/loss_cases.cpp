@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <thread>
+#include <utility>
 
 namespace espalier::conform {
 namespace {
@@ -83,14 +85,22 @@ class Doomed {
     if (status == ESPALIER_OK) judge();
   }
 
-  // Until nothing more comes back.
+  // Until nothing more comes back. What is back is the host's: it has to stay as it came.
   void collect() {
     if (!lane_.asynchronous()) return;
-    for (auto until = Clock::now() + kSilence; Clock::now() < until;)
-      if (lane_.poll(kBurst) != 0)
-        until = Clock::now() + kSilence;
-      else
+    std::vector<std::pair<const espalier_op*, Bytes>> back;
+    for (auto until = Clock::now() + kSilence; Clock::now() < until;) {
+      if (lane_.poll(kBurst) == 0) {
         std::this_thread::sleep_for(milliseconds(1));
+        continue;
+      }
+      until = Clock::now() + kSilence;
+      for (const espalier_op* op : lane_.came_back()) back.emplace_back(op, packet_of(*op));
+    }
+    for (const auto& [op, as_it_came] : back)
+      if (packet_of(*op) != as_it_came)
+        return run_.fail(Req::lost_whole, "a packet that came back " + op_status_name(op->status) +
+                                              " from a device that is gone was written after that");
   }
 
   // Once the device is gone: what it still had is let go of, and not touched after that.
@@ -104,7 +114,8 @@ class Doomed {
       run_.stop(Req::lost, "its queue cannot be quiesced once it is gone: " + status_name(status));
     const auto packets = [&] {
       Bytes all;
-      for (const espalier_op* op : sent_) all.insert(all.end(), op->esp, op->esp + op->length);
+      for (const espalier_op* op : sent_)
+        std::ranges::copy(packet_of(*op), std::back_inserter(all));
       return all;
     };
     const Bytes before = packets();
@@ -135,6 +146,8 @@ class Doomed {
   }
 
  private:
+  static Bytes packet_of(const espalier_op& op) { return Bytes(op.esp, op.esp + op.length); }
+
   void renew() {
     judge();
     sent_.clear();

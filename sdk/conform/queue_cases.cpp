@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <thread>
 
 namespace espalier::conform {
@@ -51,7 +52,8 @@ constexpr Req kAsyncOnly[] = {Req::empty_poll, Req::partial,  Req::full_queue, R
                               Req::foreign,    Req::progress, Req::burst_sizes};
 
 // Submits without a poll until the queue takes no more, packets that are made `ahead` without a
-// pause in between: the device is not to be done with one before there is another. How many it took.
+// pause in between: the device is not to be done with one before there is another. How many it
+// took.
 struct Filled {
   std::size_t taken = 0;
   std::size_t left = 0;  // of the ops that were made
@@ -135,7 +137,66 @@ void last_packet(Run& run) {
   }
 }
 
+using std::chrono::milliseconds;
+
 constexpr std::uint64_t kLate = 500'000'000;  // what a busy machine may add
+constexpr milliseconds kEnough{3000};
+// One a round. What is too short for some devices has to be kept as well.
+constexpr milliseconds kLimits[] = {kEnough,         milliseconds(0),  milliseconds(50), kEnough,
+                                    milliseconds(0), milliseconds(50), milliseconds(0),  kEnough};
+
+struct Stopped {
+  espalier_status status = ESPALIER_OK;
+  std::uint64_t late = 0;  // by how many ns
+};
+
+Stopped stop_within(Backend& backend, OpenedDevice& device, Lane& lane, milliseconds limit) {
+  const auto& host = *backend.host().table();
+  const auto deadline =
+      host.monotonic_ns(host.context) + static_cast<std::uint64_t>(limit.count()) * 1'000'000;
+  const auto status = device.table().queue_quiesce(lane.handle(), deadline);
+  const auto now = host.monotonic_ns(host.context);
+  return {status, now > deadline ? now - deadline : 0};
+}
+
+// Gives it packets until it takes no more, and stops it. How late that was.
+std::uint64_t stop_under_load(Run& run, Backend& backend, OpenedDevice& device, milliseconds limit,
+                              milliseconds silence) {
+  PacketMemory packets(device);
+  Traffic traffic(run, device, packets);
+  Lane lane(device);
+  run.at("submitting under load");
+  std::vector<espalier_op*> ops;
+  for (int i = 0; i < 256; ++i) ops.push_back(traffic.next(1024));
+  std::size_t taken = 0;
+  for (std::size_t n = 1; n != 0 && taken < ops.size(); taken += n)
+    n = lane.submit(std::span(ops).subspan(taken, std::min<std::size_t>(32, ops.size() - taken)));
+  run.at(fmt::format("quiescing under load, within {} ms", limit.count()));
+  const bool hurried = limit < kEnough;
+  const Stopped first = stop_within(backend, device, lane, limit);
+  const bool again = hurried && first.status != ESPALIER_OK;  // that it may: there was little time
+  const Stopped stopped = again ? stop_within(backend, device, lane, kEnough) : first;
+  if (stopped.status != ESPALIER_OK)
+    run.stop(Req::quiesce, fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s",
+                                       taken, status_name(stopped.status)));
+  if (stopped.late > kLate && (again || !hurried))
+    run.stop(Req::quiesce, fmt::format("queue_quiesce() answers OK {} ms after its deadline",
+                                       stopped.late / 1'000'000));
+  const auto memory = [&] {
+    Bytes all;
+    for (const espalier_op* op : ops) all.insert(all.end(), op->esp, op->esp + op->length);
+    return all;
+  };
+  const Bytes before = memory();
+  std::this_thread::sleep_for(silence);
+  if (memory() != before)
+    run.stop(Req::quiesce,
+             fmt::format("within {} ms after queue_quiesce() said OK, packets of its queue were "
+                         "written",
+                         silence.count()));
+  lane.forget();
+  return first.late;
+}
 
 // Another queue each round: what a queue is good for once it was stopped is nowhere promised.
 void quiesce(Run& run) {
@@ -144,40 +205,17 @@ void quiesce(Run& run) {
   if (!device.info().asynchronous)
     return run.not_applicable(Req::quiesce,
                               "its devices are synchronous: nothing is held between calls");
-  PacketMemory packets(device);
-  const auto& host = *backend.host().table();
-  for (int round = 0; round < 10; ++round) {
-    packets.reset();
-    Traffic traffic(run, device, packets);
-    Lane lane(device);
-    run.at("submitting under load");
-    std::vector<espalier_op*> ops;
-    for (int i = 0; i < 256; ++i) ops.push_back(traffic.next(1024));
-    std::size_t taken = 0;
-    for (std::size_t n = 1; n != 0 && taken < ops.size(); taken += n)
-      n = lane.submit(std::span(ops).subspan(taken, std::min<std::size_t>(32, ops.size() - taken)));
-    run.at("quiescing under load");
-    const auto deadline = host.monotonic_ns(host.context) + 3'000'000'000;
-    const auto status = device.table().queue_quiesce(lane.handle(), deadline);
-    if (status != ESPALIER_OK)
-      run.stop(Req::quiesce,
-               fmt::format("queue_quiesce() with {} ops accepted answers {} after 3 s", taken,
-                           status_name(status)));
-    if (const auto now = host.monotonic_ns(host.context); now > deadline + kLate)
-      run.stop(Req::quiesce, fmt::format("queue_quiesce() answers OK {} ms after its deadline",
-                                         (now - deadline) / 1'000'000));
-    const auto memory = [&] {
-      Bytes all;
-      for (const espalier_op* op : ops) all.insert(all.end(), op->esp, op->esp + op->length);
-      return all;
-    };
-    const Bytes before = memory();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    if (memory() != before)
-      run.stop(Req::quiesce,
-               "20 ms after queue_quiesce() said OK, packets of its queue were written");
-    lane.forget();
+  std::uint64_t least_late =
+      ~std::uint64_t{0};  // of the short limits: a busy machine is not always
+  for (const milliseconds& limit : kLimits) {
+    const bool last = &limit == std::end(kLimits) - 1;
+    const auto late = stop_under_load(run, backend, device, limit, milliseconds(last ? 1000 : 20));
+    if (limit < kEnough) least_late = std::min(least_late, late);
   }
+  if (least_late > kLate)
+    run.fail(Req::quiesce, fmt::format("queue_quiesce() within 0 and 50 ms answers {} ms after its "
+                                       "deadline, and later",
+                                       least_late / 1'000'000));
 }
 
 }  // namespace

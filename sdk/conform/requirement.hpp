@@ -93,6 +93,7 @@ enum class Req : std::uint16_t {
   comes_back,
   stays_dead,
   degraded,
+  unattached,
 
   recipe_pure = 120,
   recipe_formed,

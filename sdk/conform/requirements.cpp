@@ -196,7 +196,8 @@ constexpr Requirement kTable[] = {
      "Rekeys happen under traffic.", "Crashes at rekey, once a month."},
 
     {Req::quiesce, kLife,
-     "queue_quiesce says OK by its deadline, and then no buffer of the queue is touched.",
+     "queue_quiesce answers by its deadline, OK within 3 s; after OK no buffer of the queue is "
+     "touched.",
      "Buffers of a lost device are used for other packets from then on.",
      "Plaintext of one SA is written into packets of another."},
     {Req::device_again, kLife, "A device can be closed and opened again.",
@@ -216,7 +217,7 @@ constexpr Requirement kTable[] = {
      "Cards fall off the bus.", "The gateway dies with the card."},
     {Req::lost_whole, kLife,
      "Of what is in flight when the device goes nothing comes back twice, or as DONE with its work "
-     "not done.",
+     "not done, or is written to once it is back.",
      "A device is lost under load: that is when its queues are full.",
      "Plaintext leaves as if it were sealed; buffers are used twice."},
     {Req::comes_back, kLife,
@@ -230,6 +231,10 @@ constexpr Requirement kTable[] = {
     {Req::degraded, kLife, "A device that is DEGRADED says why, and still does all of its work.",
      "DEGRADED is avoided for new SAs only; those that are there stay.",
      "Tunnels on a hot card break, and status says no word of it."},
+    {Req::unattached, kLife,
+     "An op whose memory is not attached, in part or any more, is FAILED, untouched.",
+     "What was detached belongs to others.",
+     "The card reads and writes memory that was given to somebody else."},
 
     {Req::recipe_pure, kRecipes, "The same SA gives the same recipe.",
      "Plans are made without the machine, and repeated.", "The plan and reality differ."},

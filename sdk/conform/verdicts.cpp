@@ -13,6 +13,7 @@ Verdict verdict_on(const Requirement& requirement, const Score& score) {
   std::vector<Verdict::Seen> inapplicable;
   std::vector<Verdict::Seen> unchecked;
   bool held = false;
+  bool ended_before = false;  // a case to which the requirement applies
   for (const CaseResult& result : score.cases) {
     bool said = false;
     for (const Finding& finding : result.findings) {
@@ -25,21 +26,24 @@ Verdict verdict_on(const Requirement& requirement, const Score& score) {
         result.test != nullptr &&
         std::ranges::find(result.test->checks, requirement.id) != result.test->checks.end();
     if (said || !checks) continue;
-    if (result.reached_end)
+    if (result.reached_end) {
       held = true;
-    else
-      unchecked.push_back(
-          {result.name, result.not_run.empty() ? "the case ended before" : result.not_run});
+      continue;
+    }
+    ended_before = ended_before || result.not_run.empty();
+    unchecked.push_back(
+        {result.name, result.not_run.empty() ? "the case ended before" : result.not_run});
   }
   using State = Verdict::State;
-  verdict.state = !failed.empty()         ? State::failed
-                  : held                  ? State::holds
-                  : !inapplicable.empty() ? State::not_applicable
-                                          : State::not_checked;
-  verdict.seen = !failed.empty()         ? std::move(failed)
-                 : held                  ? std::vector<Verdict::Seen>{}
-                 : !inapplicable.empty() ? std::move(inapplicable)
-                                         : std::move(unchecked);
+  const bool inapplicable_here = !inapplicable.empty() && !ended_before;
+  verdict.state = !failed.empty()     ? State::failed
+                  : held              ? State::holds
+                  : inapplicable_here ? State::not_applicable
+                                      : State::not_checked;
+  verdict.seen = !failed.empty()     ? std::move(failed)
+                 : held              ? std::vector<Verdict::Seen>{}
+                 : inapplicable_here ? std::move(inapplicable)
+                                     : std::move(unchecked);
   return verdict;
 }
 

@@ -207,22 +207,50 @@ static void device_close(void *device) {
   (void)leaked;
 }
 
+static bool replace_region(zoo_backend *b, zoo_region old, zoo_region new) {
+  bool found = false;
+  pthread_mutex_lock(&b->regions_lock);
+  for (int i = 0; i < kMappings && !found; ++i) {
+    found = b->regions[i].base == old.base && b->regions[i].size == old.size;
+    if (found) b->regions[i] = new;
+  }
+  /* With none of them ever detached the table would soon be full, which is another sin. */
+  if (!found && SINS(detaches_in_words)) b->regions[0] = new;
+  pthread_mutex_unlock(&b->regions_lock);
+  return found || SINS(detaches_in_words);
+}
+
+bool zoo_attached(zoo_backend *b, const espalier_op *op) {
+  const bool in_place = op->dst == NULL;
+  bool from = false, to = false;
+  pthread_mutex_lock(&b->regions_lock);
+  for (int i = 0; i < kMappings; ++i) {
+    const zoo_region *r = &b->regions[i];
+    const uint64_t offset = op->iova - r->base, dst_offset = op->dst_iova - r->base;
+    from = from || (offset <= r->size && op->length <= r->size - offset);
+    to = to || (dst_offset <= r->size && op->length <= r->size - dst_offset);
+  }
+  pthread_mutex_unlock(&b->regions_lock);
+  return from && (in_place || to);
+}
+
 static espalier_status mem_attach(void *device, void *base, uint64_t size, uint64_t *iova,
                                   espalier_message *message) {
   zoo_backend *b = ((zoo_device *)device)->backend;
-  (void)size;
   if (atomic_fetch_add(&b->attached, 1) > 0 && SINS(attaches_once))
     return zoo_say(message, ESPALIER_CAPACITY, "memory was attached once, which is enough");
   if (SINS(never_detaches) && atomic_load(&b->attached) > kMappings)
+    return zoo_say(message, ESPALIER_CAPACITY, "all mappings are taken: detach one");
+  if (!replace_region(b, (zoo_region){0, 0}, (zoo_region){(uintptr_t)base, size}))
     return zoo_say(message, ESPALIER_CAPACITY, "all mappings are taken: detach one");
   *iova = (uint64_t)(uintptr_t)base;
   return ESPALIER_OK;
 }
 
 static void mem_detach(void *device, void *base, uint64_t size) {
-  (void)device;
-  (void)base;
-  (void)size;
+  zoo_backend *b = ((zoo_device *)device)->backend;
+  if (!SINS(detaches_in_words))
+    replace_region(b, (zoo_region){(uintptr_t)base, size}, (zoo_region){0, 0});
 }
 
 const espalier_userspace zoo_userspace = {
@@ -277,6 +305,7 @@ static espalier_status negotiate(const espalier_host *host, const char *options,
   zoo_backend *b = calloc(1, sizeof *b);
   if (b == NULL) return zoo_say(message, ESPALIER_CAPACITY, "no memory");
   b->host = host;
+  pthread_mutex_init(&b->regions_lock, NULL);
   atomic_store(&b->packets_left, strstr(options, "unplug") != NULL ? 100 : -1);
   b->comes_back = strstr(options, "back") != NULL;
   b->gets_hot = strstr(options, "hot") != NULL;

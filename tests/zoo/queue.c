@@ -79,6 +79,30 @@ espalier_status zoo_process(void *queue, espalier_op *const *ops, uint32_t n) {
   return ESPALIER_OK;
 }
 
+/* With the lock held, as below. */
+static void write_after_giving_back(zoo_queue *q, espalier_op *op) {
+  op->status = ESPALIER_OP_LOST;
+  q->done[q->done_count++] = op;
+  ++q->working;
+  pthread_mutex_unlock(&q->lock);
+  usleep(20000);
+  op->esp[20] ^= 1;
+  pthread_mutex_lock(&q->lock);
+  --q->working;
+  pthread_cond_broadcast(&q->wake);
+}
+
+/* Long after the queue was quiesced, if it is still there. */
+static void write_late(zoo_queue *q) {
+  for (int i = 0; i < 30 && !q->stop; ++i) {
+    pthread_mutex_unlock(&q->lock);
+    usleep(10000);
+    pthread_mutex_lock(&q->lock);
+  }
+  if (!q->stop) q->late->esp[20] ^= 1;
+  q->late = NULL;
+}
+
 /* With the lock held: takes one op, transforms it without the lock, and puts it among the done. */
 static void work_on_one(zoo_queue *q) {
   espalier_op *op = q->todo[0];
@@ -109,6 +133,7 @@ static void work_on_one(zoo_queue *q) {
   --q->working;
   pthread_cond_broadcast(&q->wake);
   if (SINS(twice_when_gone) && lost && q->last != NULL) q->done[q->done_count++] = q->last, q->last = NULL;
+  if (SINS(writes_what_it_gave_back) && lost) write_after_giving_back(q, op);
   if (SINS(claims_when_gone) && lost) op->status = ESPALIER_OP_DONE;
   if (lost && !SINS(claims_when_gone)) return;
   q->done[q->done_count++] = q->last = op;
@@ -117,6 +142,8 @@ static void work_on_one(zoo_queue *q) {
 }
 
 static bool may_work(const zoo_queue *q) {
+  /* When the device goes away there is something in flight. */
+  if (atomic_load(&q->backend->packets_left) == 1 && q->todo_count == 1) return q->stop;
   if (SINS(bounces_in_256_buffers) && !q->polled) return q->stop && q->todo_count > 0;
   if (SINS(waits_for_company)) return q->todo_count > 1 || (q->stop && q->todo_count > 0);
   return q->todo_count > 0;
@@ -126,7 +153,9 @@ static void *work(void *queue) {
   zoo_queue *q = queue;
   pthread_mutex_lock(&q->lock);
   for (;;) {
-    while (!may_work(q) && !q->stop) pthread_cond_wait(&q->wake, &q->lock);
+    while (!may_work(q) && !q->stop && q->late == NULL) pthread_cond_wait(&q->wake, &q->lock);
+    if (q->late != NULL) write_late(q);
+    if (!may_work(q) && !q->stop) continue;
     if (!may_work(q)) break;
     work_on_one(q);
   }
@@ -139,7 +168,7 @@ uint32_t zoo_submit(void *queue, espalier_op *const *ops, uint32_t n) {
   uint32_t taken = 0;
   pthread_mutex_lock(&q->lock);
   q->used = q->used || n > 0;
-  while (taken < n && (!zoo_gone(q->backend, q->generation) || SINS(writes_when_gone)) &&
+  while (taken < n && (!zoo_gone(q->backend, q->generation) || SINS(writes_when_gone)) && q->late == NULL &&
          q->todo_count + q->working + q->done_count < kDepth - 2 &&
          !(SINS(stuck_when_full) && q->was_full)) {
     if (SINS(bounces_in_256_buffers) && ops[taken]->length <= kBounce)
@@ -179,7 +208,11 @@ espalier_status zoo_quiesce(void *queue, uint64_t deadline_ns) {
   if (SINS(quiesces_in_words) || (SINS(writes_when_gone) && zoo_gone(q->backend, q->generation)))
     return ESPALIER_OK;
   if (SINS(quiesces_late)) usleep(4000000);
+  if (SINS(takes_its_time)) usleep(800000);
   pthread_mutex_lock(&q->lock);
+  if (SINS(writes_late) && atomic_load(&q->backend->packets_left) < 0 && !q->backend->comes_back)
+    q->late = q->todo_count > 0 ? q->todo[0] : q->last;
+  pthread_cond_broadcast(&q->wake);
   q->todo_count = 0;
   while (q->working > 0) pthread_cond_wait(&q->wake, &q->lock);
   q->done_count = 0;

@@ -271,6 +271,8 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   if (SINS(slow_once) && number == 700) usleep(1200000);
   if (SINS(wrong_when_hot) && zoo_hot(backend)) return ESPALIER_OP_FAILED;
   if (SINS(fails_when_back) && atomic_load(&backend->generation) > 0) return ESPALIER_OP_FAILED;
+  if (ZOO_ASYNC && !SINS(reaches_beyond_memory) && !zoo_attached(backend, op))
+    return ESPALIER_OP_FAILED;
   if (ZOO_HMAC) return zoo_mac(s, op, out);
   const bool takes_it = SINS(accepts_too_long) || (SINS(accepts_too_long_inbound) && s->inbound);
   if (SINS(shorter_inbound) && s->inbound && op->length > kShorter) return ESPALIER_OP_FAILED;

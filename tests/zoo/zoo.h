@@ -61,6 +61,8 @@ enum zoo_sin {
   any_replay_window, pool_is_immense, keeps_a_key_on_the_stack, folds_an_icv_of_32,
   accepts_long_keys, accepts_long_salts, refusal_frees_anothers, unsupported_without_secrets,
   pools_for_anybody, never_detaches, swaps_cookies,
+  reaches_beyond_memory, detaches_in_words, takes_its_time, writes_late,
+  writes_what_it_gave_back,
   /* no sins: correct devices of other shapes, and those that are not there */
   short_replay_window, shorter_inbound, longest_1500, one_queue, one_session, inbound_only, one_process, no_device, gone_device
 };
@@ -109,6 +111,12 @@ typedef struct zoo_session {
   unsigned slot;
 } zoo_session;
 
+/* Packet memory that is attached. Its address is its IOVA. */
+typedef struct zoo_region {
+  uintptr_t base;
+  uint64_t size;
+} zoo_region;
+
 typedef struct zoo_backend {
   espalier_backend table;
   const espalier_host *host;
@@ -127,6 +135,8 @@ typedef struct zoo_backend {
   EVP_CIPHER_CTX *engines[kEngines][kSessions]; /* what each queue keeps of the session in a slot */
   atomic_uint engines_used;                     /* one bit each */
   int lock; /* while it is open, against other processes */
+  pthread_mutex_t regions_lock;
+  zoo_region regions[kMappings];
 } zoo_backend;
 
 /* What was opened. It is dead once its generation is over. */
@@ -142,6 +152,7 @@ typedef struct zoo_queue {
   pthread_mutex_t lock;
   pthread_cond_t wake;
   espalier_op *todo[kDepth], *done[kDepth + 1], *last; /* the last one that was done */
+  espalier_op *late; /* to be written to when it is too late */
   unsigned todo_count, done_count, working, depth;
   bool stop, was_full, used;
   bool polled; /* since there was nothing to do: only then is there work for one with bounce buffers */
@@ -149,6 +160,7 @@ typedef struct zoo_queue {
   uint8_t next_bounce, bounce_of[kDepth], (*bounces)[kBounce];
 } zoo_queue;
 
+bool zoo_attached(zoo_backend *backend, const espalier_op *op);
 bool zoo_gone(zoo_backend *backend, unsigned generation);
 static inline bool zoo_hot(zoo_backend *backend) {
   return backend->gets_hot && atomic_load(&backend->packets) >= 50;

@@ -56,6 +56,14 @@ TEST(Verdicts, ACaseThatEndedEarlyProvesNothing) {
   EXPECT_EQ(on(score, Req::spoilt).state, State::not_checked);
 }
 
+// Where one case does not apply, another did before it ended.
+TEST(Verdicts, ACaseThatEndedEarlyIsNotOutweighedByOneThatDoesNotApply) {
+  Score score;
+  score.cases = {result("bursts:a", {failed(Req::esn, "seen")}, false),
+                 result("bursts:b", {{Finding::Kind::not_applicable, Req::spoilt, "it has none"}})};
+  EXPECT_EQ(on(score, Req::spoilt).state, State::not_checked);
+}
+
 TEST(Verdicts, WhatDoesNotApplyIsToldApartFromWhatHolds) {
   Score score;
   score.cases = {result("bursts:a", {{Finding::Kind::not_applicable, Req::esn, "no ESN"}})};
