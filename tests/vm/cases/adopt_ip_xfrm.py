@@ -50,8 +50,9 @@ def held():
 class Adopt:
     """`espalier adopt` of this namespace."""
 
-    def __init__(self, *backends):
+    def __init__(self, *backends, site=None):
         FOLDER.mkdir(mode=0o700, exist_ok=True)
+        self.site = site
         self.command, self.socket, self.log_file = espalier(), FOLDER / "sock", FOLDER / "log"
         self.config = FOLDER / "ike.toml"
         order = ", ".join(f'"{backend}"' for backend in backends)
@@ -62,9 +63,10 @@ class Adopt:
     def start(self):
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                self.command.command("adopt", self.config, "--state", FOLDER / "state", "--socket", self.socket),
+                self.command.command("adopt", self.config, "--state", FOLDER / "state", "--socket", self.socket,
+                                     site=self.site),
                 stdout=log, stderr=log)
-        lab.wait_until(lambda: "adopted; new ones" in self.log() or self.process.poll() is not None, 120,
+        lab.wait_until(lambda: "adopted; new ones" in self.log() or self.process.poll() is not None, 600,
                        "it did not start")
         if self.process.poll() is not None:
             raise AssertionError(self.log())
