@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -296,6 +297,37 @@ class Captures(unittest.TestCase):
         summary = self.converted("encrypt", "left", self.inner, self.outer)
         whole = sum(len(packet) <= 96 for _, packet in inner_packets(10))
         self.assertEqual((summary["written"], summary["skipped"]["truncated"]), (whole, 10 - whole))
+
+    def test_a_capture_of_interfaces_that_differ_is_refused_in_words_that_help(self):
+        def block(kind, body):
+            body += bytes(-len(body) % 4)
+            length = struct.pack("<I", 12 + len(body))
+            return struct.pack("<I", kind) + length + body + length
+
+        def capture(interfaces):
+            packets = [packet for _, packet in inner_packets(2)]
+            frames = [link_header(link, packet) + packet
+                      for (link, _), packet in zip(interfaces, packets)]
+            return (block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+                    + b"".join(block(1, struct.pack("<HHI", link, 0, snaplen))
+                               for link, snaplen in interfaces)
+                    + b"".join(block(6, struct.pack("<IIIII", i, 0, 1, len(f), len(f)) + f)
+                               for i, f in enumerate(frames)))
+        self.configure()
+        several = self.folder / "several.pcapng"
+        for interfaces in (((ETHERNET, 65535), (RAW, 65535)), ((ETHERNET, 65535), (ETHERNET, 262144))):
+            several.write_bytes(capture(interfaces))
+            result = self.esp("encrypt", "left", several, self.outer)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"'{several}' is of several interfaces", result.stderr)
+            self.assertTrue((self.folder / "left.keys").exists(), "the keys must not be used up")
+        self.assertIn(f"'editcap -F pcap {several} ONE.pcap'", result.stderr)
+        one = self.folder / "one.pcap"
+        subprocess.run(["editcap", "-F", "pcap", several, one], check=True, capture_output=True)
+        self.assertEqual(self.converted("encrypt", "left", one, self.outer)["written"], 2)
+        self.configure()
+        several.write_bytes(capture(((ETHERNET, 65535), (ETHERNET, 65535))))
+        self.assertEqual(self.converted("encrypt", "left", several, self.outer)["written"], 2)
 
     def test_what_cannot_be_read_is_said_in_a_sentence_and_no_key_is_used_up(self):
         self.configure()

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <string_view>
 
 namespace espalier::io {
 namespace {
@@ -22,6 +23,16 @@ Error unreadable(const std::filesystem::path& file, std::string_view why) {
   return {ErrorCode::invalid,
           fmt::format("The capture '{}' cannot be read: {}. It has to be a pcap or pcapng file, as "
                       "tcpdump, dumpcap and Wireshark write them.",
+                      file.native(), why)};
+}
+
+// libpcap's word for interfaces that differ in link type or snapshot length; libpcap 1.10 also
+// takes two of raw IP for different ones.
+Error of_several_interfaces(const std::filesystem::path& file, std::string_view why) {
+  return {ErrorCode::unsupported,
+          fmt::format("The capture '{0}' is of several interfaces, which cannot be read from one "
+                      "file ({1}). If all are of one link type, 'editcap -F pcap {0} ONE.pcap' "
+                      "makes a file of it that can be; else capture each interface by itself.",
                       file.native(), why)};
 }
 
@@ -61,7 +72,12 @@ Result<std::optional<Frame>> CaptureReader::next() {
   const u_char* bytes = nullptr;
   const int got = pcap_next_ex(file_.get(), &header, &bytes);
   if (got == PCAP_ERROR_BREAK) return std::nullopt;
-  if (got != 1) return std::unexpected(unreadable(path_, pcap_geterr(file_.get())));
+  if (got != 1) {
+    const std::string_view why = pcap_geterr(file_.get());
+    return std::unexpected(why.contains("of the first interface")
+                               ? of_several_interfaces(path_, why)
+                               : unreadable(path_, why));
+  }
   return Frame{header->ts, header->len, {bytes, header->caplen}};
 }
 
