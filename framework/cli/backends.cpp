@@ -62,6 +62,21 @@ Result<std::unique_ptr<Registry>> load_backends(
   return registry;
 }
 
+Result<void> add_last_resort(Inventory& inventory, SecretPool& secrets) {
+  if (inventory.dataplane != Dataplane::kernel) return {};
+  const auto is_there = [](const BackendInfo& backend) {
+    return backend.name == xfrm::kSoftwareBackend;
+  };
+  if (std::ranges::any_of(inventory.backends, is_there)) return {};
+  const auto registry = Registry::load({}, secrets);
+  if (!registry) return std::unexpected(registry.error());
+  if (auto added = (*registry)->add_builtin(xfrm::kSoftwareBackend, xfrm::kSoftwareEntry); !added)
+    return added;
+  auto& kernel = inventory.backends.emplace_back((*registry)->backends().front());
+  for (Device& device : kernel.devices) device.description = "the crypto driver that Linux chooses";
+  return {};
+}
+
 void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
   std::vector<std::string_view> known = {xfrm::kSoftwareBackend};
   for (const BackendInfo& backend : backends) known.push_back(backend.name);

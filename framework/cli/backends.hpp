@@ -27,6 +27,10 @@ Result<std::unique_ptr<Registry>> load_backends(
     const BackendOptions& options, SecretPool& secrets,
     std::function<void(int level, std::string_view text)> log);
 
+// What load_backends() builds in for the kernel's dataplane, where the inventory of another machine
+// is for that and does not say that it is there: every Linux has it.
+Result<void> add_last_resort(Inventory& inventory, SecretPool& secrets);
+
 // Adds what is to be said of the backends that the configuration names and that are not among
 // these. An error among that takes the configuration away.
 void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);

@@ -63,7 +63,8 @@ int check_here(const Options& options, ConfigReading reading, SecretPool& secret
 }
 
 // Names, and whether each SA finds a place, by those of another one.
-int check_there(const Options& options, ConfigReading reading, const Console& console) {
+int check_there(const Options& options, ConfigReading reading, SecretPool& secrets,
+                const Console& console) {
   auto machine = saved_inventory(options.inventory);
   if (!machine) return console.refuse(machine.error());
   judge_names(reading, machine->backends);
@@ -73,6 +74,7 @@ int check_there(const Options& options, ConfigReading reading, const Console& co
     const auto specs = sa_specs(*reading.config, "");
     if (!specs) return console.refuse(specs.error());
     machine->dataplane = reading.config->dataplane;
+    if (auto added = add_last_resort(*machine, secrets); !added) return console.fail(added.error());
     for (const PlannedSa& sa : plan_sas(*specs, std::move(*machine), reading.config->policy))
       if (!sa.decision.chosen) homeless.push_back(sa.spec.name);
   }
@@ -85,7 +87,7 @@ int check(const Options& options, const Console& console) {
   if (!secrets) return console.fail(secrets.error());
   ConfigReading reading = read_config(options.config.file, **secrets, options.config.overrides);
   return options.inventory.empty() ? check_here(options, std::move(reading), **secrets, console)
-                                   : check_there(options, std::move(reading), console);
+                                   : check_there(options, std::move(reading), **secrets, console);
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ int plan(const Options& options, const Console& console) {
     return saved ? console.refuse(inventory.error()) : console.fail(inventory.error());
   if (!tell_names(reading, inventory->backends)) return unusable(options.config, console);
   inventory->dataplane = config->dataplane;
+  if (auto added = add_last_resort(*inventory, **secrets); !added)
+    return console.fail(added.error());
   const auto planned = plan_sas(*specs, std::move(*inventory), config->policy);
 
   if (options.json)

@@ -31,6 +31,7 @@ int probe(const Options& options, const Console& console) {
     wanted = backend_options(*config);
   }
   if (!options.folders.empty()) wanted.folders = options.folders;
+  wanted.dataplane = Dataplane::kernel;  // what either dataplane has: the machine has both
   const auto registry =
       load_backends(wanted, **secrets, [&](int, std::string_view text) { console.tell(text); });
   if (!registry) return console.fail(registry.error());

@@ -194,6 +194,21 @@ class Command(unittest.TestCase):
         there = self.ask("plan", self.config, "--site", "left", "--inventory", saved)
         self.assertEqual(here, there)
 
+    def test_the_kernels_last_resort_is_there_with_an_inventory_too(self):
+        """Also with one that does not say so."""
+        saved = self.folder / "here.json"
+        self.call("probe", "--save", saved)
+        config = self.write("kernel.toml", '[gateway]\ndataplane = "kernel"\n' + SITES + TUNNEL)
+        words = ("plan", config, "--site", "left")
+        self.assertEqual(self.ask(*words), self.ask(*words, "--inventory", saved))
+        inventory = json.loads(saved.read_text())
+        saved.write_text(json.dumps(inventory | {"backends": [
+            backend for backend in inventory["backends"] if backend["name"] == "openssl"]}))
+        for decision in self.ask(*words, "--inventory", saved)["decisions"]:
+            chosen = decision["candidates"][decision["chosen"]]
+            self.assertEqual((chosen["backend"], chosen["device"]), ("kernel", "software"))
+        self.assertEqual(self.ask("check", config, "--site", "left", "--inventory", saved)["homeless"], [])
+
     def test_check_plan_and_run_agree_on_limits_that_no_machine_could_keep(self):
         file = self.write("small.toml", SITES + TUNNEL + '\n[policy]\nbackends = ["openssl"]\n'
                           'fallback = "fail"\n[backend.openssl]\nmax_sas = 1\n')
@@ -256,7 +271,7 @@ class Command(unittest.TestCase):
                             "\n[backend.openssl]\nenabled = false\n")
         inventory = json.loads(self.call("probe", config, "--json").stdout)
         rejected = {backend["name"]: backend["rejected"] for backend in inventory["backends"]}
-        self.assertEqual(sorted(rejected), ["broken", "openssl"])
+        self.assertEqual(sorted(rejected), ["broken", "kernel", "openssl"])
         self.assertIn("disabled in the configuration", rejected["openssl"])
         self.assertIn(f"{config}:", self.complaint("probe", self.write("site.toml", "[gatway]\n"),
                                                    code=USAGE))
@@ -314,8 +329,8 @@ class Command(unittest.TestCase):
         """As its header says: for another card with that card's interface."""
         appliance = (TOP / "configs/appliances/kernel-gateway.toml").read_text()
         for card, interface, device in (("mlx5-connectx7", "ens1f0np0", "ens1f0np0"),
-                                        ("ixgbe-82599", "enp4s0f0", "kernel"),  # has no tunnel mode
-                                        ("netdevsim", "eni0np1", "kernel")):    # has no ESN
+                                        ("ixgbe-82599", "enp4s0f0", "software"),  # has no tunnel mode
+                                        ("netdevsim", "eni0np1", "software")):    # has no ESN
             file = self.write("kernel.toml", appliance.replace('interface = "ens1f0np0"',
                                                                f'interface = "{interface}"'))
             decisions = self.ask("plan", file, "--inventory",
@@ -323,7 +338,7 @@ class Command(unittest.TestCase):
             chosen = {decision["sa"]: decision["candidates"][decision["chosen"]]["device"]
                       for decision in decisions}
             self.assertEqual(chosen, {"branch/out": device, "branch/in": device,
-                                      "old-branch/out": "kernel", "old-branch/in": "kernel"}, card)
+                                      "old-branch/out": "software", "old-branch/in": "software"}, card)
             reasons = {candidate["reason"] for decision in decisions
                        for candidate in decision["candidates"] if candidate["device"] == interface}
             self.assertNotIn("device.not_on_path", reasons, card)

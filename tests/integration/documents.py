@@ -280,6 +280,15 @@ class Readme(unittest.TestCase):
             self.skipTest("the README's machine has AES-NI")
         self.assertEqual(said.stderr + said.stdout, self.shown("espalier " + " ".join(words)))
 
+    def test_the_tour_plans_for_the_machine_of_an_inventory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mine = pathlib.Path(folder) / "mine.json"
+            for verb in ("probe", "plan"):
+                line = re.search(rf"^    \$ espalier ({verb} .*mine\.json)", README, re.MULTILINE)[1]
+                words = [str(mine) if word == mine.name else word for word in shlex.split(line)]
+                said = self.espalier.call(*words, cwd=TOP)
+                self.assertEqual(said.returncode, 0, said.stderr)
+
     def test_what_explain_and_the_demo_say_of_each_backend(self):
         words = ("plan", APPLIANCES / "site-to-site.toml", "--site", "left")
         explained = self.espalier.call(*words, "--verbose").stdout
