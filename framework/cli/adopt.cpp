@@ -99,6 +99,7 @@ Result<void> AdoptRun::start() {
     if (!backend.rejected.empty())
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
+  if (!may_administer_network()) return fail(ErrorCode::permission, kNoPermissionForIpsec);
   if (auto connected = connect(); !connected) return connected;
   placer_ = std::make_unique<Placer>(*registry_, config_.policy, &std::chrono::steady_clock::now,
                                      Dataplane::kernel);

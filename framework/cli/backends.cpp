@@ -86,12 +86,16 @@ void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backend
   }
 }
 
-void judge_names_here(ConfigReading& reading, SecretPool& secrets) {
+void judge_names_here(ConfigReading& reading, const fs::path& file, SecretPool& secrets) {
   BackendOptions options{
       .folders = reading.plugin_folders, .options = {}, .disabled = {}, .dataplane = {}};
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
     judge_names(reading, (*registry)->backends());
+  else
+    reading.findings.push_back(
+        {file, 0, 0, Severity::warning,
+         fmt::format("{} The names of backends are not looked at.", registry.error().message)});
   put_in_order(reading.findings);
 }
 

@@ -35,7 +35,8 @@ Result<void> add_last_resort(Inventory& inventory, SecretPool& secrets);
 // these. An error among that takes the configuration away.
 void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
 // The same, with the backends of this machine, and all findings in order.
-void judge_names_here(ConfigReading& reading, SecretPool& secrets);
+void judge_names_here(ConfigReading& reading, const std::filesystem::path& file,
+                      SecretPool& secrets);
 // In the order in which their files are named first, then of lines.
 void put_in_order(std::vector<Diagnostic>& findings);
 

@@ -57,7 +57,7 @@ void tell(const Options& options, const ConfigReading& reading,
 // Names are judged by the backends of this machine.
 int check_here(const Options& options, ConfigReading reading, SecretPool& secrets,
                const Console& console) {
-  judge_names_here(reading, secrets);
+  judge_names_here(reading, options.config.file, secrets);
   tell(options, reading, {}, console);
   return reading.config ? kDone : kUsage;
 }

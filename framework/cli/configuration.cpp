@@ -28,7 +28,7 @@ void add_config_options(CLI::App& verb, ConfigOptions& options) {
 ConfigReading read_and_tell(const ConfigOptions& options, SecretPool& secrets,
                             const Console& console) {
   ConfigReading reading = read_config(options.file, secrets, options.overrides);
-  if (!reading.config) judge_names_here(reading, secrets);
+  if (!reading.config) judge_names_here(reading, options.file, secrets);
   tell(reading.findings);
   if (!reading.config) unusable(options, console);
   return reading;

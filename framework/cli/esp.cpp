@@ -297,7 +297,8 @@ void add_esp(CLI::App& app, const Console& console, int& exit_code) {
       "it, as 4294967290 with ESN");
   encrypt->footer(
       "Sends what the site would send: one-time key files are claimed, as by 'run'; copy them\n"
-      "before if the result is to be decrypted.\n"
+      "before if the result is to be decrypted. The claims are written to the state directory,\n"
+      "which for others than root is best a folder of their own (--state).\n"
       "Example:\n  espalier esp encrypt site.toml inner.pcap esp.pcap --site left --keys keys");
   encrypt->callback(
       [=, &console, &exit_code] { exit_code = convert(*options, Direction::outbound, console); });

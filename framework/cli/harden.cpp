@@ -3,9 +3,11 @@
 
 #include "io/os_error.hpp"
 
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -45,6 +47,14 @@ Result<Hardening> harden_process() {
       "the start, say 'ulimit -l unlimited' in a shell of root, or LimitMEMLOCK=infinity where a "
       "systemd unit starts it.",
       limit.rlim_cur)};
+}
+
+// The C library has no call for it.
+bool may_administer_network() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  return ::syscall(SYS_capget, &header, sets) == 0 &&
+         (sets[0].effective & 1U << CAP_NET_ADMIN) != 0;
 }
 
 }  // namespace espalier::cli

@@ -16,4 +16,13 @@ struct Hardening {
 };
 Result<Hardening> harden_process();
 
+// Whether this process may change interfaces, rules and the kernel's IPsec (CAP_NET_ADMIN in its
+// namespaces).
+bool may_administer_network();
+inline constexpr const char* kNoPermissionForIpsec =
+    "No permission to change the kernel's IPsec. Run as root or with CAP_NET_ADMIN.";
+inline constexpr const char* kNoPermissionForTun =
+    "No permission to make a TUN device, addresses and rules. Run as root or with CAP_NET_ADMIN, "
+    "or try it out in namespaces of your own with 'unshare -Urn'.";
+
 }  // namespace espalier::cli

@@ -106,6 +106,7 @@ Result<void> Run::start() {
   if (!specs) return std::unexpected(specs.error());
   prepare_backends();
   if (auto checked = check_places(*specs, *placer_, config_.policy); !checked) return checked;
+  if (!may_administer_network()) return fail(ErrorCode::permission, kNoPermissionForTun);
   auto socket = ControlSocket::listen(config_.control_socket);
   if (!socket) return std::unexpected(socket.error());
   auto network = open_network(config_, log_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_kernel.hpp"
 
+#include "harden.hpp"
 #include "run_keys.hpp"
 #include "run_news.hpp"
 #include "run_places.hpp"
@@ -135,6 +136,7 @@ Result<void> KernelRun::start() {
       log_(ESPALIER_LOG_WARNING,
            fmt::format("Backend '{}' is set aside: {}", backend.name, backend.rejected));
   tell_of_what_is_left_away();
+  if (!may_administer_network()) return fail(ErrorCode::permission, kNoPermissionForIpsec);
   auto lock = io::Protection::lock(config_.site);
   if (!lock) return std::unexpected(lock.error());
   site_lock_ = std::move(*lock);

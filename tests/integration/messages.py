@@ -193,6 +193,9 @@ class Messages(unittest.TestCase):
         result = self.run_it(CONFIG + '\n[plugins]\nfolders = ["/nonexistent"]\n')
         self.refuses(1, "espalier: The plugin folder '/nonexistent' cannot be read: No such file or "
                      "directory; create it, or take it out of the list of plugin folders.", said=result)
+        self.assertIn("The plugin folder '/nonexistent' cannot be read: No such file or directory; create it, or "
+                      "take it out of the list of plugin folders. The names of backends are not looked at.",
+                      self.espalier.call("check", FILE).stderr)
 
     def test_an_address_that_is_not_here(self):
         result = self.run_it(CONFIG.replace("192.0.2.1", "192.0.2.9"))
@@ -219,7 +222,7 @@ class Messages(unittest.TestCase):
 
     def test_no_permission_for_tun(self):
         result = self.run_it(under=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
-        self.refuses(1, "espalier: No permission to make the TUN device 'esp0'. Run as root or with "
+        self.refuses(1, "espalier: No permission to make a TUN device, addresses and rules. Run as root or with "
                      "CAP_NET_ADMIN, or try it out in namespaces of your own with 'unshare -Urn'.",
                      said=result)
 
