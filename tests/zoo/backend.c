@@ -125,7 +125,8 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
   bool gone = device != id_of(b) || SINS(gone_device) ||
               (zoo_gone(b, (unsigned)(device - kDevice)) && !SINS(never_gone));
   const unsigned asked = gone ? atomic_fetch_add(&b->times_gone, 1) : 0;
-  if (SINS(gone_for_a_moment) && asked > 1 && asked < 5) gone = false;
+  /* By the number of calls: where it comes back, how many there are before depends on time. */
+  if (SINS(gone_for_a_moment) && !b->comes_back && asked > 1 && asked < 5) gone = false;
   said->state = gone               ? ESPALIER_GONE
                 : zoo_hot(b)       ? ESPALIER_DEGRADED
                 : SINS(feels_down) ? ESPALIER_DOWN
