@@ -95,7 +95,7 @@ void judge_names_here(ConfigReading& reading, const fs::path& file, SecretPool& 
   else
     reading.findings.push_back(
         {file, 0, 0, Severity::warning,
-         fmt::format("{} The names of backends are not looked at.", registry.error().message)});
+         fmt::format("{}; the names of backends are not looked at", registry.error().message)});
   put_in_order(reading.findings);
 }
 

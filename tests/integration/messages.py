@@ -193,9 +193,9 @@ class Messages(unittest.TestCase):
         result = self.run_it(CONFIG + '\n[plugins]\nfolders = ["/nonexistent"]\n')
         self.refuses(1, "espalier: The plugin folder '/nonexistent' cannot be read: No such file or "
                      "directory; create it, or take it out of the list of plugin folders.", said=result)
-        self.assertIn("The plugin folder '/nonexistent' cannot be read: No such file or directory; create it, or "
-                      "take it out of the list of plugin folders. The names of backends are not looked at.",
-                      self.espalier.call("check", FILE).stderr)
+        self.assertIn("warning: the plugin folder '/nonexistent' cannot be read: No such file or directory; create it, or "
+                      "take it out of the list of plugin folders; the names of backends are not looked at\n",
+                      self.espalier.call("check", FILE).stdout)
 
     def test_an_address_that_is_not_here(self):
         result = self.run_it(CONFIG.replace("192.0.2.1", "192.0.2.9"))

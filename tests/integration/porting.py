@@ -25,7 +25,7 @@ CONSOLE = re.compile(r"^```console\n(?P<console>.*?)^```$", re.DOTALL | re.MULTI
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 REQUIREMENTS = re.compile(r"(?<=comes from\.\n\n).*\Z", re.DOTALL)
 # What differs from run to run, and is therefore '...' in the guide.
-VARYING = re.compile(r"in \d+\.\d s|OpenSSL 3\.\S+ .*|\d+ ops were in flight when.*")
+VARYING = re.compile(r"in \d+\.\d s|OpenSSL 3\.\S+ .*|Linux \d.*|\d+ ops were in flight when.*")
 
 
 def as_pattern(printed):
