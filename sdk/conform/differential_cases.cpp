@@ -182,9 +182,9 @@ class Comparison {
         given.push_back(i);
       }
       bench_.lane.complete(ops);
-      std::ranges::stable_partition(given,
-                                    [&](std::size_t i) { return !packets[i].manner.inbound; });
-      for (const std::size_t i : given) judge(packets[i], *whose[i]);
+      for (const bool inbound : {false, true})
+        for (const std::size_t i : given)
+          if (packets[i].manner.inbound == inbound) judge(packets[i], *whose[i]);
     }
   }
 

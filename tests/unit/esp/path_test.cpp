@@ -380,7 +380,7 @@ TEST_F(PathTest, EveryByteOfALongPaddingIsLookedAt) {
   InboundSa sa = inbound();
   const Bytes packet = test::udp_packet("10.1.0.1", "10.2.0.1", 0);
   std::uint32_t sequence = 1;
-  for (const unsigned length : {10, 14, 202}) {
+  for (const unsigned length : {10U, 14U, 202U}) {
     Bytes padding(length);
     std::iota(padding.begin(), padding.end(), std::uint8_t{1});
     EXPECT_EQ(receive(sa, with_trailer(packet, padding, kNextHeaderIpv4), sequence++),
