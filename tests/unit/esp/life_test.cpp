@@ -32,6 +32,17 @@ TEST_F(LifeTest, ByteLimitsCountInnerPackets) {
   EXPECT_THAT(kinds(), testing::ElementsAre(Kind::hard_lifetime));
 }
 
+// How many of so many packets come out at the far end.
+std::size_t opened_of(int packets, Gate& sender, Gate& receiver) {
+  for (int i = 0; i < packets; ++i)
+    EXPECT_TRUE(send(*sender.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
+  sender.turn();
+  for (const Bytes& packet : receive_all(*sender.wire[0]))
+    EXPECT_TRUE(send(*receiver.wire[0], packet));
+  receiver.turn();
+  return receive_all(*receiver.clear[0]).size();
+}
+
 TEST(FirstSequence, IsTheNumberOfTheFirstPacketAndALifetimeCountsFromThere) {
   Bench bench;
   ASSERT_TRUE(bench.registry->add_builtin("openssl", espalier_plugin_openssl));
@@ -65,12 +76,7 @@ TEST(FirstSequence, IsWhereAnInboundSaLooksForTheHighBits) {
     in.replay_window = 64;
     EXPECT_TRUE(sender.engine->add(out, bench.session("openssl", out)));
     EXPECT_TRUE(receiver.engine->add(in, bench.session("openssl", in)));
-    EXPECT_TRUE(send(*sender.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
-    sender.turn();
-    for (const Bytes& packet : receive_all(*sender.wire[0]))
-      EXPECT_TRUE(send(*receiver.wire[0], packet));
-    receiver.turn();
-    return receive_all(*receiver.clear[0]).size();
+    return opened_of(1, sender, receiver);
   };
   for (const std::uint64_t right : {kSent, kSent + 10, kSent - 1000, kSent - 0xffff0000u})
     EXPECT_EQ(opened(right), 1u) << right;
@@ -91,18 +97,9 @@ TEST(FirstSequence, AFreshReceiverFindsItsWayAcross32BitsFromTheNextBurstOn) {
   const SaSpec in = tunnel_sa("in", Direction::inbound, "aes256gcm16");
   ASSERT_TRUE(sender.engine->add(out, bench.session("openssl", out)));
   ASSERT_TRUE(receiver.engine->add(in, bench.session("openssl", in)));
-  const auto opened_of = [&](int packets) {
-    for (int i = 0; i < packets; ++i)
-      EXPECT_TRUE(send(*sender.clear[0], udp_packet("10.1.0.1", "10.2.0.1", 20)));
-    sender.turn();
-    for (const Bytes& packet : receive_all(*sender.wire[0]))
-      EXPECT_TRUE(send(*receiver.wire[0], packet));
-    receiver.turn();
-    return receive_all(*receiver.clear[0]).size();
-  };
-  EXPECT_EQ(opened_of(5), 2u) << "those up to 2^32 - 1";
+  EXPECT_EQ(opened_of(5, sender, receiver), 2u) << "those up to 2^32 - 1";
   EXPECT_EQ(receiver.all_drops(), 3u);
-  EXPECT_EQ(opened_of(5), 5u);
+  EXPECT_EQ(opened_of(5, sender, receiver), 5u);
   EXPECT_EQ(receiver.status("in").sequence, 0x100000007u);
 }
 
