@@ -10,6 +10,7 @@
 
 #include "adopt/adopter.hpp"
 #include "gateway/control_service.hpp"
+#include "io/interface_watch.hpp"
 #include "io/netlink.hpp"
 #include "xfrm/event_socket.hpp"
 #include "xfrm/netlink_transport.hpp"
@@ -51,6 +52,7 @@ class AdoptRun {
   Result<void> connect();
   std::string path_of(const SaSpec& sa);
   void listen();
+  void listen_to_links();
   void each_second();
 
   boost::asio::io_context loop_;
@@ -66,6 +68,8 @@ class AdoptRun {
   std::unique_ptr<xfrm::NetlinkTransport> kernel_;
   std::optional<xfrm::EventSocket> events_;
   std::optional<boost::asio::posix::stream_descriptor> news_;  // the events', not closed here
+  std::optional<io::InterfaceWatch> links_;
+  std::optional<boost::asio::posix::stream_descriptor> link_news_;  // theirs, not closed here
   std::unique_ptr<Placer> placer_;
   std::unique_ptr<Adopter> adopter_;
   std::unique_ptr<Monitor> monitor_;
@@ -83,6 +87,9 @@ Result<void> AdoptRun::connect() {
   auto routes = io::RouteNetlink::connect();
   if (!routes) return std::unexpected(routes.error());
   routes_ = std::move(*routes);
+  auto links = io::InterfaceWatch::open_all();
+  if (!links) return std::unexpected(links.error());
+  links_ = std::move(*links);
   return {};
 }
 
@@ -130,6 +137,15 @@ void AdoptRun::listen() {
   });
 }
 
+void AdoptRun::listen_to_links() {
+  link_news_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this](const auto& error) {
+                           if (error) return;
+                           if (links_->changed(0)) adopter_->look_for_missing();
+                           listen_to_links();
+                         });
+}
+
 void AdoptRun::each_second() {
   second_.expires_after(std::chrono::seconds(1));
   second_.async_wait([this](const auto& error) {
@@ -150,6 +166,8 @@ void AdoptRun::serve() {
                    counted(adopter_->size(), "SA"), config_.control_socket.native()));
   news_.emplace(loop_, events_->descriptor());
   listen();
+  link_news_.emplace(loop_, links_->descriptor());
+  listen_to_links();
   each_second();
   if (!signals_.stopped()) {
     loop_.restart();
@@ -158,6 +176,7 @@ void AdoptRun::serve() {
   signals_.on_stop({});
   signals_.on_reload({});
   news_->release();
+  link_news_->release();
   log_(ESPALIER_LOG_INFO,
        fmt::format("{} on as they are, and new ones are the kernel's alone.",
                    adopter_->size() == 1 ? "1 SA goes" : counted(adopter_->size(), "SA") + " go"));

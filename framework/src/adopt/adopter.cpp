@@ -65,6 +65,7 @@ Result<void> Adopter::start() {
 
 Result<std::vector<xfrm::Message>> Adopter::read_all() {
   ++reading_;
+  read_at_ = options_.clock();
   return xfrm::dump(kernel_, xfrm::dump_sas(), "SAs");
 }
 
@@ -74,12 +75,14 @@ void Adopter::hear() {
   if (!ear_.take_lost()) return;
   options_.log(ESPALIER_LOG_WARNING,
                "The kernel had more to tell of SAs than was heard: all of them are read again.");
+  for (auto& [name, entry] : sas_) entry.held.reset();  // its owner may have deleted it
   if (const auto all = read_all()) compare(*all);
 }
 
 void Adopter::take(const Ear::Word& word) {
   const xfrm::Message& message = word.message;
   if (message.port == kernel_.port()) return;
+  if (message.type == XFRM_MSG_FLUSHSA) return flushed();
   const auto news = xfrm::read_sa(message);
   if (!news || news->state.protocol != IPPROTO_ESP) return;
   switch (news->kind) {
@@ -134,12 +137,15 @@ void Adopter::adopt(Sight sight) {
            fmt::format("SA '{}' is missing: {}.", sight.spec.name, entry.standing.note)});
     return;
   }
-  if (entry.standing.swapped)
-    if (auto states = xfrm::read_sas(kernel_, {sight.state.id}); states && states->front())
-      entry.state = std::move(*states->front());
+  if (entry.standing.swapped) read_again(entry);
   tell(entry);
   names_.insert_or_assign(sight.state.id, sight.spec.name);
   sas_.insert_or_assign(sight.spec.name, std::move(entry));
+}
+
+void Adopter::read_again(Entry& entry) {
+  if (auto states = xfrm::read_sas(kernel_, {entry.state.id}); states && states->front())
+    entry.state = std::move(*states->front());
 }
 
 void Adopter::tell(const Entry& entry) {
@@ -174,7 +180,7 @@ std::vector<GatewayEvent> Adopter::tend() {
   if (const auto all = read_all()) {
     hear();
     compare(*all);
-    look_for_missing();
+    believe_missing();
   } else {
     options_.log(ESPALIER_LOG_WARNING, all.error().message);
   }
@@ -194,23 +200,53 @@ void Adopter::compare(const std::vector<xfrm::Message>& all) {
     if (name == names_.end())
       meet(message, std::nullopt);
     else
-      refresh(sas_.find(name->second)->second, news->state);
+      refresh(sas_.find(name->second)->second, message, news->state);
   }
 }
 
-void Adopter::refresh(Entry& entry, const xfrm::SaState& state) {
+void Adopter::refresh(Entry& entry, const xfrm::Message& told, const xfrm::SaState& state) {
   entry.missed = 0;
   entry.state = state;
+  entry.held = HeldCopy::of(told, entry.spec.direction, read_at_);
   if (is_closed(state, entry.spec.direction) && !entry.life.is_shut())
     entry.life.shut("nothing passes it until it is rekeyed");
 }
 
-// Where an interface is set down, the kernel deletes what it held, and tells nobody.
+// All SAs were deleted at once, by their owner or whoever; only those that are not there any more
+// are forgotten, since others may have come by now.
+void Adopter::flushed() {
+  const auto all = read_all();
+  if (!all) return;
+  compare(*all);
+  const auto known = sas_.size();
+  for (auto sa = sas_.begin(); sa != sas_.end();) {
+    const auto next = std::next(sa);
+    if (sa->second.missed > 0) drop(sa);
+    sa = next;
+  }
+  if (sas_.size() < known)
+    options_.log(ESPALIER_LOG_INFO,
+                 fmt::format("All SAs were flushed: {} of them are gone.", known - sas_.size()));
+}
+
 void Adopter::look_for_missing() {
+  for (int i = 0; i < kReadingsToBelieve; ++i) {
+    hear();
+    const auto all = read_all();
+    if (!all) return;
+    hear();
+    compare(*all);
+  }
+  believe_missing();
+}
+
+void Adopter::believe_missing() {
   for (auto sa = sas_.begin(); sa != sas_.end();) {
     const auto next = std::next(sa);
     const Entry& entry = sa->second;
-    if (entry.missed >= kReadingsToBelieve) {
+    if (entry.missed >= kReadingsToBelieve && entry.held) {
+      put_back(sa);
+    } else if (entry.missed >= kReadingsToBelieve) {
       noticed_.push_back(
           {Kind::homeless, sa->first,
            fmt::format(
@@ -222,6 +258,38 @@ void Adopter::look_for_missing() {
     }
     sa = next;
   }
+}
+
+void Adopter::put_back(Sas::iterator sa) {
+  Entry& entry = sa->second;
+  const std::string& name = sa->first;
+  const auto held = std::exchange(entry.held, std::nullopt);
+  const auto end = held->put_back(kernel_, options_.clock());
+  if (!end) {
+    noticed_.push_back({Kind::homeless, name,
+                        fmt::format("The kernel has dropped SA '{}', as what an interface holds "
+                                    "that goes down, and it could not be put back: {}.",
+                                    name, end.error().message)});
+    return drop(sa);
+  }
+  if (const auto home = std::exchange(entry.standing.home, std::nullopt))
+    placer_.release(entry.spec, {home->first, home->second});
+  const bool goes_on = *end == HeldCopy::End::goes_on;
+  if (goes_on)
+    entry.life.misplace("the interface that held it was set down: it goes on in software");
+  else
+    entry.life.shut(
+        "the interface that held it was set down: nothing passes it until it is rekeyed");
+  entry.missed = 0;
+  read_again(entry);
+  noticed_.push_back(
+      {goes_on ? Kind::moved : Kind::homeless, name,
+       fmt::format("The kernel has dropped SA '{}', as what an interface holds that goes down: {}.",
+                   name,
+                   goes_on ? "it was put back, and goes on in software, from a number that it "
+                             "cannot have used"
+                           : "it was put back in software closed, lest packets pass twice, until "
+                             "its IKE daemon rekeys it, which it is asked for")});
 }
 
 void Adopter::see_to(Entry& entry) {

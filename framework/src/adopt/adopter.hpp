@@ -3,6 +3,7 @@
 
 #include <espalier/gateway.hpp>
 
+#include "adopt/held_copy.hpp"
 #include "adopt/life.hpp"
 #include "adopt/placing.hpp"
 #include "adopt/recognise.hpp"
@@ -37,6 +38,8 @@ class Adopter final : public SaControl {
   void hear();
   // To be called every second. Gives what happened, having logged it.
   std::vector<GatewayEvent> tend();
+  // To be called when an interface has changed: one that was set down has lost its SAs.
+  void look_for_missing();
 
   // SAs come from the IKE daemon alone: these three are refused.
   Result<std::shared_ptr<const Decision>> add(const SaSpec& sa, SaKeys&& keys) override;
@@ -62,20 +65,24 @@ class Adopter final : public SaControl {
     xfrm::SaState state;
     Standing standing;
     SaLife life;
-    int missed = 0;  // readings of all SAs that it was not among
+    int missed = 0;                  // readings of all SAs that it was not among
+    std::optional<HeldCopy> held{};  // of one that a device has
   };
   using Sas = std::map<std::string, Entry, std::less<>>;
 
   void take(const Ear::Word& word);
   void meet(const xfrm::Message& told, std::optional<std::uint64_t> born);
   void adopt(Sight sight);
+  void read_again(Entry& entry);
   void tell(const Entry& entry);
   void forget(const xfrm::SaId& id);
   void drop(Sas::iterator entry);
   Result<std::vector<xfrm::Message>> read_all();
   void compare(const std::vector<xfrm::Message>& all);
-  void refresh(Entry& entry, const xfrm::SaState& state);
-  void look_for_missing();
+  void refresh(Entry& entry, const xfrm::Message& told, const xfrm::SaState& state);
+  void believe_missing();
+  void put_back(Sas::iterator entry);
+  void flushed();
   void see_to(Entry& entry);
   void ask(Entry& entry);
   void pass_over(const xfrm::SaId& id, const std::string& why);
@@ -92,6 +99,7 @@ class Adopter final : public SaControl {
   std::map<xfrm::SaId, int> passed_over_;  // that are no SA for us, with the reading that had them
   AskRate rate_;
   int reading_ = 0;
+  Time read_at_{};  // when the kernel was asked for it
   std::vector<GatewayEvent> noticed_;
 };
 

@@ -17,7 +17,7 @@
 namespace espalier::io {
 namespace {
 
-constexpr std::uint32_t kGroups =
+constexpr std::uint32_t kOfOne =
     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 
 template <class Header>
@@ -59,16 +59,23 @@ int interface_of(const nlmsghdr& message) {
 
 }  // namespace
 
-Result<InterfaceWatch> InterfaceWatch::open(int index) {
+Result<InterfaceWatch> InterfaceWatch::open(int index) { return open(index, kOfOne); }
+Result<InterfaceWatch> InterfaceWatch::open_all() { return open(0, RTMGRP_LINK); }
+
+Result<InterfaceWatch> InterfaceWatch::open(int index, std::uint32_t groups) {
   Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = kGroups;
+  address.nl_groups = groups;
   if (!socket ||
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return fail(ErrorCode::io,
                 fmt::format("Cannot hear from the kernel by netlink: {}.", words_of(errno)));
   return InterfaceWatch(std::move(socket), index);
+}
+
+bool InterfaceWatch::matters(int interface) const noexcept {
+  return index_ == 0 ? interface != 0 : interface == index_;
 }
 
 bool InterfaceWatch::changed(std::uint32_t own_port) {
@@ -85,7 +92,7 @@ bool InterfaceWatch::changed(std::uint32_t own_port) {
     auto left = static_cast<std::uint32_t>(got);
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
          NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
-      changed |= message->nlmsg_pid != own_port && interface_of(*message) == index_;
+      changed |= message->nlmsg_pid != own_port && matters(interface_of(*message));
   }
 }
 

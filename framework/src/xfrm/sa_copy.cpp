@@ -79,10 +79,18 @@ Result<SaCopy> SaCopy::of(const Message& told, Direction direction) {
   return copy;
 }
 
-// Its age goes on, since the kernel counts its seconds from when it was first added.
+SecretBuffer SaCopy::carried() const {
+  const auto info = *fixed_part<xfrm_usersa_info>(told_.view());
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(&info.curlft);
+  return SecretBuffer({bytes, sizeof info.curlft});
+}
+
+// Its age goes on, since the kernel counts its seconds from when it was first added. That it has
+// carried nothing is how a closed one is known.
 Request SaCopy::add_closed(const OffloadTo& offload) const {
   auto info = *fixed_part<xfrm_usersa_info>(told_.view());
-  const auto carried = info.curlft;
+  auto carried = info.curlft;
+  carried.packets = carried.bytes = 0;
   info.curlft = {};
   info.stats = {};
   Request request(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);

@@ -28,6 +28,7 @@ class SaCopy {
 
   const SaId& id() const noexcept { return id_; }
   const SaNumbers& numbers() const noexcept { return numbers_; }
+  SecretBuffer carried() const;  // xfrm_lifetime_cur
 
   // The SA anew, closed (SaNumbers): nothing passes until it is opened. Refused where there is one
   // of its SPI already.

@@ -208,6 +208,97 @@ TEST_F(AdopterTest, AnSaThatHasCarriedPacketsIsNotTouchedButItsDaemonAskedOnceFo
   EXPECT_EQ(home(0x1002), "card/eth0");
 }
 
+TEST_F(AdopterTest, WhatAnInterfaceLosesAsItIsSetDownGoesOnInSoftwareAndItsRekeyIsAskedFor) {
+  start({"card"});
+  daemon_adds(0x1001);
+  for (int i = 0; i < 5; ++i) kernel_.send(0x1001);
+  pass(std::chrono::seconds(1));
+  for (int i = 0; i < 100; ++i) kernel_.send(0x1001);  // of which nobody here knows
+  kernel_.set_down();
+  adopter_->look_for_missing();
+  ASSERT_TRUE(kernel_.sas.contains(0x1001));
+  EXPECT_FALSE(kernel_.is_offloaded(0x1001));
+  EXPECT_EQ(home(0x1001), "kernel/software");
+  EXPECT_THAT(sa(0x1001).note, HasSubstr("was set down"));
+  EXPECT_TRUE(kernel_.send(0x1001));
+  EXPECT_TRUE(LiveKernel::all_once(kernel_.sent)) << "a number was used twice";
+  const auto events = adopter_->tend();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events.front().kind, GatewayEvent::Kind::moved);
+  EXPECT_THAT(kernel_.rekeys, testing::ElementsAre(0x1001));
+  daemon_adds(0x1002);
+  EXPECT_EQ(home(0x1002), "card/eth0") << "the room that it had there is free again";
+}
+
+TEST_F(AdopterTest, WhatCameInSinceAnInboundSaWasSeenDoesNotPassTwice) {
+  start({"card"});
+  daemon_adds(0x1001, Direction::inbound);
+  pass(std::chrono::seconds(1));
+  EXPECT_TRUE(kernel_.receive(0x1001, 7));
+  kernel_.set_down();
+  adopter_->look_for_missing();
+  ASSERT_TRUE(kernel_.sas.contains(0x1001));
+  EXPECT_FALSE(kernel_.receive(0x1001, 7)) << "a replay passed";
+  EXPECT_TRUE(sa(0x1001, "in").status.expired);
+  pass(std::chrono::seconds(1));
+  EXPECT_THAT(kernel_.rekeys, testing::ElementsAre(0x1001));
+  start({"card"});  // also where this run ends before the rekey
+  EXPECT_TRUE(sa(0x1001, "in").status.expired);
+}
+
+TEST_F(AdopterTest, AnSaWithoutNumbersToSpareIsPutBackClosed) {
+  start({"card"});
+  daemon_adds(0x1001);
+  kernel_.sas.at(0x1001).numbers.sent = 0xf000'0000;
+  pass(std::chrono::seconds(1));
+  kernel_.set_down();
+  adopter_->look_for_missing();
+  ASSERT_TRUE(kernel_.sas.contains(0x1001));
+  EXPECT_FALSE(kernel_.send(0x1001));
+}
+
+TEST_F(AdopterTest, WhatItsOwnerMayHaveDeletedIsNotPutBack) {
+  start({"card"});
+  daemon_adds(0x1001);
+  pass(std::chrono::seconds(1));
+  kernel_.deaf = true;
+  kernel_.remove(0x1001);
+  kernel_.lost = true;
+  kernel_.deaf = false;
+  adopter_->look_for_missing();
+  EXPECT_THAT(kernel_.sas, IsEmpty());
+  EXPECT_EQ(adopter_->size(), 0U);
+}
+
+TEST_F(AdopterTest, WhatItsOwnerFlushesIsForgottenAndNotPutBack) {
+  start({"card"});
+  daemon_adds(0x1001);
+  pass(std::chrono::seconds(1));
+  kernel_.flush();
+  adopter_->look_for_missing();
+  EXPECT_THAT(kernel_.sas, IsEmpty());
+  EXPECT_EQ(adopter_->size(), 0U);
+  EXPECT_THAT(adopter_->tend(), IsEmpty());
+  EXPECT_THAT(log_, HasSubstr("All SAs were flushed: 1 of them"));
+}
+
+TEST_F(AdopterTest, WhereItsOwnerHasMadeOneAnewThatOneStays) {
+  start({"card"});
+  daemon_adds(0x1001);
+  pass(std::chrono::seconds(1));
+  kernel_.set_down();
+  int asked = 0;
+  kernel_.before = [&] {
+    if (++asked == 3) kernel_.add(made(0x1001));  // after both readings
+  };
+  adopter_->look_for_missing();
+  kernel_.before = [] {};
+  adopter_->hear();
+  EXPECT_TRUE(kernel_.send(0x1001));
+  EXPECT_EQ(kernel_.sas.at(0x1001).numbers.sent, 1U);
+  EXPECT_EQ(adopter_->size(), 1U);
+}
+
 TEST_F(AdopterTest, AnSaWithWhatCannotBePutBackIsNotTouched) {
   start({"card"});
   auto request = made(0x1001);

@@ -57,6 +57,15 @@ class LiveKernel final : public xfrm::Transport, public xfrm::EventSource {
     static_cast<void>(put(request.bytes().subspan(NLMSG_HDRLEN), kOwners, event));
   }
   bool remove(std::uint32_t spi) { return take(spi, kOwners); }
+  void flush() {  // tells that alone
+    sas.clear();
+    tell(XFRM_MSG_FLUSHSA, kOwners, xfrm::Request(XFRM_MSG_FLUSHSA, 0));
+  }
+
+  // ---- The administrator's: what devices hold is gone, and nobody is told
+  void set_down() {
+    std::erase_if(sas, [](const auto& sa) { return sa.second.offload.has_value(); });
+  }
 
   // ---- Packets; whether one passes
   bool send(std::uint32_t spi) {

@@ -109,6 +109,32 @@ class AdoptIpXfrm(unittest.TestCase):
         self.addCleanup(lambda: started.process.poll() is None and started.kill())
         return started
 
+    def test_what_an_interface_loses_as_it_is_set_down_goes_on_in_software(self):
+        adopt = self.adopt("nic_offload")
+        out, into = add(1), add(1, "in")
+        adopt.wait_for([out, into])
+        self.assertEqual(held(), 2)
+        time.sleep(2.5)  # it has been read back
+        ip(f"link set {self.card.interface} down")
+        lab.wait_until(lambda: adopt.home(out) == "kernel" and adopt.home(into) == "kernel", 30, adopt.log())
+        self.assertEqual(held(), 0)
+        before = ip("-s xfrm state")
+        self.assertIn(f"{out:#010x}"[2:], before)
+        sas = adopt.sas()
+        self.assertFalse(sas[out]["expired"])
+        self.assertGreaterEqual(sas[out]["sequence"], 2**28)
+        self.assertTrue(sas[into]["expired"], "what came since it was read could pass twice")
+        ip(f"link set {self.card.interface} up")
+        ip(f"xfrm state delete src {HERE} dst {peer(1)} proto esp spi {out:#x}")
+        new = add(2)  # the rekey
+        adopt.wait_for([new])
+        self.assertEqual(adopt.home(new), "nic_offload")
+        self.assertNotIn(out, adopt.sas())
+        ip("xfrm state flush")
+        lab.wait_until(lambda: "were flushed" in adopt.log(), 30, adopt.log())
+        self.assertEqual(ip("xfrm state"), "", "what was flushed came back")
+        adopt.stop()
+
     def test_a_card_has_sas_from_their_birth_until_it_is_full_and_a_killed_adopt_changes_nothing(self):
         adopt = self.adopt("nic_offload")
         spis = [add(number) for number in range(1, ROOM)] + [add(1, "in"), add(2, "in"), add(3, "in")]
