@@ -9,7 +9,6 @@
 namespace espalier::conform {
 namespace {
 
-constexpr std::uint64_t kNoDevice = 0xdeadbeefcafe0001;
 constexpr std::size_t kBeyond = 24;  // bytes of a newer host's struct that this ABI does not know
 constexpr std::uint8_t kGuard = 0x5a;
 
@@ -101,6 +100,7 @@ void stable(Run& run) {
 
 void unknown_device(Run& run) {
   Backend backend(run, run.entry(), run.job().options);
+  backend.devices();  // before it was asked for them there are no ids
   const auto& t = backend.table();
   load::Words words;
   std::uint32_t count = 0;
@@ -119,6 +119,10 @@ void unknown_device(Run& run) {
   count = 0;
   const auto listed = t.pools(t.self, kNoDevice, &pool, 1, &count, words.message());
   if (count != 0) refuse("pools()", listed);  // that it has none is true
+  espalier_health said{};
+  said.struct_size = sizeof said;
+  const auto well = t.health(t.self, kNoDevice, &said);
+  if (said.state != ESPALIER_GONE) refuse("health()", well);
   if (!t.userspace) return;
   void* handle = nullptr;
   const auto opened = t.userspace->device_open(t.self, kNoDevice, &handle, words.message());

@@ -262,6 +262,18 @@ static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out)
   return ESPALIER_OP_DONE;
 }
 
+/* Through one buffer of the whole device, whichever queue it is. */
+static uint16_t through_the_buffer(zoo_session *s, const espalier_op *op, uint8_t *out) {
+  static uint8_t shared[kLongest];
+  espalier_op copy = *op;
+  memcpy(shared, op->esp, op->length);
+  copy.esp = shared;
+  copy.dst = NULL;
+  const uint16_t status = s->inbound ? open_packet(s, &copy, shared) : seal(s, &copy, shared);
+  memcpy(out, shared, op->length);
+  return status;
+}
+
 uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   zoo_session *s = (zoo_session *)(uintptr_t)op->session;
   uint8_t *out = op->dst == NULL ? op->esp : op->dst;
@@ -281,5 +293,6 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)
     return ESPALIER_OP_FAILED;
   if (SINS(does_nothing)) return ESPALIER_OP_DONE;
+  if (SHARES_A_BUFFER) return through_the_buffer(s, op, out);
   return s->inbound ? open_packet(s, op, out) : seal(s, op, out);
 }
