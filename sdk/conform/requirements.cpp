@@ -209,7 +209,8 @@ constexpr Requirement kTable[] = {
     {Req::no_growth, kLife, "Closing and opening it again does not make memory grow.",
      "A flapping device does it all day.", "Out of memory after days."},
     {Req::keys_gone, kLife,
-     "When a session is closed, neither its keys, a part of them, nor what is derived from them "
+     "When a session is closed or refused, neither its keys, a part of them, nor what is derived "
+     "from them "
      "is left in memory.",
      "Core dumps and overreads find what is left.", "Old traffic that was recorded can be read."},
     {Req::attach, kLife, "Packet memory can be attached, detached, and attached again.",

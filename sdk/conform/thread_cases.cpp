@@ -235,7 +235,7 @@ class Crew {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr int kWorkers = 2;
-  static constexpr auto kTogether = std::chrono::milliseconds(200);  // at the least
+  static constexpr auto kTogether = std::chrono::seconds(1);  // at the least
 
   // Whether a guest's packets are right with nothing else going on.
   bool is_sound_alone(Worker& worker) {

@@ -48,6 +48,7 @@ enum zoo_sin {
   wipes_eight_bytes, keeps_the_ghash_key, leaks_on_refusal, loses_a_slot_on_refusal, changes_the_op,
   keeps_a_pointer_inbound, accepts_too_long_inbound, writes_when_gone, invalid_when_gone,
   quiesces_late, leaves_the_last_bytes, forges_its_report,
+  keeps_a_malformed_key, keeps_a_key_when_full, keeps_a_key_when_poor,
   keeps_an_md5_state, keeps_a_sha1_state, keeps_a_sha256_state, keeps_a_sha384_state,
   keeps_a_sha512_state, keeps_the_ghash_key_doubled,
   leaks_when_full, count_drifts, loses_a_slot_at_last,
