@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <conform/cases.hpp>
+#include <conform/sanitizer.hpp>
+#include <load/elf_file.hpp>
+#include <load/sealed_image.hpp>
 #include <load/status.hpp>
+#include <load/text.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -12,7 +18,29 @@ namespace {
 constexpr std::size_t kBeyond = 24;  // bytes of a newer host's struct that this ABI does not know
 constexpr std::uint8_t kGuard = 0x5a;
 
+// What the plugin needs, and neither it nor a library that it names defines: bound here because
+// this program happens to have a library loaded.
+std::string borrowed(const espalier_plugin_entry& entry) {
+  Dl_info where{};
+  if (dladdr(&entry, &where) == 0) throw KitError("the loaded plugin is not found");
+  const load::Descriptor image(::open(where.dli_fname, O_RDONLY | O_CLOEXEC));
+  const auto view = load::ImageView::map(image.get());
+  const auto elf = view ? load::ElfFile::parse(view->bytes()) : std::unexpected(view.error());
+  void* const plugin = dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  if (!elf || plugin == nullptr) throw KitError("the loaded plugin cannot be read");
+  std::string names;
+  for (const std::string& name : elf->needed_names())
+    if (dlsym(plugin, name.c_str()) == nullptr) names += (names.empty() ? "" : ", ") + name;
+  dlclose(plugin);
+  return load::printable(names);
+}
+
 void describe(Run& run) {
+  const auto names = run.job().preloaded || kSanitized ? "" : borrowed(run.entry());
+  if (!names.empty())
+    run.fail(Req::loads, fmt::format("no library that it is linked with defines {}: link it with "
+                                     "the one that does; other programs may not have it",
+                                     names));
   Backend backend(run, run.entry(), run.job().options);
   run.at("listing devices, capabilities, pools and health");
   Inventory found;

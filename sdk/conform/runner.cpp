@@ -172,6 +172,7 @@ class Runner {
     job.budget = options_.budget;
     job.options = options_.backend_options;
     job.token = new_token();
+    job.preloaded = !options_.preload.empty();
     if (options_.profile) job.endings = options_.profile->endings;
     return {&test, std::move(job)};
   }
