@@ -186,7 +186,7 @@ TEST_F(GatewayTest, ADeviceThatIsBackIsTold) {
   const auto events = gateway.tend();
   const auto back = std::ranges::find(events, Kind::device_back, &GatewayEvent::kind);
   ASSERT_NE(back, events.end());
-  EXPECT_THAT(back->text, HasSubstr("of backend first is back"));
+  EXPECT_THAT(back->text, testing::HasSubstr("of backend first is back"));
   EXPECT_EQ(to_string(back->kind), "device.back");
   EXPECT_EQ(to_string(Kind::tun_gone), "tun.gone") << "the names are those of the kinds";
   EXPECT_EQ(gateway.find("a")->status.backend, "second") << "as the text says";
