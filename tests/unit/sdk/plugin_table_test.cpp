@@ -186,7 +186,7 @@ TEST_F(PluginTable, RefusesDevicesThatWereNeverListed) {
   void* other = nullptr;
   void* const self = table->self;
   EXPECT_EQ(table->caps(self, 9, &cap, 1, &count, &message), ESPALIER_INVALID);
-  EXPECT_THAT(text, HasSubstr("no device of this id"));
+  EXPECT_THAT(text, testing::HasSubstr("no device of this id"));
   EXPECT_EQ(table->pools(self, 9, &pool, 1, &count, &message), ESPALIER_INVALID);
   EXPECT_EQ(table->health(self, 9, &health), ESPALIER_INVALID);
   EXPECT_EQ(user.device_open(self, 9, &other, &message), ESPALIER_INVALID);
