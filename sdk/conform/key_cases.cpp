@@ -165,29 +165,36 @@ void prove_search() {
   explicit_bzero(dead, sizeof dead);
 }
 
-void keys_gone(Run& run) {
-  prove_search();
-  Bench bench(run);
-  Lives lives(run, bench);
-  for (const Capability& capability : bench.device.capabilities(run.job().capability))
-    for (const TransformInfo* transform : variants(capability))
-      for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND})
-        if ((capability.directions & direction) != 0) {
-          run.at(fmt::format("a session of {}", transform->name));
-          lives.live(*transform, direction, !covers_esn(capability, false));
-          run.at(fmt::format("a refused session of {}", transform->name));
-          lives.refuse(*transform, direction, !covers_esn(capability, false));
-        }
-  const MemorySearch& search = lives.search();
-  if (search.secrets() == 0)
-    return run.not_applicable(Req::keys_gone, "its keys are too short to be told from chance");
+void search_memory(Run& run, const MemorySearch& search, std::string_view after) {
   clear_dead_stack();
   run.at("searching the process's memory");
   const auto found = search.run();
   if (!found.empty())
-    run.fail(Req::keys_gone, fmt::format("of {} secrets {} are left after their sessions were "
-                                         "closed or refused: {}",
-                                         search.secrets(), found.size(), found.front()));
+    run.fail(Req::keys_gone,
+             fmt::format("of {} secrets {} are left after their sessions were {}: {}",
+                         search.secrets(), found.size(), after, found.front()));
+}
+
+// The refused ones first: filling the device takes memory again that earlier sessions gave back.
+void keys_gone(Run& run) {
+  prove_search();
+  Bench bench(run);
+  Lives lives(run, bench);
+  const auto capabilities = bench.device.capabilities(run.job().capability);
+  for (const bool refused : {true, false}) {
+    for (const Capability& capability : capabilities)
+      for (const TransformInfo* transform : variants(capability))
+        for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
+          if ((capability.directions & direction) == 0) continue;
+          const bool esn = !covers_esn(capability, false);
+          run.at(fmt::format("a {}session of {}", refused ? "refused " : "", transform->name));
+          refused ? lives.refuse(*transform, direction, esn)
+                  : lives.live(*transform, direction, esn);
+        }
+    if (lives.search().secrets() == 0)
+      return run.not_applicable(Req::keys_gone, "its keys are too short to be told from chance");
+    search_memory(run, lives.search(), refused ? "refused" : "closed");
+  }
 }
 
 }  // namespace

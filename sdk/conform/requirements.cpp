@@ -25,7 +25,8 @@ constexpr Requirement kTable[] = {
      "Other symbols would bind to those of another plugin or of the program.",
      "Two plugins with a library in common call each other's functions."},
     {Req::loads, kFile,
-     "It loads with all symbols bound, each by a library that it names, and its entry says what its manifest says.",
+     "It loads with all symbols bound, each by a library that it names, and its entry says what "
+     "its manifest says.",
      "A symbol that is missed only when it is called ends the process while packets flow.",
      "The framework sets the plugin aside."},
     {Req::tables, kFile,
