@@ -175,13 +175,13 @@ void search_memory(Run& run, const MemorySearch& search, std::string_view after)
                          search.secrets(), found.size(), after, found.front()));
 }
 
-// The refused ones first: filling the device takes memory again that earlier sessions gave back.
+// The refused ones last: filling the device takes memory again that earlier sessions gave back.
 void keys_gone(Run& run) {
   prove_search();
   Bench bench(run);
   Lives lives(run, bench);
   const auto capabilities = bench.device.capabilities(run.job().capability);
-  for (const bool refused : {true, false}) {
+  for (const bool refused : {false, true}) {
     for (const Capability& capability : capabilities)
       for (const TransformInfo* transform : variants(capability))
         for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
