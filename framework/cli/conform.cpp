@@ -108,7 +108,8 @@ void add_conform(CLI::App& app, const Console& console, int& exit_code) {
   verb->add_option("--profile", options->profile,
                    "TOML: what its data sheet says, which it must match; and how much is done");
   verb->add_flag("--quick", options->run.quick, "Fewer packets and sessions: seconds, not minutes");
-  verb->add_option("--seed", options->run.seed, "The seed of everything random (default: 1)");
+  verb->add_option("--seed", options->run.seed, "The seed of everything random (default: 1)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--case", options->run.filter, "Only this case, as the report names it");
   verb->add_option("--options", options->run.backend_options,
                    "The backend's own options, as JSON (default: {})");

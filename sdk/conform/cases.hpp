@@ -40,6 +40,9 @@ std::vector<Case> recipe_cases();
 
 const std::vector<Case>& all_cases();
 
+// The id of a device that no backend has.
+inline constexpr std::uint64_t kNoDevice = 0xdeadbeefcafe0001;
+
 // What most cases need: the job's device, opened, with a queue and packet memory.
 struct Bench {
   explicit Bench(Run& run)

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <conform/cases.hpp>
+#include <conform/sanitizer.hpp>
+#include <load/elf_file.hpp>
+#include <load/sealed_image.hpp>
 #include <load/status.hpp>
+#include <load/text.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -9,11 +15,32 @@
 namespace espalier::conform {
 namespace {
 
-constexpr std::uint64_t kNoDevice = 0xdeadbeefcafe0001;
 constexpr std::size_t kBeyond = 24;  // bytes of a newer host's struct that this ABI does not know
 constexpr std::uint8_t kGuard = 0x5a;
 
+// What the plugin needs, and neither it nor a library that it names defines: bound here because
+// this program happens to have a library loaded.
+std::string borrowed(const espalier_plugin_entry& entry) {
+  Dl_info where{};
+  if (dladdr(&entry, &where) == 0) throw KitError("the loaded plugin is not found");
+  const load::Descriptor image(::open(where.dli_fname, O_RDONLY | O_CLOEXEC));
+  const auto view = load::ImageView::map(image.get());
+  const auto elf = view ? load::ElfFile::parse(view->bytes()) : std::unexpected(view.error());
+  void* const plugin = dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  if (!elf || plugin == nullptr) throw KitError("the loaded plugin cannot be read");
+  std::string names;
+  for (const std::string& name : elf->needed_names())
+    if (dlsym(plugin, name.c_str()) == nullptr) names += (names.empty() ? "" : ", ") + name;
+  dlclose(plugin);
+  return load::printable(names);
+}
+
 void describe(Run& run) {
+  const auto names = run.job().preloaded || kSanitized ? "" : borrowed(run.entry());
+  if (!names.empty())
+    run.fail(Req::loads, fmt::format("no library that it is linked with defines {}: link it with "
+                                     "the one that does; other programs may not have it",
+                                     names));
   Backend backend(run, run.entry(), run.job().options);
   run.at("listing devices, capabilities, pools and health");
   Inventory found;
@@ -101,6 +128,7 @@ void stable(Run& run) {
 
 void unknown_device(Run& run) {
   Backend backend(run, run.entry(), run.job().options);
+  backend.devices();  // before it was asked for them there are no ids
   const auto& t = backend.table();
   load::Words words;
   std::uint32_t count = 0;
@@ -119,6 +147,10 @@ void unknown_device(Run& run) {
   count = 0;
   const auto listed = t.pools(t.self, kNoDevice, &pool, 1, &count, words.message());
   if (count != 0) refuse("pools()", listed);  // that it has none is true
+  espalier_health said{};
+  said.struct_size = sizeof said;
+  const auto well = t.health(t.self, kNoDevice, &said);
+  if (said.state != ESPALIER_GONE) refuse("health()", well);
   if (!t.userspace) return;
   void* handle = nullptr;
   const auto opened = t.userspace->device_open(t.self, kNoDevice, &handle, words.message());

@@ -77,9 +77,54 @@ class Lives {
     remember(search_, sa);
     live_and_die(sa, direction);
   }
+  // The same of sessions that are refused: for an ESN that there is not, for want of secret memory,
+  // and because the device is full.
+  void refuse(const TransformInfo& transform, std::uint32_t direction, bool esn) {
+    const auto own = [&] {
+      Sa sa = random_sa(run_.random(), transform, esn);
+      remember(search_, sa);
+      return sa;
+    };
+    Sa odd = own();
+    ask_for(odd, direction, kNoEsn);
+    Sa poor = own();
+    bench_.backend.host().exhaust_secrets(true);
+    ask_for(poor, direction, esn ? 1 : 0);
+    bench_.backend.host().exhaust_secrets(false);
+    fill(random_sa(run_.random(), transform, esn), direction);
+    Sa late = own();
+    ask_for(late, direction, esn ? 1 : 0);
+    while (!filling_.empty()) {
+      bench_.device.close(filling_.back());
+      filling_.pop_back();
+    }
+  }
   const MemorySearch& search() const noexcept { return search_; }
 
  private:
+  static constexpr std::uint32_t kNoEsn = 2;
+  static constexpr std::size_t kMostFilling = 4096;  // of a pool that is larger nothing is full
+
+  void fill(const Sa& sa, std::uint32_t direction) {
+    const auto room = capacity_of(bench_.device.info(), PoolKind::sas, direction);
+    for (std::uint64_t i = 0; i < room && room <= kMostFilling; ++i) {
+      const auto answer = bench_.device.try_open(sa, direction);
+      if (answer.status != ESPALIER_OK) return;
+      filling_.push_back(answer.session);
+    }
+  }
+
+  void ask_for(Sa& sa, std::uint32_t direction, std::uint32_t esn) {
+    auto calls = [&] {
+      auto params = sa.params(direction);
+      params.esn = esn;
+      const auto answer = bench_.device.try_open(params);
+      for (Bytes* key : {&sa.key, &sa.integrity_key}) wipe_bytes(*key);
+      if (answer.status == ESPALIER_OK) bench_.device.close(answer.session);
+    };
+    stacks_.emplace_back().run(calls);
+  }
+
   // One packet, and all copies of the key that are the kit's wiped. No call of the kit has the keys
   // in hand on the stack on which the plugin is called, and none is a first one, on which the
   // loader would save there what the plugin left in registers: the process binds early.
@@ -100,6 +145,7 @@ class Lives {
   Run& run_;
   Bench& bench_;
   MemorySearch search_;
+  std::vector<std::uint64_t> filling_;
   std::deque<Stack> stacks_;
 };
 
@@ -119,27 +165,36 @@ void prove_search() {
   explicit_bzero(dead, sizeof dead);
 }
 
-void keys_gone(Run& run) {
-  prove_search();
-  Bench bench(run);
-  Lives lives(run, bench);
-  for (const Capability& capability : bench.device.capabilities(run.job().capability))
-    for (const TransformInfo* transform : variants(capability))
-      for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND})
-        if ((capability.directions & direction) != 0) {
-          run.at(fmt::format("a session of {}", transform->name));
-          lives.live(*transform, direction, !covers_esn(capability, false));
-        }
-  const MemorySearch& search = lives.search();
-  if (search.secrets() == 0)
-    return run.not_applicable(Req::keys_gone, "its keys are too short to be told from chance");
+void search_memory(Run& run, const MemorySearch& search, std::string_view after) {
   clear_dead_stack();
   run.at("searching the process's memory");
   const auto found = search.run();
   if (!found.empty())
-    run.fail(Req::keys_gone, fmt::format("of {} secrets {} are left after their sessions were "
-                                         "closed: {}",
-                                         search.secrets(), found.size(), found.front()));
+    run.fail(Req::keys_gone,
+             fmt::format("of {} secrets {} are left after their sessions were {}: {}",
+                         search.secrets(), found.size(), after, found.front()));
+}
+
+// The refused ones last: filling the device takes memory again that earlier sessions gave back.
+void keys_gone(Run& run) {
+  prove_search();
+  Bench bench(run);
+  Lives lives(run, bench);
+  const auto capabilities = bench.device.capabilities(run.job().capability);
+  for (const bool refused : {false, true}) {
+    for (const Capability& capability : capabilities)
+      for (const TransformInfo* transform : variants(capability))
+        for (const std::uint32_t direction : {ESPALIER_OUTBOUND, ESPALIER_INBOUND}) {
+          if ((capability.directions & direction) == 0) continue;
+          const bool esn = !covers_esn(capability, false);
+          run.at(fmt::format("a {}session of {}", refused ? "refused " : "", transform->name));
+          refused ? lives.refuse(*transform, direction, esn)
+                  : lives.live(*transform, direction, esn);
+        }
+    if (lives.search().secrets() == 0)
+      return run.not_applicable(Req::keys_gone, "its keys are too short to be told from chance");
+    search_memory(run, lives.search(), refused ? "refused" : "closed");
+  }
 }
 
 }  // namespace

@@ -37,12 +37,13 @@ class Recipes {
 
   const Device& device() const { return device_; }
 
-  Answer ask(const espalier_sa& sa) const {
+  Answer ask(const espalier_sa& sa) const { return ask(device_.id, sa); }
+  Answer ask(std::uint64_t device, const espalier_sa& sa) const {
     Words words;
     Answer answer;
     answer.recipe.struct_size = sizeof answer.recipe;
     const auto& t = backend_.table();
-    answer.status = t.kernel->recipe(t.self, device_.id, &sa, &answer.recipe, words.message());
+    answer.status = t.kernel->recipe(t.self, device, &sa, &answer.recipe, words.message());
     return answer;
   }
 
@@ -150,6 +151,8 @@ void recipes(Run& run) {
         run.fail(Req::recipe_undeclared,
                  fmt::format("{} is not declared, but has a recipe", name(sa, info)));
     } else if (answer.status == ESPALIER_OK) {
+      if (recipes.ask(kNoDevice, sa).status == ESPALIER_OK)
+        run.fail(Req::unknown_device, "recipe() for a device id that it does not have answers OK");
       if (const auto words = flaw(answer.recipe, recipes.device()); !words.empty())
         run.fail(Req::recipe_formed, fmt::format("{}: {}", name(sa, info), words));
     } else {
@@ -195,7 +198,8 @@ std::vector<Case> recipe_cases() {
        "Recipes of every SA.",
        Scope::kernel_device,
        false,
-       {Req::recipe_pure, Req::recipe_formed, Req::recipe_undeclared, Req::declared},
+       {Req::recipe_pure, Req::recipe_formed, Req::recipe_undeclared, Req::declared,
+        Req::unknown_device},
        recipes},
       {"recipe-threads",
        "Recipes on two threads.",

@@ -25,7 +25,8 @@ constexpr Requirement kTable[] = {
      "Other symbols would bind to those of another plugin or of the program.",
      "Two plugins with a library in common call each other's functions."},
     {Req::loads, kFile,
-     "It loads with all symbols bound, and its entry says what its manifest says.",
+     "It loads with all symbols bound, each by a library that it names, and its entry says what "
+     "its manifest says.",
      "A symbol that is missed only when it is called ends the process while packets flow.",
      "The framework sets the plugin aside."},
     {Req::tables, kFile,
@@ -84,7 +85,8 @@ constexpr Requirement kTable[] = {
     {Req::stable, kWords, "The same question has the same answer while nothing changes.",
      "Selection is deterministic, and a device is known by its id and name.",
      "SAs move for no reason; plans and reality differ."},
-    {Req::unknown_device, kWords, "A device id that does not exist is refused.",
+    {Req::unknown_device, kWords,
+     "A device id that does not exist is refused by every call that takes one; its health is GONE.",
      "Devices go, and their ids are never used again.",
      "Answers for one device are taken for those of another."},
     {Req::healthy, kWords, "A device that works says UP or DEGRADED, from any thread at any time.",
@@ -208,7 +210,8 @@ constexpr Requirement kTable[] = {
     {Req::no_growth, kLife, "Closing and opening it again does not make memory grow.",
      "A flapping device does it all day.", "Out of memory after days."},
     {Req::keys_gone, kLife,
-     "When a session is closed, neither its keys, a part of them, nor what is derived from them "
+     "When a session is closed or refused, neither its keys, a part of them, nor what is derived "
+     "from them "
      "is left in memory.",
      "Core dumps and overreads find what is left.", "Old traffic that was recorded can be read."},
     {Req::attach, kLife, "Packet memory can be attached, detached, and attached again.",

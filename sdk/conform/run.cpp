@@ -48,7 +48,8 @@ std::string to_json(const Job& job) {
                  {"token", job.token},
                  {"lost_options", job.endings.lost},
                  {"back_options", job.endings.back},
-                 {"degraded_options", job.endings.degraded}});
+                 {"degraded_options", job.endings.degraded},
+                 {"preloaded", job.preloaded}});
 }
 
 Result<Job> job_from_json(std::string_view text) {
@@ -67,7 +68,8 @@ Result<Job> job_from_json(std::string_view text) {
                .token = json.at("token"),
                .endings = {.lost = json.at("lost_options"),
                            .back = json.at("back_options"),
-                           .degraded = json.at("degraded_options")}};
+                           .degraded = json.at("degraded_options")},
+               .preloaded = json.at("preloaded")};
   } catch (const Json::exception& e) {
     return fail(ErrorCode::invalid, std::string("a case cannot read its job: ") + e.what());
   }

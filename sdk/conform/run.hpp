@@ -45,6 +45,7 @@ struct Job {
   std::string options = "{}";  // the backend's own
   std::string token{};         // what a line of its report ends with; the plugin is not told it
   Endings endings{};
+  bool preloaded = false;  // a sanitizer's library, which plugins of some compilers do not name
 };
 std::string to_json(const Job& job);
 Result<Job> job_from_json(std::string_view text);

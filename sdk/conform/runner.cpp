@@ -9,6 +9,8 @@
 #include <load/sealed_image.hpp>
 #include <load/text.hpp>
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -36,6 +38,9 @@ bool wanted(std::string_view filter, std::string_view name) {
   return filter.empty() || name == filter ||
          (name.starts_with(filter) && name[filter.size()] == ':');
 }
+
+// The case in "verdicts:card0:aes-gcm".
+std::string_view test_of(std::string_view filter) { return filter.substr(0, filter.find(':')); }
 
 std::string signal_text(int number) {
   const char* const name = sigabbrev_np(number);
@@ -167,6 +172,7 @@ class Runner {
     job.budget = options_.budget;
     job.options = options_.backend_options;
     job.token = new_token();
+    job.preloaded = !options_.preload.empty();
     if (options_.profile) job.endings = options_.profile->endings;
     return {&test, std::move(job)};
   }
@@ -195,6 +201,7 @@ class Runner {
     for (const Case& test : all_cases()) {
       if (test.gate != gates || (gates && test.scope == Scope::plugin)) continue;
       auto own = tasks_of(test);
+      if (!gates && !options_.filter.empty() && test_of(options_.filter) != test.name) continue;
       if (sanitized_ && std::ranges::all_of(test.checks, is_hidden)) {
         own.clear();
         leave_out(test, kSanitizer);
@@ -422,7 +429,7 @@ class Runner {
 };
 
 bool known_case(std::string_view filter) {
-  const auto name = filter.substr(0, filter.find(':'));
+  const auto name = test_of(filter);
   return name.empty() || name == "file" || name == "profile" ||
          std::ranges::count(all_cases(), name, &Case::name) != 0;
 }
@@ -431,6 +438,17 @@ Result<void> check_file(const std::filesystem::path& plugin) {
   std::error_code error;
   if (std::filesystem::is_regular_file(plugin, error)) return {};
   return fail(ErrorCode::not_found, fmt::format("There is no plugin file '{}'.", plugin.string()));
+}
+
+// What the loader cannot preload it says in each case's process, as if the plugin had printed it.
+Result<void> check_preload(const std::filesystem::path& library) {
+  if (library.empty()) return {};
+  const load::Descriptor file(::open(library.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto view = load::ImageView::map(file.get());
+  if (view && load::ElfFile::parse(view->bytes())) return {};
+  return fail(ErrorCode::invalid,
+              fmt::format("'{}' cannot be preloaded: it is no shared library of this machine.",
+                          library.string()));
 }
 
 }  // namespace
@@ -442,6 +460,7 @@ Result<BackendInfo> describe_plugin(const Options& options) {
 
 Result<Score> run_all(const Options& options) {
   if (auto there = check_file(options.plugin); !there) return std::unexpected(there.error());
+  if (auto loads = check_preload(options.preload); !loads) return std::unexpected(loads.error());
   if (!known_case(options.filter))
     return fail(ErrorCode::not_found,
                 fmt::format("There is no case '{}'; --list lists them.", options.filter));

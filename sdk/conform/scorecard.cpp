@@ -80,7 +80,7 @@ std::string failure(const Score& score, const Verdict& verdict, const Painter& p
     out +=
         wrapped(fmt::format("seen: {}: {}", verdict.seen[i].test, verdict.seen[i].words), "    ");
   if (verdict.seen.size() > kMostSeen)
-    out += fmt::format("    and in {} more cases\n", verdict.seen.size() - kMostSeen);
+    out += fmt::format("    and in {} more\n", verdict.seen.size() - kMostSeen);
   const std::string& test = verdict.seen.front().test;
   return out + fmt::format("    again: {}\n", score.again(test));
 }
@@ -118,7 +118,7 @@ std::string result_line(const Score& score, const std::vector<Verdict>& all, con
   const auto failed = count(all, "", State::failed);
   const auto open = count(all, "", State::not_checked);
   if (!score.kit_errors.empty())
-    return paint.red("No result") + ": the kit itself failed, so nothing is proved.\n";
+    return paint.red("No result") + ": a case could not be run, so nothing is proved.\n";
   if (failed != 0)
     return fmt::format("{}: {} of {} requirements that apply are broken.\n",
                        paint.red("Does not conform"), failed, failed + holds + open);
@@ -147,14 +147,14 @@ std::string text_of(const Score& score, bool colour) {
                                ? std::string("no manifest")
                                : fmt::format("{} {} of {}", score.manifest.name,
                                              score.manifest.version, score.manifest.vendor);
-  std::string out =
-      fmt::format("{}: {}; {} cases{} in {:.1f} s, seed {}\n\n", paint.bold(score.plugin), name,
-                  run, score.extent() == "full" ? "" : fmt::format(" ({})", score.extent()),
-                  score.seconds, score.seed);
+  std::string out = fmt::format(
+      "{}: {}; {} case{}{} in {:.1f} s, seed {}\n\n", paint.bold(score.plugin), name, run,
+      run == 1 ? "" : "s", score.extent() == "full" ? "" : fmt::format(" ({})", score.extent()),
+      score.seconds, score.seed);
   out += groups(all, paint);
   for (const Verdict& each : all)
     if (each.state == State::failed) out += failure(score, each, paint);
-  for (const std::string& error : score.kit_errors) out += "\nThe kit failed: " + error + "\n";
+  for (const std::string& error : score.kit_errors) out += "\nNot run: " + error + "\n";
   out += reasons(all, State::not_applicable, "Not applicable");
   if (score.filter.empty()) out += reasons(all, State::not_checked, "Not checked");
   out += compared(score);

@@ -358,6 +358,8 @@ void no_secret_memory(Run& run) {
                            status_name(answer.status), answer.words));
     }
   }
+  if (host.secrets_given() == 0)
+    run.not_applicable(Req::no_secret_memory, "it never asks the host for secret memory");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -29,15 +30,39 @@ struct Guest {
   Bytes sealed;
 };
 
+// Two threads that begin each burst at the same moment, however fast the device is, until one of
+// them leaves. By atomics, which a sanitizer of the plugin's does not see: nothing that the plugin
+// does is ordered by them.
+class Meeting {
+ public:
+  void wait(unsigned who) noexcept {
+    const unsigned own = ++bursts_[who];
+    for (unsigned spins = 0; bursts_[1 - who] < own && !over_; ++spins)
+      if (spins > kSpins) std::this_thread::yield();
+  }
+  void leave() noexcept { over_ = true; }
+
+ private:
+  static constexpr unsigned kSpins = 2000;
+  std::array<std::atomic<unsigned>, 2> bursts_{};
+  std::atomic<bool> over_{false};
+};
+
 // Seals and opens bursts over sessions of its own, on a queue of its own, and over those of a guest
 // while it has one. One thread, but for host() and is_host().
 class Worker {
  public:
   Worker(OpenedDevice& device, std::vector<Pair> pairs, std::uint64_t seed)
-      : pairs_(std::move(pairs)),
+      : device_(device),
+        pairs_(std::move(pairs)),
         lane_(device),
         memories_{PacketMemory(device, 4U << 20), PacketMemory(device, 4U << 20)},
         random_(seed) {}
+
+  void meets_at(Meeting& meeting, unsigned as) noexcept {
+    meeting_ = &meeting;
+    number_ = as;
+  }
 
   // What was wrong first, or "".
   std::string run(std::uint32_t rounds) {
@@ -54,6 +79,15 @@ class Worker {
     std::vector<Bytes> clear;
     std::vector<Spot> spots;
   };
+  static constexpr std::size_t kPackets = 16;  // sealed in a burst, over all pairs
+  static constexpr std::uint32_t kPayloads[] = {160, 1392, 0, 64, 4080, 576};
+
+  // Of sizes that differ from packet to packet, and between the two queues.
+  std::uint32_t payload(const Sa& sa) {
+    const auto wanted = kPayloads[below(random_, std::size(kPayloads))];
+    const auto longest = device_.longest_payload(sa, ESPALIER_OUTBOUND | ESPALIER_INBOUND);
+    return std::min(wanted, longest) / sa.block_bytes() * sa.block_bytes();
+  }
 
   // What this round seals the next one opens: both directions are in each burst.
   void round() {
@@ -61,9 +95,9 @@ class Worker {
     memory.reset();
     Batch batch;
     std::vector<espalier_op> ops;
-    for (std::size_t i = 0; i < pairs_.size(); ++i) {
-      const Pair& pair = pairs_[i];
-      batch.clear.push_back(random_bytes(random_, pair.sa.length(160)));
+    for (std::size_t i = 0; i < std::max(kPackets, pairs_.size()); ++i) {
+      const Pair& pair = pairs_[i % pairs_.size()];
+      batch.clear.push_back(random_bytes(random_, pair.sa.length(payload(pair.sa))));
       batch.spots.push_back(placed(memory, batch.clear.back()));
       ops.push_back(make_op(pair.seal, pair.sa, batch.spots.back()));
       if (!last_.spots.empty()) ops.push_back(make_op(pair.open, pair.sa, last_.spots[i]));
@@ -78,7 +112,7 @@ class Worker {
     }
     pass(ops);
     for (std::size_t i = 0; i < last_.spots.size(); ++i)
-      compare(pairs_[i].sa, last_.clear[i], last_.spots[i], "what was sealed");
+      compare(pairs_[i % pairs_.size()].sa, last_.clear[i], last_.spots[i], "what was sealed");
     if (guest != nullptr) {
       compare(guest->pair.sa, guest->sealed, of_guest[0], "as its new key seals it", true);
       compare(guest->pair.sa, guest->clear, of_guest[1], "as its new key opens it");
@@ -106,6 +140,7 @@ class Worker {
   void pass(std::vector<espalier_op>& ops) {
     std::vector<espalier_op*> pointers;
     for (auto& op : ops) pointers.push_back(&op);
+    if (meeting_ != nullptr) meeting_->wait(number_);
     lane_.complete(pointers);
     for (const auto& op : ops)
       if (op.status != ESPALIER_OP_DONE) wrong_ = "a packet is " + op_status_name(op.status);
@@ -118,11 +153,14 @@ class Worker {
       wrong_ = fmt::format("a packet of {} is not {}", sa.name(), what);
   }
 
+  OpenedDevice& device_;
   std::vector<Pair> pairs_;
   Lane lane_;
   std::array<PacketMemory, 2> memories_;
   Random random_;
   std::size_t rounds_ = 0;
+  Meeting* meeting_ = nullptr;  // of the other queue's worker, or none yet
+  unsigned number_ = 0;         // which of the two
   Batch last_;
   std::string wrong_;
   mutable std::mutex mutex_;
@@ -167,14 +205,19 @@ class Crew {
     std::atomic<int> running{kWorkers};
     constexpr unsigned kControlRounds = 20;  // at the least, however few turns its thread gets
     std::atomic<unsigned> controlled{with_control ? 0 : kControlRounds};
-    const auto rounds = std::max(50U, run_.budget().packets / 100);
+    const auto rounds = std::max(200U, run_.budget().packets / 100);
+    Meeting meeting;
+    first.meets_at(meeting, 0);
+    second.meets_at(meeting, 1);
+    const auto enough = Clock::now() + kTogether;
     const auto work = [&](Worker& worker, std::string& out) {
       try {
         do out = worker.run(rounds);
-        while (out.empty() && controlled < kControlRounds);
+        while (out.empty() && (controlled < kControlRounds || Clock::now() < enough));
       } catch (const std::exception& e) {
         out = std::string("an exception left it: ") + e.what();
       }
+      meeting.leave();
       --running;
     };
     std::thread one([&] { work(first, words[0]); });
@@ -190,7 +233,9 @@ class Crew {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   static constexpr int kWorkers = 2;
+  static constexpr auto kTogether = std::chrono::seconds(1);  // at the least
 
   // Whether a guest's packets are right with nothing else going on.
   bool is_sound_alone(Worker& worker) {

@@ -77,6 +77,9 @@ Backend::Backend(Run& run, const espalier_plugin_entry& entry, const std::string
   const WatchedCall<decltype(entry.negotiate)> negotiate(run, "negotiate", kControlCall,
                                                          entry.negotiate);
   const auto status = negotiate(host_.table(), options.c_str(), &table, words.message());
+  // A person's mistake, and no requirement of the plugin's.
+  if (status == ESPALIER_INVALID && options != "{}")
+    throw KitError(fmt::format("the plugin refuses the options {}: {}", options, words.text()));
   if (status != ESPALIER_OK)
     run.stop(broken,
              fmt::format("it does not start here: {} ({})", words.text(), status_name(status)));

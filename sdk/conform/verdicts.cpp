@@ -3,6 +3,7 @@
 #include <conform/score.hpp>
 
 #include <algorithm>
+#include <string_view>
 
 namespace espalier::conform {
 namespace {
@@ -47,6 +48,17 @@ Verdict verdict_on(const Requirement& requirement, const Score& score) {
   return verdict;
 }
 
+// As a shell reads it as one word.
+std::string quoted(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+=,@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos)
+    return std::string(word);
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
 }  // namespace
 
 std::vector<Verdict> verdicts(const Score& score) {
@@ -72,11 +84,11 @@ std::string Score::extent() const {
 
 std::string Score::again(const std::string& test) const {
   std::string command =
-      fmt::format("espalier conform {} --case '{}' --seed {}", plugin, test, seed);
+      fmt::format("espalier conform {} --case {} --seed {}", quoted(plugin), quoted(test), seed);
   if (quick) command += " --quick";
-  if (!profile.empty()) command += " --profile " + profile;
-  if (!preload.empty()) command += " --preload " + preload;
-  if (options != "{}") command += fmt::format(" --options '{}'", options);
+  if (!profile.empty()) command += " --profile " + quoted(profile);
+  if (!preload.empty()) command += " --preload " + quoted(preload);
+  if (options != "{}") command += " --options " + quoted(options);
   return command;
 }
 

@@ -4,7 +4,8 @@
 tests/data/abi/MAJOR.MINOR.txt is a dump of all that sdk/include/espalier/abi.h and extensions.h define: each member of
 each struct, each enumerator, each macro. It is made from the debug information of a compiler, so that
 nothing can be left out. ESPALIER_UPDATE_GOLDEN=1 writes the file of a version that has none yet; one
-that is there is a promise, and is never written again.
+that is there is a promise, and is never written again. MAJOR.MINOR.exports.txt is what a plugin that is
+made with espalier_add_plugin() defines for others, in C and C++, by each compiler.
 """
 
 import os
@@ -196,8 +197,64 @@ def version():
     return tuple(int(re.search(rf"ESPALIER_ABI_{part} (\d+)u", text)[1]) for part in ("MAJOR", "MINOR"))
 
 
-def golden(major, minor):
-    return GOLDEN / f"{major}.{minor}.txt"
+def golden(major, minor, what=""):
+    return GOLDEN / f"{major}.{minor}{what}.txt"
+
+
+PROJECT = """cmake_minimum_required(VERSION 3.25)
+project(abi LANGUAGES C CXX)
+add_library(sdk INTERFACE)
+add_library(espalier::sdk ALIAS sdk)
+target_include_directories(sdk INTERFACE {sdk}/include)
+include({cmake}/EspalierPlugin.cmake)
+espalier_add_plugin(in_c SOURCES plugin.c MANIFEST manifest)
+espalier_add_plugin(in_cxx SOURCES plugin.cpp MANIFEST manifest)
+"""
+PLUGIN = """#include <espalier/abi.h>
+#ifdef __cplusplus
+#include <espalier/plugin.hpp>
+struct Mine : espalier::sdk::Backend {
+  Mine(const espalier_host*, std::string_view) {}
+  espalier::sdk::Result<std::vector<espalier_device_info>> enumerate() override;
+  espalier::sdk::Result<std::vector<espalier_capability>> caps(uint64_t) override;
+};
+espalier::sdk::Result<std::vector<espalier_device_info>> Mine::enumerate() { return std::vector<espalier_device_info>(); }
+espalier::sdk::Result<std::vector<espalier_capability>> Mine::caps(uint64_t) { return std::vector<espalier_capability>(); }
+ESPALIER_PLUGIN_ENTRY(Mine)
+#else
+static espalier_status negotiate(const espalier_host *host, const char *options,
+                                 const espalier_backend **backend, espalier_message *message) {
+  (void)host, (void)options, (void)backend, (void)message;
+  return ESPALIER_UNSUPPORTED;
+}
+__attribute__((visibility("default"))) const espalier_plugin_entry espalier_plugin = {
+    ESPALIER_ABI_MAGIC, ESPALIER_ABI_MAJOR, ESPALIER_ABI_MINOR, negotiate};
+#endif
+__attribute__((visibility("default"))) int espalier_second = 1;
+#ifdef __cplusplus
+extern "C"
+#endif
+__attribute__((visibility("default"))) int helper(void) { return 2; }
+"""
+
+
+def exports(folder, compilers, cmake=SOURCE / "sdk/cmake"):
+    """What plugins that try to export more than they should define for others, by name."""
+    folder.mkdir()
+    (folder / "CMakeLists.txt").write_text(PROJECT.format(sdk=SOURCE / "sdk", cmake=cmake))
+    (folder / "manifest").write_text("name=mine\nvendor=V\nversion=1\ncpu=\n")
+    (folder / "plugin.c").write_text(PLUGIN)
+    (folder / "plugin.cpp").write_text(PLUGIN)
+    run("cmake", "-G", "Ninja", "-S", folder, "-B", folder / "build",
+        *(f"-DCMAKE_{language}_COMPILER={name}" for language, name in zip(("C", "CXX"), compilers)))
+    run("cmake", "--build", folder / "build")
+    found = {}
+    for plugin in ("in_c", "in_cxx"):
+        symbols = run("readelf", "--wide", "--dyn-syms", folder / f"build/{plugin}.so").splitlines()
+        rows = [line.split() for line in symbols if re.match(r" *\d+: ", line)]
+        found[plugin] = sorted(f"{row[3].lower()} {row[7]} size {row[2]}" for row in rows
+                               if len(row) > 7 and row[6] != "UND" and row[4] != "LOCAL")
+    return found
 
 
 class Abi(unittest.TestCase):
@@ -222,6 +279,31 @@ class Abi(unittest.TestCase):
                          f"and still calls itself {major}.{minor}: plugins that were built before would "
                          "be misread. Append members only and step ESPALIER_ABI_MINOR, or step "
                          "ESPALIER_ABI_MAJOR")
+
+    def test_a_plugin_exports_what_was_promised_with_the_version(self):
+        file = golden(*version(), ".exports")
+        told = (f"what espalier_add_plugin() lets a plugin export is not {file.relative_to(SOURCE)}: step the "
+                "ABI's version, or keep to it (sdk/cmake/plugin.map)")
+        pairs = [pair for pair in (("gcc", "g++"), ("clang-19", "clang++-19")) if shutil.which(pair[1])]
+        self.assertTrue(pairs)
+        for pair in pairs:
+            found = exports(self.folder / pair[0], pair)
+            if not file.exists() and os.environ.get("ESPALIER_UPDATE_GOLDEN"):
+                file.write_text("\n".join(found["in_c"]) + "\n")
+            for plugin, symbols in found.items():
+                self.assertEqual(file.read_text().splitlines(), symbols, f"{pair} {plugin}: {told}")
+
+    def test_a_change_of_what_plugins_export_is_noticed(self):
+        promised = golden(*version(), ".exports").read_text().splitlines()
+        for name, old, new in (("more", "global: espalier_plugin;", "global: espalier_plugin; helper;"),
+                               ("less", "global: espalier_plugin;", "global: helper;")):
+            cmake = self.folder / f"cmake-{name}"
+            shutil.copytree(SOURCE / "sdk/cmake", cmake)
+            script = cmake / "plugin.map"
+            self.assertIn(old, script.read_text())
+            script.write_text(script.read_text().replace(old, new))
+            for plugin, symbols in exports(self.folder / name, ("gcc", "g++"), cmake).items():
+                self.assertNotEqual(promised, symbols, (name, plugin))
 
     def test_all_compilers_agree(self):
         dumps = [dump(compiler, self.folder) for compiler in COMPILERS]

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shlex
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -122,6 +124,40 @@ degraded_options = '{"backend": "openssl", "health": "degraded"}'
         report = (self.folder / "report.html").read_text()
         self.assertTrue(report.startswith("<!doctype html>"))
         self.assertNotIn("http://", report)
+
+    def test_a_mistake_of_the_command_line_is_not_the_plugins(self):
+        plugin = PLUGINS / "openssl.so"
+        done = espalier("conform", plugin, "--quick", "--case", "bursts", "--preload", "/etc/passwd")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("'/etc/passwd' cannot be preloaded: it is no shared library", done.stderr)
+        done = espalier("conform", plugin, "--seed", "-1")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        done = espalier("conform", BUILD / "sdk/example/example.so", "--quick", "--options",
+                        '{"sas": "many"}')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('the plugin refuses the options {"sas": "many"}:', done.stdout)
+        self.assertIn("No result", done.stdout)
+        self.assertNotIn("ESP-R030  ", done.stdout)
+
+    def test_a_run_of_one_case_says_nothing_of_the_others(self):
+        done = espalier("conform", PLUGINS / "openssl.so", "--quick", "--case", "declared:cpu:aes-gcm")
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("no kernel device", done.stdout)
+
+    def test_the_command_that_repeats_a_case_can_be_pasted(self):
+        plugin = self.folder / "it's mine.so"
+        shutil.copy(BUILD / "tests/zoo/feels_down.so", plugin)
+        done = espalier("conform", plugin, "--quick", "--case", "health")
+        again = next(line for line in done.stdout.splitlines() if line.startswith("    again: "))
+        words = shlex.split(again.removeprefix("    again: "))
+        self.assertEqual(words[:3], ["espalier", "conform", str(plugin)])
+        self.assertEqual(espalier(*words[1:]).returncode, 1)
+
+    def test_secret_memory_that_is_never_asked_for_is_not_judged(self):
+        done = espalier("conform", BUILD / "sdk/example/example_c.so", "--quick", "--json", "--case",
+                        "no-secret-memory")
+        states = {r["id"]: r for r in json.loads(done.stdout)["requirements"]}
+        self.assertEqual(states["ESP-R052"]["state"], "not_applicable")
 
     def test_a_sheet_that_promises_more_is_told_apart(self):
         sheet = self.folder / "sheet.toml"

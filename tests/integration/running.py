@@ -97,6 +97,43 @@ class Running(LabTest):
         self.assertEqual(closing.returncode, 0)
         output.check(self, "run", json.loads(said), loose={"drops"})
 
+    def test_a_card_that_is_pulled_out_and_put_back_is_told(self):
+        self.configure()
+        folders = [str(self.espalier.program.parents[1] / name) for name in ("plugins", "sdk/example")]
+        self.config.write_text(self.config.read_text() + f'''
+[plugins]
+folders = {json.dumps(folders)}
+
+[backend.example.options]
+unplug_at = 20
+back_after_ms = 3000
+
+[policy]
+backends = ["example", "openssl"]
+''')
+        gateways = [self.gateway(site).wait_until_ready() for site in lab.SITES]
+        left = gateways[0]
+
+        def events():
+            said = self.espalier.call("events", "--json", "--socket", left.socket).stdout
+            return {event["kind"]: event["text"] for event in map(json.loads, said.splitlines())}
+
+        def homes():
+            return {sa["backend"] for sa in left.sas()}
+
+        self.assertEqual(homes(), {"example"})
+        self.ping(count=20)
+        lab.wait_until(lambda: homes() == {"openssl"}, 20, "the SAs did not move")
+        lost = events()["device.lost"]
+        self.assertRegex(lost, r"^Device card\d of backend example is lost: ")
+        self.assertNotIn("operations in a row", lost)
+        self.assertEqual(left.ask("status")["drops"].get("device_failed", 0), 0)
+        self.assertIn("openssl", events()["sa.moved"])
+        lab.wait_until(lambda: "device.back" in events(), 30, "the card was not told to be back")
+        self.assertIn("of backend example is back", events()["device.back"])
+        self.assertEqual(homes(), {"openssl"}, "it says that they stay")
+        self.ping()
+
     def test_raw_esp_carries_packets(self):
         self.started(encapsulation="none")
         self.ping()

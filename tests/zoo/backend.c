@@ -124,6 +124,7 @@ static espalier_status health(void *self, uint64_t device, espalier_health *said
     atomic_fetch_add(&b->asked, 1);
   bool gone = device != id_of(b) || SINS(gone_device) ||
               (zoo_gone(b, (unsigned)(device - kDevice)) && !SINS(never_gone));
+  if (SINS(up_for_anybody) && device > kDevice + 1000) gone = false;
   const unsigned asked = gone ? atomic_fetch_add(&b->times_gone, 1) : 0;
   /* By the number of calls: where it comes back, how many there are before depends on time. */
   if (SINS(gone_for_a_moment) && !b->comes_back && asked > 1 && asked < 5) gone = false;
@@ -175,9 +176,10 @@ static void sin_with_manners(void) {
 static espalier_status device_open(void *self, uint64_t id, void **device,
                                    espalier_message *message) {
   zoo_backend *b = self;
-  if (id < kDevice || id > kDevice + atomic_load(&b->generation))
+  const bool known = id >= kDevice && id <= kDevice + atomic_load(&b->generation);
+  if (!known && !SINS(opens_for_anybody))
     return zoo_say(message, ESPALIER_INVALID, "there is no such device");
-  const unsigned generation = SINS(back_under_its_id) ? atomic_load(&b->generation) : (unsigned)(id - kDevice);
+  const unsigned generation = SINS(back_under_its_id) || !known ? atomic_load(&b->generation) : (unsigned)(id - kDevice);
   if (zoo_gone(b, generation) && !SINS(opens_when_gone))
     return zoo_say(message, ESPALIER_LOST, "the device is gone");
   if (SINS(does_not_open)) return zoo_say(message, ESPALIER_TRANSIENT, "not in the mood to open");
@@ -276,7 +278,8 @@ static espalier_status recipe(void *self, uint64_t device, const espalier_sa *sa
   const bool long_window = SINS(short_replay_window) && sa->replay_window > 32;
   const bool declared = !long_window && sa->cipher == ESPALIER_CIPHER_AES_GCM && sa->icv_bytes == kIcv &&
                         sa->key_bits != 192 && sa->mode == ESPALIER_TUNNEL;
-  (void)device;
+  if (device != kDevice && !SINS(recipe_for_any_device))
+    return zoo_say(message, ESPALIER_INVALID, "there is no such device");
   if (!declared && !SINS(recipe_for_anything))
     return zoo_say(message, ESPALIER_UNSUPPORTED, "only AES-GCM in tunnel mode");
   out->offload = ESPALIER_OFFLOAD_PACKET;

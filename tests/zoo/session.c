@@ -101,6 +101,14 @@ static void sin_when_full(zoo_backend *b) {
   (void)leaked;
 }
 
+/* The key in a session that is made before it is known whether there is room for it. */
+static void drop_unwiped(const espalier_session_params *p) {
+  uint8_t *const made = malloc(900);
+  memcpy(made + 400, p->cipher_key.data, p->cipher_key.size);
+  __asm__ volatile("" ::"r"(made) : "memory");
+  free(made);
+}
+
 espalier_status zoo_session_open(void *device, const espalier_session_params *p, uint64_t *session,
                                  espalier_message *m) {
   zoo_backend *b = ((zoo_device *)device)->backend;
@@ -119,15 +127,20 @@ espalier_status zoo_session_open(void *device, const espalier_session_params *p,
   }
   sin_with_refusals(b, p);
   if (!declared(p)) return zoo_say(m, ESPALIER_UNSUPPORTED, "only AES-GCM with an ICV of 16 bytes");
-  if (!well_formed(p)) return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
+  if (!well_formed(p)) {
+    if (SINS(keeps_a_malformed_key) && p->esn > 1) drop_unwiped(p);
+    return zoo_say(m, ESPALIER_INVALID, "a length of the session is wrong");
+  }
   if (SINS(refuses_long_keys) && p->cipher_key.size == 32)
     return zoo_say(m, ESPALIER_UNSUPPORTED, "keys of 256 bits were too much today");
   if (atomic_load(&b->sessions) + atomic_load(&b->stuck) >= room && !SINS(pool_is_larger)) {
     sin_when_full(b);
+    if (SINS(keeps_a_key_when_full)) drop_unwiped(p);
     return zoo_say(m, SINS(full_is_transient) ? ESPALIER_TRANSIENT : ESPALIER_CAPACITY,
                    "all sessions are taken: close one");
   }
   zoo_session *s = b->host->secret_alloc(b->host->context, sizeof *s);
+  if (s == NULL && SINS(keeps_a_key_when_poor)) drop_unwiped(p);
   if (s == NULL)
     return zoo_say(m, SINS(needs_secret_memory)           ? ESPALIER_INVALID
                       : SINS(unsupported_without_secrets) ? ESPALIER_UNSUPPORTED
@@ -262,6 +275,18 @@ static uint16_t open_packet(zoo_session *s, const espalier_op *op, uint8_t *out)
   return ESPALIER_OP_DONE;
 }
 
+/* Through one buffer of the whole device, whichever queue it is. */
+static uint16_t through_the_buffer(zoo_session *s, const espalier_op *op, uint8_t *out) {
+  static uint8_t shared[kLongest];
+  espalier_op copy = *op;
+  memcpy(shared, op->esp, op->length);
+  copy.esp = shared;
+  copy.dst = NULL;
+  const uint16_t status = s->inbound ? open_packet(s, &copy, shared) : seal(s, &copy, shared);
+  memcpy(out, shared, op->length);
+  return status;
+}
+
 uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   zoo_session *s = (zoo_session *)(uintptr_t)op->session;
   uint8_t *out = op->dst == NULL ? op->esp : op->dst;
@@ -281,5 +306,6 @@ uint16_t zoo_transform(zoo_backend *backend, const espalier_op *op) {
   if (SINS(disturbed_by_control) && atomic_exchange(&backend->asked, 0) != 0)
     return ESPALIER_OP_FAILED;
   if (SINS(does_nothing)) return ESPALIER_OP_DONE;
+  if (SHARES_A_BUFFER) return through_the_buffer(s, op, out);
   return s->inbound ? open_packet(s, op, out) : seal(s, op, out);
 }

@@ -39,6 +39,7 @@ enum zoo_sin {
   leaves_pending, invents_a_status, refuses_no_packets, forgets_after_256, ghost_completion,
   claims_more, touches_the_rest, stuck_when_full, completes_twice, completes_foreign,
   loses_when_full, waits_for_company, one_queue_at_a_time, disturbed_by_control, counts_without_a_lock,
+  shares_a_buffer, shares_a_buffer_async,
   /* life and memory */
   quiesces_in_words, never_gone, dies_when_gone, opens_once, starts_once, leaks_devices, keeps_keys, frees_keys_unwiped,
   attaches_once,
@@ -47,6 +48,7 @@ enum zoo_sin {
   wipes_eight_bytes, keeps_the_ghash_key, leaks_on_refusal, loses_a_slot_on_refusal, changes_the_op,
   keeps_a_pointer_inbound, accepts_too_long_inbound, writes_when_gone, invalid_when_gone,
   quiesces_late, leaves_the_last_bytes, forges_its_report,
+  keeps_a_malformed_key, keeps_a_key_when_full, keeps_a_key_when_poor,
   keeps_an_md5_state, keeps_a_sha1_state, keeps_a_sha256_state, keeps_a_sha384_state,
   keeps_a_sha512_state, keeps_the_ghash_key_doubled,
   leaks_when_full, count_drifts, loses_a_slot_at_last,
@@ -60,7 +62,7 @@ enum zoo_sin {
   goes_by_the_first_direction, bounces_in_256_buffers, keeps_old_keys_on_a_queue, polls_without_end,
   any_replay_window, pool_is_immense, keeps_a_key_on_the_stack, folds_an_icv_of_32,
   accepts_long_keys, accepts_long_salts, refusal_frees_anothers, unsupported_without_secrets,
-  pools_for_anybody, never_detaches, swaps_cookies,
+  pools_for_anybody, up_for_anybody, opens_for_anybody, recipe_for_any_device, never_detaches, swaps_cookies,
   reaches_beyond_memory, detaches_in_words, takes_its_time, writes_late,
   writes_what_it_gave_back,
   /* no sins: correct devices of other shapes, and those that are not there */
@@ -79,6 +81,7 @@ enum zoo_sin {
 #ifndef ZOO_KERNEL
 #define ZOO_KERNEL 0
 #endif
+#define SHARES_A_BUFFER (SINS(shares_a_buffer) || SINS(shares_a_buffer_async))
 #define SINS(sin) (ZOO_SIN == (sin))
 
 enum {

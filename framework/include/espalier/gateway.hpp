@@ -55,6 +55,7 @@ struct GatewayEvent {
     peer_moved,      // its peer's NAT has moved it
     replaced,        // the SA that it replaced is gone
     device_lost,
+    device_back,  // and is given SAs again
     path_mtu,
     tun_gone,     // nothing can be carried any more
     refused,      // by a device that the policy prefers to the one that took it

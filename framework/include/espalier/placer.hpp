@@ -44,6 +44,13 @@ struct LostDevice {
   friend bool operator==(const LostDevice&, const LostDevice&) = default;
 };
 
+struct ReturnedDevice {
+  std::string backend;
+  std::string device;
+
+  friend bool operator==(const ReturnedDevice&, const ReturnedDevice&) = default;
+};
+
 // Carries decisions out: select, open the session, and on a refusal enter it into the snapshot and
 // select again. Counts the SAs of each backend and pool, remembers refusals, quarantines lost
 // devices with backoff. A full table is not asked again until something has left it. Which SA lives
@@ -100,6 +107,10 @@ class Placer {
   // health, their mailbox, or a session that could not be opened): their SAs are to be placed
   // again.
   std::vector<LostDevice> take_lost();
+
+  // Devices that were lost and, since the last call, have come back: they opened, and SAs are
+  // placed on them again. Those that left stay where they are.
+  std::vector<ReturnedDevice> take_returned();
 
   // Another number than before means that an SA that no backend took may be taken now: room was
   // freed, a refusal is over, devices came or came back, the policy is another one.

@@ -112,14 +112,14 @@ bool is_a_devices(const Error& error) {
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
   constexpr std::string_view names[] = {
-      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved", "sa.homeless",
-      "sa.peer_moved",    "sa.replaced",      "device.lost",       "path.mtu", "tun.gone",
-      "sa.refused",       "peer.silent",      "peer.heard"};
+      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved",    "sa.homeless",
+      "sa.peer_moved",    "sa.replaced",      "device.lost",       "device.back", "path.mtu",
+      "tun.gone",         "sa.refused",       "peer.silent",       "peer.heard"};
   return names[std::size_t(kind)];
 }
 
 int log_level(GatewayEvent::Kind kind) noexcept {
-  const bool good = kind == Kind::replaced || kind == Kind::peer_heard;
+  const bool good = kind == Kind::replaced || kind == Kind::device_back || kind == Kind::peer_heard;
   return good ? ESPALIER_LOG_INFO : ESPALIER_LOG_WARNING;
 }
 
@@ -330,6 +330,11 @@ std::vector<GatewayEvent> Gateway::tend() {
   impl_->take_engine_events(done);
   impl_->placer.refresh();
   for (const LostDevice& lost : impl_->placer.take_lost()) impl_->note_lost(lost, done);
+  for (const ReturnedDevice& each : impl_->placer.take_returned())
+    done.push_back({Kind::device_back, "",
+                    fmt::format("Device {} of backend {} is back and takes SAs again; those that "
+                                "were moved off it stay where they are until they are rekeyed.",
+                                each.device, each.backend)});
   impl_->move_homeless(done);
   impl_->end_graces(done);
   std::ranges::move(std::exchange(impl_->noticed, {}), std::back_inserter(done));

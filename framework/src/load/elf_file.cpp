@@ -116,7 +116,8 @@ bool ElfFile::exports_object(std::string_view name, std::uint64_t size) const no
   return false;
 }
 
-std::vector<std::string> ElfFile::exported_names() const {
+template <class Wanted>
+std::vector<std::string> ElfFile::names_of(Wanted&& wanted) const {
   std::vector<std::string> names;
   for (std::uint64_t i = 0; const auto header = header_at(headers_, i); ++i) {
     if (header->sh_type != SHT_DYNSYM) continue;
@@ -125,14 +126,24 @@ std::vector<std::string> ElfFile::exported_names() const {
     const auto strings = strings_header ? content(bytes_, *strings_header) : std::nullopt;
     if (!symbols || !strings) return names;
     for (std::uint64_t at = 0; const auto symbol = read_at<Elf64_Sym>(*symbols, at);
-         at += sizeof(Elf64_Sym)) {
-      const auto visibility = ELF64_ST_VISIBILITY(symbol->st_other);
-      if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) != STB_LOCAL &&
-          (visibility == STV_DEFAULT || visibility == STV_PROTECTED))
-        names.push_back(string_at(*strings, symbol->st_name));
-    }
+         at += sizeof(Elf64_Sym))
+      if (wanted(*symbol)) names.push_back(string_at(*strings, symbol->st_name));
   }
   return names;
+}
+
+std::vector<std::string> ElfFile::exported_names() const {
+  return names_of([](const Elf64_Sym& symbol) {
+    const auto visibility = ELF64_ST_VISIBILITY(symbol.st_other);
+    return symbol.st_shndx != SHN_UNDEF && ELF64_ST_BIND(symbol.st_info) != STB_LOCAL &&
+           (visibility == STV_DEFAULT || visibility == STV_PROTECTED);
+  });
+}
+
+std::vector<std::string> ElfFile::needed_names() const {
+  return names_of([](const Elf64_Sym& symbol) {
+    return symbol.st_shndx == SHN_UNDEF && ELF64_ST_BIND(symbol.st_info) == STB_GLOBAL;
+  });
 }
 
 }  // namespace espalier::load

@@ -26,8 +26,12 @@ class ElfFile {
 
   // What the dynamic symbols define for others, in their order.
   std::vector<std::string> exported_names() const;
+  // What others have to define for it, in their order.
+  std::vector<std::string> needed_names() const;
 
  private:
+  template <class Wanted>
+  std::vector<std::string> names_of(Wanted&& wanted) const;
   ElfFile(std::span<const std::uint8_t> bytes, std::span<const std::uint8_t> headers,
           std::span<const std::uint8_t> names) noexcept
       : bytes_(bytes), headers_(headers), names_(names) {}

@@ -89,8 +89,9 @@ struct Placer::Impl {
   Ledger ledger;
   RefusalMemory refusals;
   DeviceHealth health;
-  std::vector<LostDevice> lost;   // for take_lost()
-  std::vector<BackendInfo> seen;  // as the backends described themselves at the last reading
+  std::vector<LostDevice> lost;          // for take_lost()
+  std::vector<ReturnedDevice> returned;  // for take_returned()
+  std::vector<BackendInfo> seen;         // as the backends described themselves at the last reading
   std::uint64_t epoch = 0;
   TimePoint next_read;
 };
@@ -182,6 +183,10 @@ void Placer::Impl::read(TimePoint now) {
   snapshot.read(std::move(backends), ledger);
   next_read = now + kReadEvery;
   find_losses(before, now);
+  // Those that were still away when their quarantine was over.
+  for (const auto& [name, device] : snapshot.devices())
+    if (!before.contains(name) && health.trust(name) == DeviceHealth::Trust::probation)
+      returned.push_back({name.backend, name.device});
   for (const auto& name : health.due(now)) probe(name, now);
   for (const auto& [name, device] : snapshot.devices()) forget(refusals.pools_read(name, *device));
 }
@@ -217,6 +222,7 @@ void Placer::Impl::probe(const DeviceName& name, TimePoint now) {
   const auto opened = reopen(name, *device);
   if (!opened) return health.probe_failed(name, opened.error().message, now);
   health.probe_passed(name, now);
+  returned.push_back({name.backend, name.device});
   ++epoch;
 }
 
@@ -309,6 +315,8 @@ void Placer::refresh() {
   impl_->next_read = now;
   impl_->catch_up(now);
 }
+
+std::vector<ReturnedDevice> Placer::take_returned() { return std::exchange(impl_->returned, {}); }
 
 std::vector<LostDevice> Placer::take_lost() { return std::exchange(impl_->lost, {}); }
 

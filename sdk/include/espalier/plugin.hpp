@@ -74,6 +74,7 @@ class Device {
   virtual void mem_detach(void*, uint64_t) {}
 };
 
+// Asked of a device only where enumerate() has listed its id: the layer refuses all others.
 class Backend {
  public:
   virtual ~Backend() = default;

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <espalier/plugin.hpp>
+#include <espalier/plugin_listed.hpp>
+#include <espalier/plugin_structs.hpp>
 #include <espalier/plugin_traits.hpp>
 
 namespace espalier::sdk::table {
@@ -41,33 +43,28 @@ espalier_status guarded(espalier_message* message, Body&& body) noexcept {
   return ESPALIER_LOST;
 }
 
-// Host and plugin may be of different minor versions, so that their structs differ in length. What
-// goes in or out is cut to the shorter one: give() writes nothing beyond the host's struct_size,
-// take() reads nothing beyond it.
-template <class T>
-void give(T* out, const T& value) noexcept {
-  const uint32_t size = out->struct_size;
-  std::memcpy(out, &value, size < sizeof(T) ? size : sizeof(T));
-  out->struct_size = size;
-}
-
-template <class T>
-T take(const T* in) noexcept {
-  T value{};
-  std::memcpy(&value, in, in->struct_size < sizeof(T) ? in->struct_size : sizeof(T));
-  value.struct_size = sizeof(T);
-  return value;
-}
-
 // What the C table sees: the backend's object, with the tables that point back to it.
 struct Instance {
   std::unique_ptr<Backend> backend;
+  Listed listed;
   espalier_userspace userspace{};
   espalier_kernel kernel{};
   espalier_backend table{};
 };
 
 inline Backend& backend_of(void* self) noexcept { return *static_cast<Instance*>(self)->backend; }
+
+// The backend, to be asked of a device that it has listed; others are refused before it is asked.
+inline Backend& backend_with(void* self, uint64_t device) {
+  if (static_cast<Instance*>(self)->listed.knows(device)) return backend_of(self);
+  throw Refusal{ESPALIER_INVALID, "the backend has no device of this id: list its devices again"};
+}
+
+inline Result<std::vector<espalier_device_info>> list_devices(void* self) {
+  auto devices = backend_of(self).enumerate();
+  if (devices) static_cast<Instance*>(self)->listed.add(*devices);
+  return devices;
+}
 
 // The host's entries are struct_size of the first one apart, not sizeof(T).
 template <class T>
@@ -93,7 +90,7 @@ espalier_status release(Result<std::unique_ptr<T>> made, void** out, espalier_me
 inline espalier_userspace userspace_table() noexcept {
   auto t = sized<espalier_userspace>();
   t.device_open = [](void* self, uint64_t id, void** device, espalier_message* m) {
-    return guarded(m, [&] { return release(backend_of(self).open(id), device, m); });
+    return guarded(m, [&] { return release(backend_with(self, id).open(id), device, m); });
   };
   t.device_close = [](void* device) { delete static_cast<Device*>(device); };
   t.mem_attach = [](void* device, void* base, uint64_t size, uint64_t* iova, espalier_message* m) {
@@ -162,7 +159,7 @@ inline espalier_kernel kernel_table() noexcept {
   t.recipe = [](void* self, uint64_t device, const espalier_sa* sa, espalier_recipe* out,
                 espalier_message* m) {
     return guarded(m, [&]() -> espalier_status {
-      auto recipe = backend_of(self).recipe(device, take(sa));
+      auto recipe = backend_with(self, device).recipe(device, take(sa));
       if (!recipe) return refuse(m, recipe.refusal());
       give(out, *recipe);
       return ESPALIER_OK;
@@ -177,19 +174,21 @@ inline espalier_backend backend_table(Instance& instance) noexcept {
   t.close = [](void* self) { delete static_cast<Instance*>(self); };
   t.enumerate = [](void* self, espalier_device_info* out, uint32_t capacity, uint32_t* count,
                    espalier_message* m) {
-    return guarded(m, [&] { return fill(backend_of(self).enumerate(), out, capacity, count, m); });
+    return guarded(m, [&] { return fill(list_devices(self), out, capacity, count, m); });
   };
   t.caps = [](void* self, uint64_t id, espalier_capability* out, uint32_t capacity, uint32_t* count,
               espalier_message* m) {
-    return guarded(m, [&] { return fill(backend_of(self).caps(id), out, capacity, count, m); });
+    return guarded(m,
+                   [&] { return fill(backend_with(self, id).caps(id), out, capacity, count, m); });
   };
   t.pools = [](void* self, uint64_t id, espalier_pool* out, uint32_t capacity, uint32_t* count,
                espalier_message* m) {
-    return guarded(m, [&] { return fill(backend_of(self).pools(id), out, capacity, count, m); });
+    return guarded(m,
+                   [&] { return fill(backend_with(self, id).pools(id), out, capacity, count, m); });
   };
   t.health = [](void* self, uint64_t id, espalier_health* out) {
     return guarded(nullptr, [&]() -> espalier_status {
-      give(out, backend_of(self).health(id));
+      give(out, backend_with(self, id).health(id));
       return ESPALIER_OK;
     });
   };

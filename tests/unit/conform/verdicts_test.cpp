@@ -40,6 +40,14 @@ TEST(Verdicts, ARequirementHoldsWhereACaseChecksItToItsEndAndSaysNothing) {
   EXPECT_EQ(on(score, Req::manifest).state, State::not_checked);
 }
 
+TEST(Verdicts, CasesAreCountedAsPeopleDo) {
+  Score score;
+  score.cases = {result("bursts:a", {})};
+  EXPECT_THAT(text_of(score, false), HasSubstr("; 1 case "));
+  score.cases.push_back(result("bursts:b", {}));
+  EXPECT_THAT(text_of(score, false), HasSubstr("; 2 cases "));
+}
+
 TEST(Verdicts, OneFailureOutweighsEverythingElse) {
   Score score;
   score.cases = {result("bursts:a", {}), result("bursts:b", {failed(Req::esn, "seen")})};
@@ -138,7 +146,7 @@ TEST(Scorecard, SaysWhatWasSeenWhyItMattersAndHowToSeeItAgain) {
   EXPECT_THAT(text, HasSubstr("ESP-R065  With ESN the high sequence bits enter the ICV."));
   EXPECT_THAT(text, HasSubstr("why: RFC 4303"));
   EXPECT_THAT(text, HasSubstr("seen: bursts:a: byte 3 is wrong"));
-  EXPECT_THAT(text, HasSubstr("espalier conform card.so --case 'bursts:a' --seed 42 --quick "
+  EXPECT_THAT(text, HasSubstr("espalier conform card.so --case bursts:a --seed 42 --quick "
                               "--profile sheet.toml --options '{\"path\":\"sse\"}'"));
   EXPECT_THAT(text, Not(HasSubstr("\033")));
   EXPECT_THAT(text_of(score, true), HasSubstr("\033[31mESP-R065"));

@@ -175,6 +175,23 @@ TEST_F(GatewayTest, AnSaThatNobodyTookIsPlacedOnceADeviceIsThere) {
   EXPECT_EQ(gateway.find("a")->status.backend, "second");
 }
 
+TEST_F(GatewayTest, ADeviceThatIsBackIsTold) {
+  using Kind = GatewayEvent::Kind;
+  Gateway& gateway = with({"first", "second"});
+  ASSERT_TRUE(gateway.add(tunnel_sa("a", Direction::outbound, "aes256gcm16"), keys(1)));
+  first_.control().unplug();
+  tend();
+  first_.control().plug_in();
+  now_ += std::chrono::seconds(2);  // it is quarantined first
+  const auto events = gateway.tend();
+  const auto back = std::ranges::find(events, Kind::device_back, &GatewayEvent::kind);
+  ASSERT_NE(back, events.end());
+  EXPECT_THAT(back->text, testing::HasSubstr("of backend first is back"));
+  EXPECT_EQ(to_string(back->kind), "device.back");
+  EXPECT_EQ(to_string(Kind::tun_gone), "tun.gone") << "the names are those of the kinds";
+  EXPECT_EQ(gateway.find("a")->status.backend, "second") << "as the text says";
+}
+
 TEST_F(GatewayTest, TheRoomOfSasThatMovedAwayIsFreeOnceTheirDeviceIsBack) {
   Gateway& gateway = with({"first", "second"});
   Policy limited = placer_->policy();

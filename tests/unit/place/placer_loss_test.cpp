@@ -152,8 +152,25 @@ TEST_F(PlacerLossTest, AnUnpluggedDeviceComesBackToUse) {
   now_ += 10s;
   placer_->refresh();
   card().plug_in();
+  EXPECT_THAT(placer_->take_returned(), IsEmpty()) << "it is away";
   EXPECT_EQ(place("b"), "nic/card0");
   EXPECT_EQ(card().counters().devices_opened, 2u);
+  EXPECT_THAT(placer_->take_returned(), ElementsAre(ReturnedDevice{"nic", "card0"}));
+  now_ += 10s;
+  placer_->refresh();
+  EXPECT_THAT(placer_->take_returned(), IsEmpty()) << "it came once";
+}
+
+TEST_F(PlacerLossTest, ADeviceThatIsBackBeforeItsProbeIsToldWhenItHasPassedIt) {
+  place("a");
+  card().unplug();
+  placer_->refresh();
+  card().plug_in();
+  placer_->refresh();
+  EXPECT_THAT(placer_->take_returned(), IsEmpty()) << "it is quarantined";
+  now_ += 2s;
+  placer_->refresh();
+  EXPECT_THAT(placer_->take_returned(), ElementsAre(ReturnedDevice{"nic", "card0"}));
 }
 
 TEST_F(PlacerLossTest, WhenEverythingIsUnpluggedTheSaMayBePlacedLater) {

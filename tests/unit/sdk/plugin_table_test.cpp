@@ -172,6 +172,30 @@ TEST_F(PluginTable, ListsCapabilitiesAndPools) {
   EXPECT_THAT(script.calls, ElementsAre("caps 7", "pools 8"));
 }
 
+// Who writes a backend with one device need not look at ids; what was listed once stays known,
+// since a backend knows best that a device of it is lost.
+TEST_F(PluginTable, RefusesDevicesThatWereNeverListed) {
+  uint32_t count = 0;
+  ASSERT_EQ(table->enumerate(table->self, nullptr, 0, &count, &message), ESPALIER_OK);
+  script.calls.clear();
+  auto cap = sized<espalier_capability>();
+  auto pool = sized<espalier_pool>();
+  auto health = sized<espalier_health>();
+  auto sa = sized<espalier_sa>();
+  auto recipe = sized<espalier_recipe>();
+  void* other = nullptr;
+  void* const self = table->self;
+  EXPECT_EQ(table->caps(self, 9, &cap, 1, &count, &message), ESPALIER_INVALID);
+  EXPECT_THAT(text, testing::HasSubstr("no device of this id"));
+  EXPECT_EQ(table->pools(self, 9, &pool, 1, &count, &message), ESPALIER_INVALID);
+  EXPECT_EQ(table->health(self, 9, &health), ESPALIER_INVALID);
+  EXPECT_EQ(user.device_open(self, 9, &other, &message), ESPALIER_INVALID);
+  EXPECT_EQ(table->kernel->recipe(self, 9, &sa, &recipe, &message), ESPALIER_INVALID);
+  EXPECT_THAT(script.calls, ElementsAre()) << "the backend is not asked";
+  EXPECT_EQ(table->health(self, 12, &health), ESPALIER_OK);
+  EXPECT_THAT(script.calls, ElementsAre("health 12"));
+}
+
 TEST_F(PluginTable, GivesHealthAndRecipes) {
   auto health = sized<espalier_health>();
   EXPECT_EQ(table->health(table->self, 9, &health), ESPALIER_OK);
