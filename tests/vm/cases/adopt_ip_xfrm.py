@@ -126,6 +126,7 @@ class AdoptIpXfrm(unittest.TestCase):
         self.assertTrue(sas[into]["expired"], "what came since it was read could pass twice")
         ip(f"link set {self.card.interface} up")
         ip(f"xfrm state delete src {HERE} dst {peer(1)} proto esp spi {out:#x}")
+        time.sleep(2)  # the card is known to be up again
         new = add(2)  # the rekey
         adopt.wait_for([new])
         self.assertEqual(adopt.home(new), "nic_offload")
