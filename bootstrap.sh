@@ -10,7 +10,8 @@ usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND
   demo      two gateways in network namespaces carry real traffic through ESP; the first time
-            it builds what it needs, which takes minutes, then it takes 15 s
+            it builds what it needs, which takes minutes, then it takes 15 s;
+            demo --shell: leaves the two gateways running, and opens a shell beside them
   test      builds and runs every test that this machine can run
   sanitize  the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
   fuzz      each fuzz target for a minute, or SECONDS: ./bootstrap.sh fuzz 1800

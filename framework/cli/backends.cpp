@@ -77,10 +77,11 @@ Result<void> add_last_resort(Inventory& inventory, SecretPool& secrets) {
   return {};
 }
 
-void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
+void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends,
+                 std::string_view where) {
   std::vector<std::string_view> known = {xfrm::kSoftwareBackend};
   for (const BackendInfo& backend : backends) known.push_back(backend.name);
-  for (Diagnostic& finding : unknown_backends(reading.named_backends, known)) {
+  for (Diagnostic& finding : unknown_backends(reading.named_backends, known, where)) {
     if (finding.severity == Severity::error) reading.config.reset();
     reading.findings.push_back(std::move(finding));
   }
@@ -91,7 +92,7 @@ void judge_names_here(ConfigReading& reading, const fs::path& file, SecretPool& 
       .folders = reading.plugin_folders, .options = {}, .disabled = {}, .dataplane = {}};
   if (reading.config) options = backend_options(*reading.config);
   if (const auto registry = load_backends(options, secrets, [](int, std::string_view) {}))
-    judge_names(reading, (*registry)->backends());
+    judge_names(reading, (*registry)->backends(), "here");
   else
     reading.findings.push_back(
         {file, 0, 0, Severity::warning,

@@ -33,7 +33,8 @@ Result<void> add_last_resort(Inventory& inventory, SecretPool& secrets);
 
 // Adds what is to be said of the backends that the configuration names and that are not among
 // these. An error among that takes the configuration away.
-void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
+void judge_names(ConfigReading& reading, const std::vector<BackendInfo>& backends,
+                 std::string_view where);
 // The same, with the backends of this machine, and all findings in order.
 void judge_names_here(ConfigReading& reading, const std::filesystem::path& file,
                       SecretPool& secrets);

@@ -67,7 +67,7 @@ int check_there(const Options& options, ConfigReading reading, SecretPool& secre
                 const Console& console) {
   auto machine = saved_inventory(options.inventory);
   if (!machine) return console.refuse(machine.error());
-  judge_names(reading, machine->backends);
+  judge_names(reading, machine->backends, "of the inventory");
   put_in_order(reading.findings);
   std::vector<std::string> homeless;
   if (reading.config) {

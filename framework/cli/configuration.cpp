@@ -39,9 +39,10 @@ std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretP
   return read_and_tell(options, secrets, console).config;
 }
 
-bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends) {
+bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends,
+                std::string_view where) {
   const auto told = static_cast<std::ptrdiff_t>(reading.findings.size());
-  judge_names(reading, backends);
+  judge_names(reading, backends, where);
   tell({reading.findings.begin() + told, reading.findings.end()});
   return reading.config.has_value();
 }

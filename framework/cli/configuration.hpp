@@ -37,7 +37,8 @@ std::optional<GatewayConfig> configuration(const ConfigOptions& options, SecretP
                                            const Console& console);
 // For a reading that was told: tells what its names of backends are when these are there. False,
 // and no config, if one of them is misspelt.
-bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends);
+bool tell_names(ConfigReading& reading, const std::vector<BackendInfo>& backends,
+                std::string_view where = "here");
 
 // Says that the file is of no use, for the reasons that were told.
 int unusable(const ConfigOptions& options, const Console& console);

@@ -44,7 +44,8 @@ int plan(const Options& options, const Console& console) {
       saved ? saved_inventory(options.inventory) : this_machine(*config, **secrets, console);
   if (!inventory)
     return saved ? console.refuse(inventory.error()) : console.fail(inventory.error());
-  if (!tell_names(reading, inventory->backends)) return unusable(options.config, console);
+  if (!tell_names(reading, inventory->backends, saved ? "of the inventory" : "here"))
+    return unusable(options.config, console);
   inventory->dataplane = config->dataplane;
   if (auto added = add_last_resort(*inventory, **secrets); !added)
     return console.fail(added.error());

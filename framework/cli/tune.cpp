@@ -114,7 +114,7 @@ void add_tune(CLI::App& app, const Console& console, int& exit_code) {
       "pcrypt over the kernel's own choice. With HMAC, SAs without extended sequence numbers have\n"
       "drivers of their own: TRANSFORM/no-esn=DRIVER.\n"
       "Examples:\n  espalier tune\n"
-      "  espalier tune --first 'aes128gcm16=pcrypt(rfc4106(gcm(aes)))' --parallel-cpus 1-3\n"
+      "  espalier tune --first 'aes128gcm16=pcrypt(rfc4106(gcm(aes)))' --parallel-cpus 0-1\n"
       "  espalier tune --first 'aes128gcm16=pcrypt(rfc4106(gcm(aes)))' --apply\n"
       "  espalier tune --undo");
   verb->callback([=, &console, &exit_code] { exit_code = tune(*options, console); });

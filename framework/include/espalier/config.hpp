@@ -130,9 +130,11 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
 Result<std::vector<SaSpec>> sa_specs(const GatewayConfig& config, std::string_view site);
 
 // The backends that a configuration names and that are not among `known`, each once, as warnings:
-// a configuration may be for many machines. One that is most likely misspelt is an error.
+// a configuration may be for many machines. One that is most likely misspelt is an error. `where`
+// says where the known ones are.
 std::vector<Diagnostic> unknown_backends(std::span<const NamedBackend> named,
-                                         std::span<const std::string_view> known);
+                                         std::span<const std::string_view> known,
+                                         std::string_view where = "here");
 
 std::string to_string(const Diagnostic& diagnostic);
 

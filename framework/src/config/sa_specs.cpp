@@ -66,6 +66,12 @@ void add_specs(const TunnelConfig& tunnel, const SiteConfig& local, const SiteCo
 
 Result<std::vector<SaSpec>> sa_specs(const GatewayConfig& config, std::string_view site) {
   const std::string name(site.empty() ? std::string_view(config.site) : site);
+  if (name.empty() && config.sites.empty())
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("{} has no sites, and so no SAs of its own: it is for 'espalier adopt', "
+                    "which places those of an IKE daemon",
+                    config.file.string()));
   if (name.empty())
     return fail(ErrorCode::invalid,
                 fmt::format("{} does not say which of its sites this machine is: add site = "

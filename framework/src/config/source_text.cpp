@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace espalier::config {
 namespace {
 
 constexpr std::size_t kFirstBuffer = 64UL * 1024;
+constexpr int kWriterMilliseconds = 5000;
 constexpr std::size_t kLongestFile = 256UL * 1024 * 1024;
 
 ErrorCode code_of(int error_number) {
@@ -98,12 +100,35 @@ Result<SourceText> read_all(const Descriptor& descriptor, const std::filesystem:
   }
 }
 
+namespace {
+
+// A pipe into which nobody writes must not hang the caller, and is not an empty file.
+Result<void> wait_for_writer(const Descriptor& pipe, const std::filesystem::path& file) {
+  pollfd waiting{pipe.get(), POLLIN, 0};
+  int ready = 0;
+  do ready = ::poll(&waiting, 1, kWriterMilliseconds);
+  while (ready < 0 && errno == EINTR);
+  if (ready == 1 && (waiting.revents & POLLIN) != 0) return {};
+  return fail(ErrorCode::io, fmt::format("{} is a pipe, and nobody has written into it within {} s",
+                                         file.string(), kWriterMilliseconds / 1000));
+}
+
+}  // namespace
+
 Result<ConfigText> read_config_text(const std::filesystem::path& file) {
-  const Descriptor descriptor(file == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-                                          : ::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const bool input = file == "-";
+  const Descriptor descriptor(input ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                    : ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor) return system_failure("open", file, errno);
   struct stat status{};
   if (::fstat(descriptor.get(), &status) != 0) return system_failure("read", file, errno);
+  if (!input) {  // only the opening was not to wait
+    if (S_ISFIFO(status.st_mode))
+      if (auto written = wait_for_writer(descriptor, file); !written)
+        return std::unexpected(std::move(written.error()));
+    const int flags = ::fcntl(descriptor.get(), F_GETFL);
+    ::fcntl(descriptor.get(), F_SETFL, flags & ~O_NONBLOCK);
+  }
   auto text = read_all(descriptor, file);
   if (!text) return std::unexpected(std::move(text.error()));
   const bool shared = S_ISREG(status.st_mode) && (status.st_mode & 077) != 0;

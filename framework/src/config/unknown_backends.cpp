@@ -10,7 +10,8 @@
 namespace espalier {
 
 std::vector<Diagnostic> unknown_backends(std::span<const NamedBackend> named_backends,
-                                         std::span<const std::string_view> known) {
+                                         std::span<const std::string_view> known,
+                                         std::string_view where) {
   std::vector<Diagnostic> findings;
   std::set<std::string_view> told;
   for (const NamedBackend& named : named_backends) {
@@ -20,7 +21,7 @@ std::vector<Diagnostic> unknown_backends(std::span<const NamedBackend> named_bac
     const bool misspelt = !hint.empty();
     findings.push_back({named.file, named.line, named.column,
                         misspelt ? Severity::error : Severity::warning,
-                        fmt::format("no plugin here is named '{}'{}", named.name,
+                        fmt::format("no plugin {} is named '{}'{}", where, named.name,
                                     misspelt ? hint : ": it is passed over")});
   }
   return findings;

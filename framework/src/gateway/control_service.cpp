@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -218,6 +219,17 @@ ordered_json placed_json(const Decision& decision, const SaSpec& sa) {
   return reply;
 }
 
+// Which one was meant: a name that is near, or those that begin so.
+std::string hint_of(std::span<const std::string_view> known, std::string_view name) {
+  if (std::string near = did_you_mean(known, name); !near.empty()) return near;
+  constexpr std::size_t kMost = 4;
+  std::vector<std::string_view> begun;
+  for (const std::string_view each : known)
+    if (!name.empty() && each.starts_with(name) && begun.size() < kMost) begun.push_back(each);
+  if (begun.empty()) return "; 'espalier sa list' shows what there is";
+  return fmt::format("; what begins so is '{}'", fmt::join(begun, "', '"));
+}
+
 }  // namespace
 
 ControlService::ControlService(SaControl& gateway, Monitor& monitor, SecretPool& secrets,
@@ -302,7 +314,7 @@ Result<GatewaySa> ControlService::find(const json& request) {
   std::vector<std::string_view> known;
   for (const SaTraffic& sa : gateway_.traffic()) known.push_back(sa.name);
   return fail(ErrorCode::not_found,
-              fmt::format("There is no SA named '{}'{}", *name, did_you_mean(known, *name)));
+              fmt::format("There is no SA named '{}'{}", *name, hint_of(known, *name)));
 }
 
 Result<ControlService::Json> ControlService::explain(const json& request) {

@@ -99,6 +99,13 @@ Result<std::string> mask_of_cpus(std::string_view text) {
               fmt::format("'{}' is no set of CPUs: write them as \"0-3,8\"", text));
 }
 
+Result<std::string> cpus_beyond(std::string_view text, std::string_view present) {
+  const auto cpus = parse_cpus(text), there = parse_cpus(present);
+  if (cpus && there) return list_text(*cpus & ~*there);
+  return fail(ErrorCode::invalid, fmt::format("'{}' is no set of CPUs: write them as \"0-3,8\"",
+                                              cpus ? present : text));
+}
+
 Result<std::string> cpus_of_mask(std::string_view text) {
   if (const auto cpus = parse_mask(text)) return list_text(*cpus);
   return fail(ErrorCode::invalid, fmt::format("'{}' is no mask of CPUs", text));

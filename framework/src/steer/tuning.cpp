@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kWithoutEsn = "/no-esn";
 constexpr const char* kPcryptFolder = "/sys/kernel/pcrypt";
+constexpr const char* kPresentCpus = "/sys/devices/system/cpu/present";
 
 struct Module {
   std::string name;
@@ -35,13 +36,26 @@ std::vector<Module> modules_for(const Tuning& tuning) {
   return all;
 }
 
-Result<std::vector<Mask>> masks_for(const Tuning& tuning) {
+// pcrypt takes CPUs that are not there, and works on none of them.
+Result<void> check_present(const std::string& cpus, Kernel& kernel) {
+  const auto present = kernel.setting(kPresentCpus);
+  if (!present) return {};  // a kernel that does not say
+  const auto beyond = cpus_beyond(cpus, *present);
+  if (!beyond) return std::unexpected(beyond.error());
+  if (beyond->empty()) return {};
+  return fail(ErrorCode::invalid,
+              fmt::format("this machine does not have CPU {}, of '{}': its CPUs are {}", *beyond,
+                          cpus, *present));
+}
+
+Result<std::vector<Mask>> masks_for(const Tuning& tuning, Kernel& kernel) {
   std::vector<Mask> masks;
   for (const auto& [cpus, file] : {std::pair{tuning.parallel_cpus, "parallel_cpumask"},
                                    std::pair{tuning.serial_cpus, "serial_cpumask"}}) {
     if (!cpus) continue;
     const auto mask = mask_of_cpus(*cpus);
     if (!mask) return std::unexpected(mask.error());
+    if (auto there = check_present(*cpus, kernel); !there) return std::unexpected(there.error());
     for (const char* way : {"pencrypt", "pdecrypt"})
       masks.push_back({std::filesystem::path(kPcryptFolder) / way / file, *mask});
   }
@@ -91,7 +105,7 @@ Result<std::vector<TuningItem>> compare(const Tuning& tuning, Kernel& kernel) {
   const auto registered = kernel.registered();
   if (!registered) return std::unexpected(registered.error());
   for (const FirstDriver& each : tuning.first) items.push_back(first_item(each, *registered));
-  const auto masks = masks_for(tuning);
+  const auto masks = masks_for(tuning, kernel);
   if (!masks) return std::unexpected(masks.error());
   for (const Mask& each : *masks) {
     const auto now = kernel.setting(each.file);
@@ -103,7 +117,7 @@ Result<std::vector<TuningItem>> compare(const Tuning& tuning, Kernel& kernel) {
 }
 
 Result<void> apply(const Tuning& tuning, Kernel& kernel, Steering& steering) {
-  const auto masks = masks_for(tuning);
+  const auto masks = masks_for(tuning, kernel);
   if (!masks) return std::unexpected(masks.error());
   for (const Module& each : modules_for(tuning))
     if (!kernel.has_module(each.name))

@@ -2,6 +2,10 @@
 //
 // What a good configuration says, as values.
 #include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <thread>
 
 #include "mistake.hpp"
 
@@ -277,6 +281,19 @@ TEST_F(Reading, TenThousandTunnelsFromAnInclude) {
   const auto specs = sa_specs(config, "left");
   ASSERT_TRUE(specs);
   EXPECT_EQ(specs->size(), 20002U);
+}
+
+TEST_F(Reading, OfAPipeDoesNotWaitForeverForWhoeverWritesIntoIt) {
+  const auto pipe = folder_ / "gateway.fifo";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const ConfigReading empty = read_config(pipe, *secrets_);
+  ASSERT_FALSE(empty.config);
+  EXPECT_THAT(sentences(empty),
+              ElementsAre(HasSubstr("is a pipe, and nobody has written into it")));
+  std::thread writer([&] { std::ofstream(pipe) << base(); });
+  const ConfigReading whole = read_config(pipe, *secrets_);
+  writer.join();
+  EXPECT_TRUE(whole.config) << testing::PrintToString(sentences(whole));
 }
 
 }  // namespace

@@ -79,6 +79,17 @@ TEST_F(SaSpecs, ASiteThatIsInNoTunnelHasNone) {
   EXPECT_THAT(specs(text, "c"), IsEmpty());
 }
 
+TEST_F(SaSpecs, AreNoneOfAConfigurationThatIsForTheSasOfAnIkeDaemon) {
+  const ConfigReading reading = read("[gateway]\ndataplane = \"kernel\"\n");
+  ASSERT_TRUE(reading.config);
+  const auto none = sa_specs(*reading.config, "");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(
+      without_folder(none.error().message),
+      "gateway.toml has no sites, and so no SAs of its own: it is for 'espalier adopt', which "
+      "places those of an IKE daemon");
+}
+
 TEST_F(SaSpecs, SayWhichSiteIsMissing) {
   const ConfigReading reading = read(changed(base(), {{"site = \"left\"\n", ""}}));
   ASSERT_TRUE(reading.config);

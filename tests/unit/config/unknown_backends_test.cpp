@@ -53,6 +53,13 @@ TEST_F(UnknownBackends, AreKnownInSpiteOfErrors) {
   EXPECT_EQ(reading.named_backends[0].name, "opensl");
 }
 
+TEST_F(UnknownBackends, AreNotSaidToBeMissingHereWhereAnotherMachineIsAskedFor) {
+  const ConfigReading reading = read(base() + "[policy]\nbackends = [\"quickassist\"]\n");
+  const auto all = unknown_backends(reading.named_backends, {}, "of the inventory");
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].message, "no plugin of the inventory is named 'quickassist': it is passed over");
+}
+
 TEST_F(UnknownBackends, AreToldOnce) {
   EXPECT_THAT(found(R"([policy]
 backends = ["opensl"]

@@ -412,6 +412,10 @@ TEST_F(ControlServiceTest, ExplainsAnSaAndSuggestsNames) {
   EXPECT_EQ(reply.at("decision").at("sa"), "office/out");
   EXPECT_EQ(complaint(R"({"verb":"explain","name":"ofice/out"})"),
             "There is no SA named 'ofice/out'; did you mean 'office/out'?");
+  EXPECT_EQ(complaint(R"({"verb":"explain","name":"of"})"),
+            "There is no SA named 'of'; what begins so is 'office/out'.");
+  EXPECT_EQ(complaint(R"({"verb":"explain","name":"paris"})"),
+            "There is no SA named 'paris'; 'espalier sa list' shows what there is.");
 }
 
 TEST_F(ControlServiceTest, ExplainsThatAnSaHasExpired) {

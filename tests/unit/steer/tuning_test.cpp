@@ -53,6 +53,17 @@ class TuningTest : public testing::Test {
   Tuning tuning_;
 };
 
+TEST_F(TuningTest, CpusThatTheMachineDoesNotHaveAreRefused) {
+  kernel_.settings["/sys/devices/system/cpu/present"] = "0-1";
+  const auto items = compare(tuning_, kernel_);
+  ASSERT_FALSE(items);
+  EXPECT_EQ(items.error().code, ErrorCode::invalid);
+  EXPECT_EQ(items.error().message,
+            "this machine does not have CPU 2-3, of '1-3': its CPUs are 0-1");
+  tuning_.parallel_cpus = "0-1";
+  EXPECT_TRUE(compare(tuning_, kernel_));
+}
+
 TEST_F(TuningTest, ShowsWhatIsAndWhatIsWantedAndChangesNothing) {
   const auto items = compare(tuning_, kernel_);
   ASSERT_TRUE(items) << items.error().message;
