@@ -55,7 +55,8 @@ Result<std::size_t> read_file(const std::filesystem::path& file, std::span<char>
 
 // Where the text stops being JSON, if it does. No key is shown to the parser: what is within quotes
 // is covered.
-Result<void> check_json(const std::filesystem::path& file, std::span<const char> text) {
+Result<void> check_json(const std::filesystem::path& file, std::span<const char> text,
+                        std::string_view help) {
   std::string covered(text.begin(), text.end());
   bool quoted = false;
   for (std::size_t i = 0; i < covered.size(); ++i) {
@@ -73,10 +74,10 @@ Result<void> check_json(const std::filesystem::path& file, std::span<const char>
     const auto before = text.first(at);
     const auto line = std::ranges::count(before, '\n') + 1;
     const auto start = std::ranges::find(before.rbegin(), before.rend(), '\n');
-    return fail(
-        ErrorCode::invalid,
-        fmt::format("{}:{}:{}: this is not JSON. 'espalier sa add --help' shows an example.",
-                    file == "-" ? "stdin" : file.native(), line, start - before.rbegin() + 1));
+    return fail(ErrorCode::invalid,
+                fmt::format("{}:{}:{}: this is not JSON. '{}' shows an example.",
+                            file == "-" ? "stdin" : file.native(), line,
+                            start - before.rbegin() + 1, help));
   }
 }
 
@@ -85,6 +86,9 @@ Result<void> check_json(const std::filesystem::path& file, std::span<const char>
 // The request is the head with the members of the file's object behind its own: no second copy of
 // the keys is made, as parsing the file would.
 Result<SaRequest> SaRequest::read(const std::filesystem::path& file, const nlohmann::json& head) {
+  std::string verb = head.at("verb").get<std::string>();  // "sa.add"
+  std::ranges::replace(verb, '.', ' ');
+  const std::string help = fmt::format("espalier {} --help", verb);
   SaRequest request;
   request.buffer_.resize(kMaxControlLine);
   std::string start = head.dump();
@@ -97,11 +101,11 @@ Result<SaRequest> SaRequest::read(const std::filesystem::path& file, const nlohm
   const auto brace = std::ranges::find_if(
       text, [](char c) { return c != ' ' && c != '\n' && c != '\r' && c != '\t'; });
   if (brace == text.end() || *brace != '{')
-    return fail(ErrorCode::invalid,
-                fmt::format("'{}' does not hold a JSON object with \"sa\" and \"keys\". 'espalier "
-                            "sa add --help' shows one.",
-                            file.native()));
-  if (auto json = check_json(file, text); !json) return std::unexpected(json.error());
+    return fail(
+        ErrorCode::invalid,
+        fmt::format("'{}' does not hold a JSON object with \"sa\" and \"keys\". '{}' shows one.",
+                    file.native(), help));
+  if (auto json = check_json(file, text, help); !json) return std::unexpected(json.error());
   *brace = ' ';
   std::ranges::replace(text, '\n', ' ');  // only between tokens can there be one
   request.used_ = start.size() + *got;

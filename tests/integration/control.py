@@ -201,11 +201,14 @@ class Requests(ControlLab):
                 ({"sa": self.SA | {"local": "192.0.2.7"}}, "this gateway's is 192.0.2.1:4500"),
                 ({"sa": self.SA | {"encapsulation": "none"}}, "this gateway carries ESP in UDP"),
                 ({"sa": self.SA | {"interface": "eth7"}}, "leaves by the interface eth7"),
-                ({"keys": self.KEYS | {"cipher": "00"}}, "is 1 bytes long; aes256gcm16 takes 32"),
+                ({"keys": self.KEYS | {"cipher": "00"}}, "is 1 byte long; aes256gcm16 takes 32"),
                 ({"keys": self.KEYS | {"cipher": "secret"}}, "'cipher'"),
                 ({"keys": self.KEYS | {"chipher": "secret"}}, "may hold")):
             refused(json.dumps(good | change), words)
         refused('{"sa": {', "stdin:1:9: this is not JSON", code=2)
+        refused('{"sa": {', "'espalier sa add --help' shows an example", code=2)
+        of_rekey = self.sa("rekey", "office/in", "-", content="{oops}")
+        self.assertIn("'espalier sa rekey --help' shows an example", of_rekey.stderr)
         refused('{\n  "sa": {},\n  "keys": {"cipher": "secret"},\n  oops\n}', "stdin:4:3: ",
                 code=2)
         for text in ("", "[]", "not json", "{" + "x" * 70000):

@@ -67,13 +67,14 @@ SecretBytes* member(SaKeys& keys, std::string_view name) {
 Result<void> check_length(const SaSpec& sa, std::string_view which, std::size_t has,
                           std::size_t takes) {
   if (has == takes) return {};
-  return fail(ErrorCode::invalid,
-              takes == 0 ? fmt::format("SA '{}' was given a{} {} of {} bytes; {} has none.",
-                                       sa.name, which.starts_with('i') ? "n" : "", which, has,
-                                       to_string(sa.transform))
-                         : fmt::format("The {} of SA '{}' is {} bytes long; {} takes {}. Keys are "
-                                       "given as hex, two digits a byte.",
-                                       which, sa.name, has, to_string(sa.transform), takes));
+  return fail(
+      ErrorCode::invalid,
+      takes == 0
+          ? fmt::format("SA '{}' was given a{} {} of {} bytes; {} has none.", sa.name,
+                        which.starts_with('i') ? "n" : "", which, has, to_string(sa.transform))
+          : fmt::format("The {} of SA '{}' is {} byte{} long; {} takes {}. Keys are "
+                        "given as hex, two digits a byte.",
+                        which, sa.name, has, has == 1 ? "" : "s", to_string(sa.transform), takes));
 }
 
 }  // namespace

@@ -284,7 +284,7 @@ TEST_F(ControlServiceTest, TellsAllThatIsMissingOrWrongAtOnce) {
       "'mode' of the SA must be 'tunnel' or 'transport'. "
       "The SA needs an 'spi', a number from 256 up. "
       "The SA needs a 'peer': the address and port of the other end, such as 192.0.2.2:4500. "
-      "The cipher key of SA 'a' is 1 bytes long; aes256gcm16 takes 32. Keys are given as hex, "
+      "The cipher key of SA 'a' is 1 byte long; aes256gcm16 takes 32. Keys are given as hex, "
       "two digits a byte. "
       "The salt of SA 'a' is 0 bytes long; aes256gcm16 takes 4. Keys are given as hex, two "
       "digits a byte. "
