@@ -43,11 +43,6 @@ DeviceHealth::Trust DeviceHealth::trust(const DeviceName& device) const {
   return it == records_.end() ? Trust::trusted : it->second.trust;
 }
 
-bool DeviceHealth::knows(std::string_view backend) const {
-  return std::ranges::any_of(records_,
-                             [&](const auto& entry) { return entry.first.backend == backend; });
-}
-
 void DeviceHealth::quarantine(Record& record, std::string_view why, TimePoint now) {
   record.trust = Trust::quarantined;
   record.why = why;

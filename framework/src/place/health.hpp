@@ -51,8 +51,6 @@ class DeviceHealth {
   bool any_due(TimePoint now) const noexcept { return next_due_ && *next_due_ <= now; }
   const std::map<DeviceName, Record>& records() const noexcept { return records_; }
   Trust trust(const DeviceName& device) const;
-  // Whether a device of the backend was ever lost.
-  bool knows(std::string_view backend) const;
 
  private:
   void quarantine(Record& record, std::string_view why, TimePoint now);

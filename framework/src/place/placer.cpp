@@ -34,17 +34,13 @@ bool may_change(Reason reason) {
   }
 }
 
-Error nobody_took_it(const Decision& decision, const DeviceHealth& health) {
+Error nobody_took_it(const Decision& decision) {
   const auto any = [&](auto&& is) {
     return std::ranges::any_of(decision.candidates, is, &Candidate::reason);
   };
   ErrorCode code = ErrorCode::unsupported;
   const char* advice = "change its transform, or the policy's backends";
-  // What was lost and is not even there now may be plugged in again.
-  const bool unplugged = std::ranges::any_of(decision.candidates, [&](const Candidate& c) {
-    return c.reason == Reason::device_absent && health.knows(c.backend);
-  });
-  if (unplugged || any(may_change)) {
+  if (any(may_change)) {
     code = ErrorCode::capacity;
     advice = "try again when something has changed";
   } else if (any([](Reason reason) { return reason == Reason::refused_invalid; })) {
@@ -114,7 +110,7 @@ Result<Choice> Placer::Impl::choose(const SaSpec& sa, const Attempt& attempt) {
   // Each turn rules out one device, or ends.
   for (std::size_t turn = 0; turn <= snapshot.devices().size(); ++turn) {
     auto decision = std::make_shared<const Decision>(select(sa, snapshot.inventory(), policy));
-    if (!decision->chosen) return std::unexpected(nobody_took_it(*decision, health));
+    if (!decision->chosen) return std::unexpected(nobody_took_it(*decision));
     const Candidate& chosen = decision->candidates[*decision->chosen];
     const DeviceName name{chosen.backend, chosen.device};
     const auto tried = attempt(name.backend, *snapshot.find(name));

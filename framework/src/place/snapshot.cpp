@@ -2,6 +2,9 @@
 #include "place/snapshot.hpp"
 
 #include <algorithm>
+#include <span>
+#include <string_view>
+#include <utility>
 
 namespace espalier {
 namespace {
@@ -11,15 +14,35 @@ void count(CapacityPool& pool, const DeviceName& name, const Ledger& ledger) {
   if (ours) pool.used = ledger.on_device(name, pool.directions);
 }
 
+template <typename T>
+bool names(const std::vector<T>& all, std::string_view name) {
+  return std::ranges::find(all, name, &T::name) != all.end();
+}
+
 }  // namespace
 
+// Without its pools: nobody counts them.
+void Snapshot::remember_gone(const BackendInfo& before, BackendInfo& now) {
+  for (const auto& device : before.devices) {
+    if (names(now.devices, device.name)) continue;
+    Device& gone = now.devices.emplace_back(device);
+    gone.state = DeviceState::lost;
+    gone.state_reason = "it is no longer there";
+    gone.retry_in_ms = 0;
+    gone.pools.clear();
+  }
+}
+
 void Snapshot::read(std::vector<BackendInfo> backends, const Ledger& ledger) {
-  inventory_.backends = std::move(backends);
+  const auto before = std::exchange(inventory_.backends, std::move(backends));
   inventory_.load.clear();
   devices_.clear();
   for (auto& backend : inventory_.backends) {
     inventory_.load.push_back({backend.name, ledger.on_backend(backend.name)});
-    for (auto& device : backend.devices) {
+    const std::size_t there = backend.devices.size();
+    for (const auto& old : before)
+      if (old.name == backend.name) remember_gone(old, backend);
+    for (auto& device : std::span(backend.devices).first(there)) {
       const auto it = devices_.emplace(DeviceName{backend.name, device.name}, &device).first;
       for (auto& pool : device.pools) count(pool, it->first, ledger);
     }

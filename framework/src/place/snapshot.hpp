@@ -21,10 +21,11 @@ class Snapshot {
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
 
-  // Takes over what was read; counted pools and loads are filled from the ledger.
+  // Takes over what was read; counted pools and loads are filled from the ledger. A device that was
+  // there before and is not any more stays in the inventory as a lost one, for decisions to tell.
   void read(std::vector<BackendInfo> backends, const Ledger& ledger);
 
-  // The device, or nullptr if there is none of that name now.
+  // The device, or nullptr if there is none of that name now: one that is gone is in neither.
   const Device* find(const DeviceName& name) const;
   const std::map<DeviceName, Device*>& devices() const noexcept { return devices_; }
 
@@ -40,6 +41,7 @@ class Snapshot {
   const Inventory& inventory() const noexcept { return inventory_; }
 
  private:
+  static void remember_gone(const BackendInfo& before, BackendInfo& now);
   void moved(const Ledger::Place& place, const Ledger& ledger, bool came);
 
   Inventory inventory_;

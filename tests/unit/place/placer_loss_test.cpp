@@ -149,8 +149,11 @@ TEST_F(PlacerLossTest, AnUnpluggedDeviceComesBackToUse) {
   card().unplug();
   placer_->refresh();
   EXPECT_EQ(place("a"), "openssl/cpu");
+  EXPECT_EQ(last_decision_.candidates[0].reason, Reason::device_lost) << "not absent: it was there";
+  EXPECT_EQ(last_decision_.candidates[0].sentence, "was lost: it is no longer there");
   now_ += 10s;
   placer_->refresh();
+  EXPECT_EQ(device("nic").state, DeviceState::lost) << "for as long as it is away";
   card().plug_in();
   EXPECT_THAT(placer_->take_returned(), IsEmpty()) << "it is away";
   EXPECT_EQ(place("b"), "nic/card0");
@@ -177,7 +180,7 @@ TEST_F(PlacerLossTest, WhenEverythingIsUnpluggedTheSaMayBePlacedLater) {
   place("a");
   for (const auto& fake : fakes_) fake.control().unplug();
   EXPECT_EQ(place("a"), "capacity");
-  EXPECT_THAT(last_error_, HasSubstr("device.absent"));
+  EXPECT_THAT(last_error_, HasSubstr("device.lost"));
 }
 
 TEST_F(PlacerLossTest, ADeviceThatRefusesAQueueAsLostIsQuarantined) {
