@@ -22,9 +22,13 @@
 
 #include <fmt/format.h>
 
+#include <net/if.h>
+
 #include <chrono>
 #include <optional>
 #include <random>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace espalier::cli {
@@ -60,6 +64,7 @@ class KernelRun {
   Result<void> add_sas(const std::vector<SaSpec>& specs);
   void take_over_rules();
   std::string path_of(const SaSpec& sa);
+  void tell_of_another_path(const SaSpec& sa, const std::string& path);
   void each_second();
 
   boost::asio::io_context loop_;
@@ -71,6 +76,7 @@ class KernelRun {
   boost::asio::steady_timer second_{loop_};
   std::unique_ptr<Registry> registry_;
   std::optional<io::RouteNetlink> routes_;
+  std::set<std::pair<std::string, std::string>> told_paths_;  // as configured, as it is
   io::Descriptor site_lock_;
   io::Descriptor encap_socket_;
   RunSteering steering_;
@@ -118,11 +124,27 @@ Result<void> KernelRun::connect() {
   return {};
 }
 
+// Once for an interface that is named and the one that it is.
+void KernelRun::tell_of_another_path(const SaSpec& sa, const std::string& path) {
+  if (sa.interface.empty() || sa.interface == path) return;
+  if (!told_paths_.emplace(sa.interface, path).second) return;
+  const bool exists = if_nametoindex(sa.interface.c_str()) != 0;
+  log_(ESPALIER_LOG_WARNING,
+       fmt::format("The configuration names the interface {}, {}; packets to {} leave by {} by the "
+                   "routing table, and that counts, for rules too. Correct 'interface', or the "
+                   "route.",
+                   sa.interface, exists ? "which is not on the path" : "which is not there",
+                   to_string(sa.peer.address), path));
+}
+
 // By which interface packets leave says the kernel's routing table. A device that is named in the
 // configuration, but not on the path, would hold SAs and do nothing for them.
 std::string KernelRun::path_of(const SaSpec& sa) {
   auto path = routes_->interface_towards(sa.peer.address);
-  if (path) return *path;
+  if (path) {
+    tell_of_another_path(sa, *path);
+    return *path;
+  }
   log_(ESPALIER_LOG_WARNING, fmt::format("By which interface SA '{}' leaves is not known: {}",
                                          sa.name, path.error().message));
   return sa.interface;

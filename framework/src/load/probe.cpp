@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -78,6 +79,57 @@ ProbeAnswer answer_of(const ChildEnd& end, const ProbeRequest& request,
   return {verdict(end, *request.manifest, limit), last_words(end.output)};
 }
 
+// One pass over some of the requests.
+struct Round {
+  const fs::path& helper;
+  std::span<const ProbeRequest> requests;
+  std::chrono::milliseconds limit;
+  std::vector<ProbeAnswer>& answers;
+
+  // Those whose time was over.
+  std::vector<std::size_t> run(std::span<const std::size_t> indices, std::size_t at_once) const;
+
+ private:
+  Result<Child> start(const ProbeRequest& request) const {
+    std::vector<std::string> arguments = request.others;
+    arguments.insert(arguments.begin(), request.manifest->name);
+    return Child::start({.path = helper,
+                         .arguments = std::move(arguments),
+                         .image = request.image,
+                         .input = request.options,
+                         .limit = limit});
+  }
+};
+
+std::vector<std::size_t> Round::run(std::span<const std::size_t> indices,
+                                    std::size_t at_once) const {
+  std::vector<std::size_t> late;
+  std::vector<std::pair<std::size_t, Child>> running;
+  while (!indices.empty() || !running.empty()) {
+    for (; !indices.empty() && running.size() < at_once; indices = indices.subspan(1)) {
+      const std::size_t index = indices.front();
+      if (auto child = start(requests[index]))
+        running.emplace_back(index, std::move(*child));
+      else
+        answers[index].rejected = fmt::format("it cannot be probed: {}", child.error().message);
+    }
+    if (running.empty()) break;  // none could be started
+    wait_for_any(running);
+    std::vector<std::pair<std::size_t, Child>> still;
+    for (auto& [index, child] : running) {
+      const auto end = child.advance();
+      if (!end) {
+        still.emplace_back(index, std::move(child));
+        continue;
+      }
+      answers[index] = answer_of(*end, requests[index], limit);
+      if (end->how == ChildEnd::How::timed_out) late.push_back(index);
+    }
+    running = std::move(still);
+  }
+  return late;
+}
+
 }  // namespace
 
 std::string verdict(const ChildEnd& end, const Manifest& manifest,
@@ -107,36 +159,14 @@ std::string verdict(const ChildEnd& end, const Manifest& manifest,
 std::vector<ProbeAnswer> probe_all(const fs::path& helper, std::span<const ProbeRequest> requests,
                                    std::chrono::milliseconds limit) {
   std::vector<ProbeAnswer> answers(requests.size());
-  std::vector<std::pair<std::size_t, Child>> running;
-  std::size_t next = 0;
-  const auto start_next = [&] {
-    const ProbeRequest& request = requests[next];
-    std::vector<std::string> arguments = request.others;
-    arguments.insert(arguments.begin(), request.manifest->name);
-    auto child = Child::start({.path = helper,
-                               .arguments = std::move(arguments),
-                               .image = request.image,
-                               .input = request.options,
-                               .limit = limit});
-    if (child)
-      running.emplace_back(next, std::move(*child));
-    else
-      answers[next].rejected = fmt::format("it cannot be probed: {}", child.error().message);
-    ++next;
-  };
-  while (next < requests.size() || !running.empty()) {
-    while (next < requests.size() && running.size() < kAtOnce) start_next();
-    if (running.empty()) break;  // none could be started
-    wait_for_any(running);
-    std::vector<std::pair<std::size_t, Child>> still;
-    for (auto& [index, child] : running) {
-      if (const auto end = child.advance())
-        answers[index] = answer_of(*end, requests[index], limit);
-      else
-        still.emplace_back(index, std::move(child));
-    }
-    running = std::move(still);
-  }
+  std::vector<std::size_t> all(requests.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  const Round round{helper, requests, limit, answers};
+  const auto late = round.run(all, kAtOnce);
+  if (requests.size() == 1) return answers;
+  for (const std::size_t index : late)
+    if (!round.run({&index, 1}, 1).empty())
+      answers[index].rejected += "; nor did a second one, which ran alone";
   return answers;
 }
 

@@ -27,7 +27,8 @@ struct ProbeAnswer {
 };
 
 // Tries all of them, several at a time, each in a child process that runs `helper` and ends within
-// `limit`. One answer a request, in their order. Starts no threads.
+// `limit`. One that did not, of several, is tried once more, alone: the machine may have been busy
+// with the others. One answer a request, in their order. Starts no threads.
 std::vector<ProbeAnswer> probe_all(const std::filesystem::path& helper,
                                    std::span<const ProbeRequest> requests,
                                    std::chrono::milliseconds limit);

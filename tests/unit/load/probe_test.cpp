@@ -9,6 +9,8 @@
 #include <unit/sanitized.hpp>
 
 #include <chrono>
+#include <initializer_list>
+#include <string>
 #include <vector>
 
 #include "plugin_folder.hpp"
@@ -17,6 +19,7 @@ namespace espalier::load {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
@@ -48,6 +51,26 @@ TEST_F(Probe, ThatCannotBeStartedIsSaidAtOnce) {
   EXPECT_THAT(given, Each(Field(&ProbeAnswer::rejected,
                                 testing::AllOf(HasSubstr("it cannot be probed: cannot run"),
                                                HasSubstr("Exec format error")))));
+}
+
+// A busy machine is no reason to lose an accelerator. The helper here hangs the first time.
+TEST_F(Probe, ThatTakesTooLongBesideOthersIsTriedOnceMoreAlone) {
+  const auto helper = folder_.path() / "espalier-probe";
+  test::write_file(helper, "#!/bin/sh\nmkdir \"$0.$1\" 2>/dev/null && exec sleep 60\nexit 7\n");
+  test::PluginFolder::chmod(helper, 0755);
+  const auto reasons = [&](std::initializer_list<const char*> names) {
+    std::vector<Manifest> manifests;
+    for (const char* name : names) manifests.emplace_back().name = name;
+    std::vector<ProbeRequest> requests;
+    for (const Manifest& manifest : manifests) requests.push_back({&manifest, STDIN_FILENO, ""});
+    std::vector<std::string> given;
+    for (auto& answer : probe_all(helper, requests, std::chrono::seconds(4)))
+      given.push_back(answer.rejected);
+    return given;
+  };
+  EXPECT_THAT(reasons({"one", "two"}), Each(HasSubstr("its probe exited with status 7")));
+  EXPECT_THAT(reasons({"lone"}), ElementsAre("its probe did not end within 4 s"))
+      << "it was alone already";
 }
 
 TEST_F(Probe, ThatHasNoDescriptorsLeftIsSaidAtOnce) {

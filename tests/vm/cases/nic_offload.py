@@ -69,7 +69,8 @@ keys = {{ file = "{{site}}.keys" }}
 class Gateway:
     """`espalier run` of the office."""
 
-    def __init__(self, tunnels, policy='backends = ["nic_offload"]\nfallback = "software"'):
+    def __init__(self, tunnels, policy='backends = ["nic_offload"]\nfallback = "software"',
+                 site=""):
         self.command = espalier()
         config = FOLDER / "office.toml"
         config.write_text(f"""[gateway]
@@ -80,6 +81,7 @@ dataplane = "kernel"
 [site.office]
 address = "{OFFICE}"
 networks = ["10.200.0.0/16"]
+{site}
 {"".join(tunnels)}""")
         for file in FOLDER.glob("*.keys"):
             file.unlink()
@@ -208,6 +210,16 @@ class NicOffload(unittest.TestCase):
         self.assertEqual({o["reason"] for o in gateway.sas()["t1/out"]["others"]
                           if o["device"] == other.interface}, {"device.not_on_path"})
         gateway.stop()
+
+    def test_an_interface_that_is_named_and_not_on_the_path_is_told(self):
+        for named, how in (("lo", "which is not on the path"), ("eth9", "which is not there")):
+            gateway = self.start([tunnel(1), tunnel(2)], site=f'interface = "{named}"')
+            warning = f"names the interface {named}, {how}; packets to 192.0.2.101 leave by " \
+                      f"{self.card.interface} "
+            self.assertEqual(gateway.log.read_text().count(warning), 1, gateway.log.read_text())
+            self.assertEqual(gateway.log.read_text().count("names the interface"), 1, "told once")
+            self.assertEqual(len(self.held(gateway)), 4, "they are where the packets go")
+            gateway.stop()
 
     def test_what_an_interface_loses_as_it_goes_down_is_told(self):
         gateway = self.start([tunnel(1)])
