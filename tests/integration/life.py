@@ -102,6 +102,16 @@ class Life(running.LabTest):
         lab.wait_until(lambda: self.ping(count=1)[0], 20, "the peer did not come back")
         self.wait_for_event(left, "peer.heard")
 
+    def test_a_peer_that_sends_packets_of_no_sa_here_is_told(self):
+        left, right = self.start()
+        self.espalier.ask("sa", "delete", "office/in", "--socket", right.socket)
+        self.network.run("left", "ping", "-c", "30", "-i", "0.1", "-W", "1", "10.2.0.1", check=False)
+        event = self.wait_for_event(right, "peer.unknown_spi")
+        self.assertRegex(event["text"], r"^The peer 192\.0\.2\.1 sends packets with SPI 0x[0-9a-f]{8}, "
+                         "which is of no SA here")
+        self.assertIn("warning: " + event["text"], right.log())
+        self.assertGreaterEqual(right.status()["drops"]["in_no_state"], 20)
+
     def test_the_closing_table_counts_what_status_counts(self):
         left, right = self.start()
         right.stop()

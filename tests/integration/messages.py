@@ -245,11 +245,17 @@ class Messages(unittest.TestCase):
     def test_a_silent_peer(self):
         gateway = self.gateway()
         self.network.run("left", "ping", "-c", "1", "-W", "0.1", "10.2.0.1", check=False)
-        told = ("espalier: warning: The peer 192.0.2.2 is silent: no packet came from it in the 10 s "
+        told = ("espalier: warning: The peer 192.0.2.2 is silent: no packet of its SAs came in the 10 s "
                 "since the first of SA 'peer/out' left. Check that Espalier runs there, that a "
                 "firewall lets UDP port 4500 through both ways, and that its configuration has "
                 "192.0.2.1 as this end.")
         lab.wait_until(lambda: told in gateway.log(), 20, "nothing was said of the peer")
+        self.assertGreaterEqual(gateway.sas()[0]["peer_silent_seconds"], 10)
+        table = self.espalier.call("status", "--socket", gateway.socket).stdout
+        self.assertRegex(table, r"192\.0\.2\.2:4500 \(SILENT 1\d s\)")
+        self.assertRegex(self.espalier.call("explain", "peer/out", "--socket", gateway.socket).stdout,
+                         r"Its peer 192\.0\.2\.2 is silent: for 1\d s it has been sent packets, and "
+                         r"no packet of its SAs came\.")
 
     def test_nobody_to_ask_for_a_status(self):
         result = self.espalier.call("status", "--socket", FOLDER / "left.sock", site="left")

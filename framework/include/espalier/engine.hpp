@@ -77,6 +77,7 @@ struct EngineEvent {
     peer_moved,      // of `sa`, inbound: its peer's NAT has moved it; the SAs to it follow
     path_mtu,        // to a peer
     port_gone,       // of a worker: it can carry nothing more
+    unknown_spi,     // a peer sends packets that are of no SA
   };
   Kind kind = Kind::device_lost;
   std::string backend{};  // device_lost, session_closed

@@ -57,10 +57,11 @@ struct GatewayEvent {
     device_lost,
     device_back,  // and is given SAs again
     path_mtu,
-    tun_gone,     // nothing can be carried any more
-    refused,      // by a device that the policy prefers to the one that took it
-    peer_silent,  // it is sent packets, and none comes from it
-    peer_heard,   // again
+    tun_gone,          // nothing can be carried any more
+    refused,           // by a device that the policy prefers to the one that took it
+    peer_silent,       // it is sent packets, and none comes from it
+    peer_heard,        // again
+    peer_unknown_spi,  // it sends packets that are of no SA here
   };
   Kind kind = Kind::device_lost;
   std::string sa{};  // "": it is not of one SA

@@ -45,6 +45,7 @@ struct Reply {
     peer_moved,  // inbound: its peer now sends from `peer`
     path_mtu,    // to `peer`'s address: `bytes`
     port_gone,
+    unknown_spi,  // of packets from `peer`: `spi`
   };
   Kind kind = Kind::none;
   SaState* sa = nullptr;
@@ -52,6 +53,7 @@ struct Reply {
   DeviceQueue* queue = nullptr;
   std::uint32_t bytes = 0;
   Endpoint peer{};
+  std::uint32_t spi = 0;
 };
 
 }  // namespace espalier::esp

@@ -161,6 +161,9 @@ void Engine::Impl::take(const Reply& reply) {
     case Reply::Kind::path_mtu:
       narrow_path(reply.peer.address, reply.bytes);
       break;
+    case Reply::Kind::unknown_spi:
+      note_unknown_spi(reply.peer.address, reply.spi);
+      break;
   }
 }
 

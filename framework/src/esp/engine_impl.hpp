@@ -66,6 +66,13 @@ struct KnownPath {
   DeviceQueue::TimePoint until{};
 };
 
+// A peer from which packets with unknown SPIs come.
+struct Stranger {
+  DeviceQueue::TimePoint since{};
+  DeviceQueue::TimePoint last{};
+  DeviceQueue::TimePoint quiet_until{};
+};
+
 // An SA that was removed and that workers still have to let go of.
 struct LeavingSa {
   std::unique_ptr<SaState> state;
@@ -91,6 +98,8 @@ struct Engine::Impl {
   std::multimap<Endpoint, esp::OutboundSa*> followers;  // by the peer that they were made for
   std::multimap<esp::DeviceQueue::TimePoint, esp::Deadline> deadlines;
   std::map<IpAddress, esp::KnownPath> paths;
+  std::pmr::map<IpAddress, std::uint32_t> peers{&nodes};  // how many SAs each has
+  std::map<IpAddress, esp::Stranger> strangers;
   std::vector<EngineEvent> events;
   std::uint64_t commands = 0;  // that were given to workers
   std::vector<std::thread> threads;
@@ -110,6 +119,7 @@ struct Engine::Impl {
   void follow_peer(esp::SaState& inbound, const Endpoint& peer);
   void send_followers_to(const esp::SaState& inbound, const Endpoint& peer);
   Endpoint peer_now(const SaSpec& sa, std::string_view predecessor) const;
+  void note_unknown_spi(const IpAddress& from, std::uint32_t spi);
   void narrow_path(const IpAddress& peer, std::uint32_t mtu);
   void set_path_mtu(const IpAddress& peer, std::uint32_t mtu);
   void set_longest(esp::SaState& sa, std::uint32_t path_mtu);

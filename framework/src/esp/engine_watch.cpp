@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::chrono::seconds kHang{2};  // inside one call of a device
 constexpr std::chrono::minutes kPathAge{10};
+// Packets with unknown SPIs: those of an SA that has just gone may be late; what lasts is told.
+constexpr std::chrono::seconds kLate{1};
+constexpr std::chrono::seconds kForgotten{10};
+constexpr std::chrono::minutes kToldAgain{1};
 
 }  // namespace
 
@@ -44,6 +48,7 @@ void Engine::Impl::watch_workers() {
 
 // What the control thread watches of an SA beside its worker.
 void Engine::Impl::enter(SaState& sa) {
+  ++peers[sa.spec.peer.address];
   const auto now = options.clock();
   const auto put = [&](std::uint32_t seconds, bool hard) {
     if (seconds != 0) deadlines.emplace(now + std::chrono::seconds(seconds), Deadline{&sa, hard});
@@ -57,6 +62,11 @@ void Engine::Impl::enter(SaState& sa) {
 }
 
 void Engine::Impl::forget(const SaState& sa) {
+  const auto peer = peers.find(sa.spec.peer.address);
+  if (peer != peers.end() && --peer->second == 0) {
+    strangers.erase(peer->first);
+    peers.erase(peer);
+  }
   const Lifetime& life = *sa.spec.lifetime;
   if (life.soft_seconds != 0 || life.hard_seconds != 0) {
     std::erase_if(deadlines, [&](const auto& entry) { return entry.second.sa == &sa; });
@@ -115,6 +125,23 @@ void Engine::Impl::send_followers_to(const SaState& inbound, const Endpoint& pee
 Endpoint Engine::Impl::peer_now(const SaSpec& sa, std::string_view predecessor) const {
   const auto old = sas.find(predecessor);
   return old != sas.end() && (*old)->spec.peer == sa.peer ? (*old)->told_peer() : sa.peer;
+}
+
+// Of peers alone: anybody can send anything.
+void Engine::Impl::note_unknown_spi(const IpAddress& from, std::uint32_t spi) {
+  if (!peers.contains(from)) return;
+  const auto now = options.clock();
+  Stranger& stranger = strangers[from];
+  if (now - stranger.last > kForgotten) stranger.since = now;
+  stranger.last = now;
+  if (now - stranger.since < kLate || now < stranger.quiet_until) return;
+  stranger.quiet_until = now + kToldAgain;
+  events.push_back({EngineEvent::Kind::unknown_spi, "", "", "",
+                    fmt::format("The peer {} sends packets with SPI {:#010x}, which is of no SA "
+                                "here: they are dropped. Check that both ends have the keys and "
+                                "SPIs of the same run; two ends that were keyed apart need new "
+                                "keys, both of them.",
+                                to_string(from), spi)});
 }
 
 void Engine::Impl::narrow_path(const IpAddress& peer, std::uint32_t mtu) {

@@ -126,12 +126,20 @@ void Worker::inbound(Slot& slot) noexcept {
   InboundSa* sa = spis_.find(spi);
   if (sa == nullptr) {
     const std::uint32_t owner = spi % handoff_->workers();
-    return owner == index_ ? drop(slot, Drop::in_no_state) : hand_over(slot, owner, true);
+    return owner == index_ ? drop_unknown(slot, spi) : hand_over(slot, owner, true);
   }
   if (sa->limit.ended()) return drop(slot, Drop::in_expired, sa);
   if (!room_on(*sa->binding->queue)) return drop_for_want_of_room(slot, *sa);
   if (const auto reason = prepare_inbound(slot, *sa)) return drop(slot, *reason, sa);
   dispatch(slot);
+}
+
+// Whether it is a peer who sends them the control thread knows.
+void Worker::drop_unknown(Slot& slot, std::uint32_t spi) noexcept {
+  const Endpoint& from = slot.packet.wire.peer;
+  if (strangers_.take(from.address, clock_()))
+    reply({Reply::Kind::unknown_spi, nullptr, nullptr, nullptr, 0, from, spi});
+  drop(slot, Drop::in_no_state);
 }
 
 void Worker::drop_for_want_of_room(Slot& slot, SaState& sa) noexcept {

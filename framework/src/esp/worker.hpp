@@ -7,6 +7,7 @@
 #include "esp/policy_table.hpp"
 #include "esp/spi_table.hpp"
 #include "esp/spsc_ring.hpp"
+#include "esp/stranger_limit.hpp"
 #include "esp/too_big.hpp"
 #include "esp/wakeup.hpp"
 
@@ -77,6 +78,7 @@ class Worker {
   void dispatch(Slot& slot) noexcept;
   [[gnu::noinline]] void hand_over(Slot& slot, std::uint32_t owner, bool inbound) noexcept;
   [[gnu::cold, gnu::noinline]] void drop(Slot& slot, Drop reason, SaState* sa = nullptr) noexcept;
+  [[gnu::cold, gnu::noinline]] void drop_unknown(Slot& slot, std::uint32_t spi) noexcept;
   [[gnu::cold, gnu::noinline]] void drop_for_want_of_room(Slot& slot, SaState& sa) noexcept;
   // Devices that died with buffers in their hands may cost half of them, not more: the rest is for
   // synchronous ones, which cannot keep any.
@@ -126,6 +128,7 @@ class Worker {
   const DeviceQueue::Clock clock_;
   DeviceQueue::TimePoint next_reclaim_{};
   AnswerLimit answers_;
+  StrangerLimit strangers_;
   std::vector<Packet*> to_wire_;
   std::vector<Packet*> to_clear_;
   // Inbound packets of SAs whose peers have moved: they wait until what answers them goes there.

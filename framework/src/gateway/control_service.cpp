@@ -329,6 +329,11 @@ Result<ControlService::Json> ControlService::explain(const json& request) {
     text +=
         "It has EXPIRED: its hard lifetime or its sequence numbers are used up, and it carries "
         "nothing. 'espalier sa rekey' replaces it.\n";
+  if (const auto silent = monitor_.silent_for(sa->spec.peer.address))
+    text += fmt::format(
+        "Its peer {} is silent: for {} s it has been sent packets, and no packet of its SAs "
+        "came.\n",
+        to_string(sa->spec.peer.address), silent->count());
   reply["text"] = std::move(text);
   reply["backend"] = sa->status.backend;
   reply["device"] = sa->status.device;

@@ -97,6 +97,8 @@ GatewayEvent told(const EngineEvent& event) {
       return {Kind::peer_moved, sa, fmt::format("SA '{}': {}.", sa, event.words)};
     case EngineEvent::Kind::port_gone:
       return {Kind::tun_gone, "", event.words};
+    case EngineEvent::Kind::unknown_spi:
+      return {Kind::peer_unknown_spi, "", event.words};
     default:
       return {Kind::path_mtu, "", event.words};
   }
@@ -111,10 +113,11 @@ bool is_a_devices(const Error& error) {
 }  // namespace
 
 std::string_view to_string(GatewayEvent::Kind kind) noexcept {
-  constexpr std::string_view names[] = {
-      "sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended", "sa.moved",    "sa.homeless",
-      "sa.peer_moved",    "sa.replaced",      "device.lost",       "device.back", "path.mtu",
-      "tun.gone",         "sa.refused",       "peer.silent",       "peer.heard"};
+  constexpr std::string_view names[] = {"sa.soft_lifetime", "sa.hard_lifetime", "sa.sequence_ended",
+                                        "sa.moved",         "sa.homeless",      "sa.peer_moved",
+                                        "sa.replaced",      "device.lost",      "device.back",
+                                        "path.mtu",         "tun.gone",         "sa.refused",
+                                        "peer.silent",      "peer.heard",       "peer.unknown_spi"};
   return names[std::size_t(kind)];
 }
 

@@ -22,6 +22,7 @@ bool Monitor::is_quiet() {
 }
 
 Monitor::News Monitor::sample(Time now) {
+  last_ = now;
   if (is_quiet()) {
     rates_.rest(now);
     return {};
@@ -47,6 +48,8 @@ std::vector<SaReport> Monitor::reports(std::string_view after, std::size_t most)
     const Rate rate = rates_.rate(report.name);
     report.bits_per_second = rate.bits_per_second;
     report.peak_bits_per_second = rate.peak_bits_per_second;
+    if (const auto silent = silent_for(sa.spec.peer.address))
+      report.peer_silent_seconds = static_cast<std::uint64_t>(silent->count());
   }
   return reports;
 }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,10 @@ class Monitor {
   // Of the SAs that SaControl::list() would give.
   std::vector<SaReport> reports(std::string_view after = {},
                                 std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+  // Of a peer that is sent packets in vain, at the last sample.
+  std::optional<std::chrono::seconds> silent_for(const IpAddress& peer) const {
+    return silence_.silent_for(peer, last_);
+  }
   nlohmann::ordered_json port_counters() const;  // sums over all ports
 
  private:
@@ -46,6 +51,7 @@ class Monitor {
   std::vector<std::shared_ptr<const PortCounters>> ports_;
   RateMeter rates_;
   SilenceWatch silence_;
+  Time last_{};  // sample
   std::uint64_t activity_ = 0;
   int rounds_at_rest_ = 0;
   bool refusal_told_ = false;

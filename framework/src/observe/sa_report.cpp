@@ -65,6 +65,7 @@ nlohmann::ordered_json to_json(const SaReport& report) {
       {"bits_per_second", report.bits_per_second},
       {"peak_bits_per_second", report.peak_bits_per_second},
   };
+  if (report.peer_silent_seconds) value["peer_silent_seconds"] = *report.peer_silent_seconds;
   if (!report.driver.empty())
     value["driver"] = {{"name", report.driver},
                        {"status", report.driver_unknown.empty() ? "inferred" : "unknown"},
@@ -100,6 +101,8 @@ SaReport sa_report_from_json(const nlohmann::ordered_json& value) {
   value.at("expired").get_to(report.expired);
   value.at("bits_per_second").get_to(report.bits_per_second);
   value.at("peak_bits_per_second").get_to(report.peak_bits_per_second);
+  if (const auto silent = value.find("peer_silent_seconds"); silent != value.end())
+    report.peer_silent_seconds = silent->get<std::uint64_t>();
   if (const auto driver = value.find("driver"); driver != value.end()) {
     driver->at("name").get_to(report.driver);
     driver->at("why").get_to(report.driver_unknown);
@@ -122,11 +125,16 @@ std::string summary(std::span<const PassedOver> others) {
 namespace {
 
 // Without UDP there is no port, and 0 stands for it.
-std::string peer_words(const SaReport& report) {
+std::string peer_address(const SaReport& report) {
   const bool no_port = report.peer.ends_with(":0") && report.encapsulation == "none";
   if (!no_port) return report.peer;
   std::string address = report.peer.substr(0, report.peer.size() - 2);
   return address.starts_with('[') ? address.substr(1, address.size() - 2) : address;
+}
+
+std::string peer_words(const SaReport& report) {
+  if (!report.peer_silent_seconds) return peer_address(report);
+  return fmt::format("{} (SILENT {} s)", peer_address(report), *report.peer_silent_seconds);
 }
 
 // A card's name, and the driver that the SA was steered to.

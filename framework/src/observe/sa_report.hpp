@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,7 @@ struct SaReport {
   bool expired = false;                    // its hard lifetime is over
   std::uint64_t bits_per_second = 0;       // of inner packets, measured over the last interval
   std::uint64_t peak_bits_per_second = 0;  // of the busiest interval
+  std::optional<std::uint64_t> peer_silent_seconds;  // it is sent packets and none comes
   std::string driver;          // of the kernel, that it was steered to; "" if it was not
   std::string driver_unknown;  // why it is not known that it has it; "": it is inferred
   std::string note;            // why it is not where the policy wants it, or ""

@@ -27,7 +27,8 @@ std::string never_heard(const Traffic& traffic) {
         to_string(sa.peer), traffic.refused);
   const bool udp = sa.encapsulation == Encapsulation::udp;
   return fmt::format(
-      "The peer {} is silent: no packet came from it in the {} s since the first of SA '{}' left. "
+      "The peer {} is silent: no packet of its SAs came in the {} s since the first of SA '{}' "
+      "left. "
       "Check that Espalier runs there, that a firewall lets {} through both ways, and that its "
       "configuration has {} as this end.",
       to_string(sa.peer.address), SilenceWatch::kPatience.count(), traffic.outbound->name,
@@ -38,7 +39,7 @@ std::string never_heard(const Traffic& traffic) {
 std::string fell_silent(const Traffic& traffic) {
   const SaSpec& sa = *traffic.outbound->spec;
   return fmt::format(
-      "The peer {} has fallen silent: SA '{}' sends, and no packet came from it in {} s. Check "
+      "The peer {} has fallen silent: SA '{}' sends, and no packet of its SAs came in {} s. Check "
       "that Espalier still runs there, and the way to it; what it is sent may be lost.",
       to_string(sa.peer.address), traffic.outbound->name, SilenceWatch::kLaterPatience.count());
 }
@@ -88,6 +89,13 @@ std::vector<GatewayEvent> SilenceWatch::look(std::span<const SaTraffic> sas, Tim
   }
   std::erase_if(peers_, [&](const auto& entry) { return !peers.contains(entry.first); });
   return events;
+}
+
+std::optional<std::chrono::seconds> SilenceWatch::silent_for(const IpAddress& peer,
+                                                             Time now) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end() || !found->second.told) return std::nullopt;
+  return std::chrono::floor<std::chrono::seconds>(now - found->second.waiting_since);
 }
 
 }  // namespace espalier

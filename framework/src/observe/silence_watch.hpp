@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ class SilenceWatch {
   // Looks at the SAs' counters; gives an event for each peer, identified by its address, that has
   // been silent since a packet was seen to leave for it, once, and one when it is heard again.
   std::vector<GatewayEvent> look(std::span<const SaTraffic> sas, Time now);
+  // Since when the peer has been sent packets in vain, if it was told to be silent.
+  std::optional<std::chrono::seconds> silent_for(const IpAddress& peer, Time now) const;
   // Whether time alone may bring an event.
   bool is_waiting() const noexcept { return waiting_; }
 

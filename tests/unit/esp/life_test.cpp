@@ -5,6 +5,7 @@
 #include "unit/esp/life.hpp"
 
 #include "esp/bytes.hpp"
+#include "esp/stranger_limit.hpp"
 
 #include <gmock/gmock.h>
 
@@ -404,6 +405,61 @@ TEST_F(LifeTest, AfterTheHardLifetimeThereAreNoDummiesEither) {
   ASSERT_TRUE(engine_->send_dummy("out", 333));
   engine_->turn(0);
   EXPECT_EQ(wire_->sent.size(), before);
+}
+
+// ---- a peer that was keyed apart ---------------------------------------------------------------
+
+// Packets with an unknown SPI, for so many seconds, ten a second.
+class StrangerTest : public LifeTest {
+ protected:
+  std::vector<std::string> told_in(int seconds, const char* from = "192.0.2.2",
+                                   std::uint32_t spi = 0x7777) {
+    std::vector<std::string> words;
+    for (int i = 0; i < seconds * 10; ++i) {
+      Bytes packet(64);
+      store_be32(packet.data(), spi);
+      wire_->arriving.emplace_back(packet, endpoint(from, 4500));
+      engine_->turn(0);
+      *now_ += std::chrono::milliseconds(100);
+      for (const EngineEvent& event : engine_->take_events())
+        if (event.kind == Kind::unknown_spi) words.push_back(event.words);
+    }
+    return words;
+  }
+};
+
+TEST_F(StrangerTest, APeerWhosePacketsAreOfNoSaIsToldOnceAMinute) {
+  add(Direction::inbound);
+  EXPECT_THAT(told_in(59), testing::ElementsAre(testing::HasSubstr(
+                               "The peer 192.0.2.2 sends packets with SPI 0x00007777, which is of "
+                               "no SA here: they are dropped.")));
+  EXPECT_EQ(drops(Drop::in_no_state), 590u);
+  EXPECT_EQ(told_in(59).size(), 1u);
+}
+
+TEST_F(StrangerTest, PacketsThatAreLateAfterTheirSaHasGoneAreNoNews) {
+  add(Direction::inbound);
+  EXPECT_THAT(told_in(1), testing::IsEmpty());
+  *now_ += std::chrono::seconds(11);
+  EXPECT_THAT(told_in(1), testing::IsEmpty()) << "the next rekey";
+}
+
+TEST_F(StrangerTest, WhoeverIsNoPeerIsOnlyCounted) {
+  add(Direction::inbound);
+  EXPECT_THAT(told_in(10, "192.0.2.77"), testing::IsEmpty());
+  EXPECT_EQ(drops(Drop::in_no_state), 100u);
+  EXPECT_TRUE(engine_->remove("in"));
+  EXPECT_THAT(told_in(10), testing::IsEmpty()) << "a peer that has no SA here any more";
+}
+
+TEST_F(StrangerTest, AFloodReachesTheControlThreadOnceASecond) {
+  StrangerLimit limit;
+  int taken = 0;
+  for (int i = 0; i < 5000; ++i) {
+    taken += limit.take(endpoint("192.0.2.2", 0).address, *now_);
+    *now_ += std::chrono::milliseconds(1);
+  }
+  EXPECT_EQ(taken, 5);
 }
 
 }  // namespace

@@ -52,6 +52,14 @@ TEST(SaReport, SurvivesJsonUnchanged) {
   EXPECT_EQ(sa_report_from_json(nlohmann::ordered_json::parse(text)), report);
 }
 
+TEST(SaReport, SaysForHowLongItsPeerIsSilent) {
+  SaReport report = full_report();
+  EXPECT_FALSE(to_json(report).contains("peer_silent_seconds"));
+  report.peer_silent_seconds = 45;
+  EXPECT_EQ(sa_report_from_json(to_json(report)), report);
+  EXPECT_THAT(render_sas(std::array{report}, {}), HasSubstr("192.0.2.2:4500 (SILENT 45 s)"));
+}
+
 TEST(SaReport, SaysThatADriverOfTheKernelIsInferredOrWhyItIsUnknown) {
   GatewaySa sa = gateway_sa("office/out", Direction::outbound);
   sa.driver.name = "pcrypt(seqiv(rfc4106-gcm-aesni))";

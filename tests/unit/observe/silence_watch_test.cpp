@@ -48,11 +48,12 @@ TEST_F(SilenceWatchTest, NamesASilentPeerTenSecondsAfterTheFirstPacketLeft) {
   out().packets = 1;
   EXPECT_THAT(look(0), IsEmpty());
   EXPECT_THAT(look(9), IsEmpty());
-  EXPECT_THAT(look(10),
-              ElementsAre("The peer 192.0.2.2 is silent: no packet came from it in the 10 s since "
-                          "the first of SA 't/out' left. Check that Espalier runs there, that a "
-                          "firewall lets UDP port 4500 through both ways, and that its "
-                          "configuration has 192.0.2.1 as this end."));
+  EXPECT_THAT(
+      look(10),
+      ElementsAre("The peer 192.0.2.2 is silent: no packet of its SAs came in the 10 s since "
+                  "the first of SA 't/out' left. Check that Espalier runs there, that a "
+                  "firewall lets UDP port 4500 through both ways, and that its "
+                  "configuration has 192.0.2.1 as this end."));
 }
 
 TEST_F(SilenceWatchTest, WaitsFromTheFirstPacketUntilThePeerIsHeardOrNamed) {
@@ -80,6 +81,20 @@ TEST_F(SilenceWatchTest, SaysItOnce) {
   EXPECT_FALSE(look(10).empty());
   EXPECT_THAT(look(11), IsEmpty());
   EXPECT_THAT(look(1000), IsEmpty());
+}
+
+TEST_F(SilenceWatchTest, SaysForHowLongUntilThePeerIsHeard) {
+  const IpAddress peer = sas_[0].spec.peer.address;
+  out().packets = 1;
+  look(0);
+  EXPECT_EQ(watch_.silent_for(peer, start_ + seconds(9)), std::nullopt);
+  look(10);
+  EXPECT_EQ(watch_.silent_for(peer, start_ + seconds(45)), seconds(45));
+  EXPECT_EQ(watch_.silent_for(IpAddress::parse("192.0.2.77").value(), start_ + seconds(45)),
+            std::nullopt);
+  in().packets = 1;
+  look(50);
+  EXPECT_EQ(watch_.silent_for(peer, start_ + seconds(51)), std::nullopt);
 }
 
 TEST_F(SilenceWatchTest, IsContentWithOnePacketFromThePeer) {
@@ -122,7 +137,7 @@ TEST_F(SilenceWatchTest, NamesAPeerThatFallsSilentLaterAndWhenItIsHeardAgain) {
   EXPECT_THAT(look(101), IsEmpty());
   EXPECT_THAT(look(130), IsEmpty());
   EXPECT_THAT(look(131), ElementsAre(HasSubstr("The peer 192.0.2.2 has fallen silent: SA 't/out' "
-                                               "sends, and no packet came from it in 30 s.")));
+                                               "sends, and no packet of its SAs came in 30 s.")));
   out().packets = 1000;
   EXPECT_THAT(look(200), IsEmpty()) << "it is said once";
   in().packets = 6;
