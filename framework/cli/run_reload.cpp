@@ -3,6 +3,7 @@
 
 #include "gateway/reload_plan.hpp"
 #include "gateway/site_view.hpp"
+#include "model/sentence.hpp"
 #include "run_keys.hpp"
 #include "run_places.hpp"
 
@@ -16,6 +17,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -146,14 +148,26 @@ std::set<fs::path> fresh_key_files(const GatewayConfig& config) {
   return files;
 }
 
+// "2 gone (a, b)": so many of a long list that a line holds them.
+std::string named(std::string counted, const std::vector<std::string>& tunnels) {
+  constexpr std::size_t most = 5;
+  if (tunnels.empty()) return counted;
+  const auto first = std::span(tunnels).first(std::min(most, tunnels.size()));
+  const std::string more =
+      tunnels.size() > most ? fmt::format(" and {} more", tunnels.size() - most) : "";
+  return fmt::format("{} ({}{})", counted, fmt::join(first, ", "), more);
+}
+
 // That tunnels were refused was said when they were.
 void tell(const ReloadPlan& plan, const Names& refused, const Running& running) {
   running.log(
       ESPALIER_LOG_INFO,
-      fmt::format("Reloaded {}: {} tunnels added, {} changed, {} gone; policy {}; {} SAs run.{}",
-                  running.config.file.native(), plan.added.size(), plan.changed.size(),
-                  plan.gone.size(), plan.policy_changed ? "changed" : "unchanged",
-                  running.gateway.size(),
+      fmt::format("Reloaded {}: {}, {}, {}; policy {}; {} run.{}", running.config.file.native(),
+                  named(counted(plan.added.size(), "tunnel") + " added", plan.added),
+                  named(fmt::format("{} changed", plan.changed.size()), plan.changed),
+                  named(fmt::format("{} gone", plan.gone.size()), plan.gone),
+                  plan.policy_changed ? "changed" : "unchanged",
+                  counted(running.gateway.size(), "SA"),
                   plan.policy_changed ? " Those that ran before stay where they are." : ""));
   for (const std::string& tunnel : tunnels_by_socket(running.config))
     if (!refused.contains(tunnel) && (std::ranges::binary_search(plan.added, tunnel) ||

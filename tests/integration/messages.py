@@ -206,9 +206,10 @@ class Messages(unittest.TestCase):
     def test_a_port_that_is_taken(self):
         with udp_socket("left", "192.0.2.1", 4500):
             self.before = self.state_of_the_system()
-            self.refuses(1, "espalier: UDP port 4500 of 192.0.2.1 is taken by another program. Find it "
-                         "with 'ss -lunp sport = :4500', then stop it or give this site another 'port' "
-                         "in its [site] table.",
+            name = pathlib.Path("/proc/self/comm").read_text().strip()
+            pid = os.readlink("/proc/self")  # as the gateway sees it
+            self.refuses(1, f"espalier: UDP port 4500 of 192.0.2.1 is taken by {name} (pid {pid}). Stop "
+                         "it, or give this site another 'port' in its [site] table.",
                          said=self.run_it())
 
     def test_too_little_lockable_memory(self):

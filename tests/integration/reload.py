@@ -95,12 +95,12 @@ class Reload(unittest.TestCase):
                                     "10.2.0.1", log=lab.FOLDER / "ping.log")
 
         self.write(SITES, OFFICE)
-        self.assertIn("0 tunnels added, 0 changed, 1 gone", self.reload(left))
+        self.assertIn("0 tunnels added, 0 changed, 1 gone (branch); policy unchanged; 2 SAs run.", self.reload(left))
         self.assertEqual(sorted(self.sas(left)), ["office/in", "office/out"])
         self.assertNotIn("10.3.0.0/24", self.routes("left"))
 
         self.configure(SITES, OFFICE, BRANCH)
-        self.assertIn("1 tunnels added, 0 changed, 0 gone", self.reload(left))
+        self.assertIn("1 tunnel added (branch), 0 changed, 0 gone;", self.reload(left))
         self.assertNotEqual(self.sas(left)["branch/out"][0], before["branch/out"][0], "a new SPI")
         self.assertIn("10.3.0.0/24 dev esp0", self.routes("left"))
         self.assertTrue((lab.FOLDER / "left.office.keys").exists(),
@@ -137,7 +137,7 @@ class Reload(unittest.TestCase):
         self.configure('[policy]\nbackends = ["openssl"]\nfallback = "fail"\n', SITES,
                        tunnel("office", "left", "right", "aes128gcm16"))
         for gateway in gateways:
-            self.assertIn("1 changed, 0 gone; policy changed", self.reload(gateway))
+            self.assertIn("1 changed (office), 0 gone; policy changed", self.reload(gateway))
             for sa in gateway.sas():
                 self.assertEqual((sa["transform"], sa["backend"]), ("aes128gcm16", "openssl"))
         self.ping()
@@ -167,7 +167,7 @@ class Reload(unittest.TestCase):
         self.write(SITES, BRANCH)
         self.assertIn("1 gone", self.reload(left, "left.branch.keys' was left alone"))
         self.write(SITES, OFFICE, BRANCH)
-        self.assertIn("1 tunnels added", self.reload(left))
+        self.assertIn("1 tunnel added (office)", self.reload(left))
         right = self.start("right")
         self.ping()
         self.assertEqual([sa for sa in self.sas(left) if "branch" in str(sa)],
@@ -191,10 +191,10 @@ class Reload(unittest.TestCase):
         self.configure(full, SITES, OFFICE)
         left = self.start("left")
         self.configure(full, SITES, BRANCH)
-        self.assertIn("1 tunnels added, 0 changed, 1 gone", self.reload(left))
+        self.assertIn("1 tunnel added (branch), 0 changed, 1 gone (office);", self.reload(left))
         self.assertEqual(sorted(self.sas(left)), ["branch/in", "branch/out"])
         self.configure(full, SITES, tunnel("branch", "left", "north", "aes128gcm16"))
-        self.assertIn("0 tunnels added, 1 changed, 0 gone", self.reload(left))
+        self.assertIn("0 tunnels added, 1 changed (branch), 0 gone;", self.reload(left))
         self.assertEqual({sa[1] for sa in self.sas(left).values()}, {"aes128gcm16"})
         self.configure(full, SITES, tunnel("branch", "left", "north", "aes128gcm16"), OFFICE)
         self.refused(left, "has 2 of the 2 SAs that the policy allows it")

@@ -174,6 +174,7 @@ ConfigReading read_config(const std::filesystem::path& file, SecretPool& secrets
     return {std::nullopt, findings.in_order()};
   read_includes(file, secrets, findings, draft);
   check_sites(draft, findings);
+  check_addresses(draft, findings);
   check_tunnels(draft, findings);
   check_static_keys(draft, findings);
   check_policy(draft, findings);

@@ -115,6 +115,9 @@ void check_unused(const ConfigDraft& draft, Findings& findings);  // of a draft 
 // limits of the policy, as far as that is the same on every machine.
 void check_limits(const ConfigDraft& draft, const GatewayConfig& config, Findings& findings);
 
+// Addresses that no host can have, and networks that no tunnel can carry.
+void check_addresses(const ConfigDraft& draft, Findings& findings);
+
 // That a TUN device's MTU that was written fits a path of 1500 bytes; of a draft without errors.
 void check_mtu(const ConfigDraft& draft, Findings& findings);
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "io/bind_error.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
 
@@ -47,7 +48,7 @@ Result<Descriptor> open_encap_socket(const Endpoint& local) {
       ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
     return refused("IPv6 alone");
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) < 0)
-    return refused("the address and port");
+    return std::unexpected(bind_error(local, errno));
   if (::setsockopt(socket.get(), IPPROTO_UDP, UDP_ENCAP, &type, sizeof type) < 0)
     return refused("UDP_ENCAP");
   if (!bypass_policies(socket.get(), address.ss_family)) return refused("a policy of its own");

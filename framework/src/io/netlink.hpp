@@ -46,6 +46,12 @@ struct RoutingRule {
   friend bool operator==(const RoutingRule&, const RoutingRule&) = default;
 };
 
+// The last error that the kernel gave to a request, and its own words for it, or "".
+struct KernelAnswer {
+  int error = 0;  // errno
+  std::string words;
+};
+
 // A connection to the kernel's routing tables. [control]
 class RouteNetlink {
  public:
@@ -73,6 +79,7 @@ class RouteNetlink {
   void delete_rules(Family family, std::uint32_t priority);
 
  private:
+  std::unique_ptr<KernelAnswer> answer_;  // libnl writes it; it stays where it is
   std::unique_ptr<nl_sock, NlSocketDeleter> socket_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <espalier/wire_port.hpp>
 
+#include "io/bind_error.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/os_error.hpp"
 #include "io/socket_address.hpp"
@@ -64,32 +65,6 @@ class UdpPort final : public PacketPort {
   DatagramSocket socket_;
 };
 
-Error bind_error(const Endpoint& local, int error) {
-  switch (error) {
-    case EADDRINUSE:
-      return {ErrorCode::conflict,
-              fmt::format("UDP port {} of {} is taken by another program. Find it with "
-                          "'ss -lunp sport = :{}', then stop it or give this site another "
-                          "'port' in its [site] table.",
-                          local.port, to_string(local.address), local.port)};
-    case EADDRNOTAVAIL:
-      return {ErrorCode::not_found,
-              fmt::format("No interface of this machine has the address {}, so that UDP port {} "
-                          "cannot be opened on it. Set the address up first ('ip address'), or "
-                          "correct the 'address' of its [site] table.",
-                          to_string(local.address), local.port)};
-    case EACCES:
-    case EPERM:
-      return {ErrorCode::permission,
-              fmt::format("No permission to open UDP port {} of {}. Ports below 1024 need root or "
-                          "CAP_NET_BIND_SERVICE.",
-                          local.port, to_string(local.address))};
-    default:
-      return {ErrorCode::io, fmt::format("UDP port {} of {} cannot be opened: {}.", local.port,
-                                         to_string(local.address), io::words_of(error))};
-  }
-}
-
 // Over IPv4 ESP is sent without a UDP checksum (RFC 3948 2.1), but not where the kernel cuts large
 // messages: it does that only together with the checksum, which most devices then compute.
 Result<void> set_udp_options(int fd, Family family, bool offloads) {
@@ -117,7 +92,7 @@ Result<Descriptor> open_member(const WireOptions& options, const Endpoint& local
   sockaddr_storage address{};
   const socklen_t size = io::to_sockaddr(local, address);
   if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), size) != 0)
-    return std::unexpected(bind_error(local, errno));
+    return std::unexpected(io::bind_error(local, errno));
   if (first && options.workers > 1)
     if (auto shared = share(); !shared) return std::unexpected(shared.error());
   return socket;

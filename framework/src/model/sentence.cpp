@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/sentence.hpp"
 
+#include <fmt/format.h>
+
 #include "model/escaped.hpp"
 
 #include <algorithm>
@@ -31,6 +33,10 @@ std::string as_sentence(std::string_view text) {
     sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
   if (lacks_stop(text)) sentence += '.';
   return sentence;
+}
+
+std::string counted(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }
 
 }  // namespace espalier

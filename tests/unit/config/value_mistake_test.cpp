@@ -222,6 +222,21 @@ networks = ["10.6.0.0/24"]
       R"~(23:11: error: 'address' is "224.0.0.1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
       R"~(26:11: error: 'address' is "::": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~",
       R"~(29:11: error: 'address' is "ff02::1": expected the outer IP address of this site, such as "192.0.2.1"; this is no single machine's)~"}},
+    {"NetworksThatNoTunnelCarries",
+     changed(base(), {{"[\"10.1.0.0/24\"]", "[\"10.1.0.0/24\", \"127.0.0.0/8\", \"0.0.0.0/0\"]"},
+                      {"[\"10.2.0.0/24\"]", "[\"10.2.0.0/24\", \"239.1.0.0/16\", \"ff05::/16\"]"}}),
+     {R"~(5:28: error: the network 127.0.0.0/8 of site 'left' is of loopback addresses, which never leave a machine: expected those behind the site)~",
+      R"~(8:28: error: the network 239.1.0.0/16 of site 'right' is of multicast groups, which no tunnel between two sites carries: expected those behind the site)~",
+      R"~(8:44: error: the network ff05::/16 of site 'right' is of multicast groups, which no tunnel between two sites carries: expected those behind the site)~"}},
+    {"TunAddressesOfNoHost",
+     changed(
+         base(),
+         {{"[site.right]",
+           "tun = { addresses = [\"10.1.0.0/24\", \"10.1.0.0/31\", \"10.1.0.9\"] }\n[site.right]"},
+          {"address = \"192.0.2.2\"",
+           "tun = { addresses = [\"10.2.0.255/24\"] }\naddress = \"192.0.2.2\""}}),
+     {R"~(6:22: warning: the TUN device of site 'left' has the address 10.1.0.0/24, which is the first address of that network: others may take no packet from it; expected one of a host, such as 10.1.0.1/24)~",
+      R"~(8:22: warning: the TUN device of site 'right' has the address 10.2.0.255/24, which is the broadcast address of that network: others may take no packet from it; expected one of a host, such as 10.2.0.254/24)~"}},
     {"SiteInNoTunnel",
      base() + R"([site.other]
 address = "192.0.2.3"

@@ -3,6 +3,7 @@
 #include <espalier/tun_port.hpp>
 
 #include "io/detour.hpp"
+#include "io/netlink.hpp"
 
 #include "unit/io/net_namespace.hpp"
 #include "unit/io/packets.hpp"
@@ -265,6 +266,27 @@ TEST(InterfaceSetup, LeavesNothingBehindWhenItFailsHalfWay) {
               "'ip route show 10.2.0.0/16' shows it; delete it, or correct the 'networks' of the "
               "sites.");
     EXPECT_EQ(network_state(), before);
+  });
+}
+
+// libnl has no word for most of the kernel's errors.
+TEST(RouteNetlink, SaysWhatTheKernelSaid) {
+  with_tun([] {
+    const auto ports = open_tun("esp0");
+    ASSERT_TRUE(ports) << ports.error().message;
+    auto netlink = io::RouteNetlink::connect();
+    ASSERT_TRUE(netlink) << netlink.error().message;
+    const int index = static_cast<int>(if_nametoindex("esp0"));
+    const auto route = netlink->add_route("esp0", index, {ipv4({10, 2, 0, 0}, 16)});
+    ASSERT_FALSE(route) << "the device is down";
+    EXPECT_EQ(route.error().message,
+              "Cannot route 10.2.0.0/16 through the interface 'esp0': Network is down (Device for "
+              "nexthop is not up).");
+    const auto link = netlink->link("nosuch0");
+    ASSERT_FALSE(link);
+    EXPECT_EQ(link.error().message,
+              "There is no network interface 'nosuch0' (No such device). 'ip link' lists those of "
+              "this machine.");
   });
 }
 

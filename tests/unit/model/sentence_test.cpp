@@ -29,5 +29,11 @@ TEST(Sentence, LeavesTheEndOfAList) {
             "No backend takes it:\n  1  openssl");
 }
 
+TEST(Counted, HasAPluralForAllButOne) {
+  EXPECT_EQ(counted(0, "tunnel"), "0 tunnels");
+  EXPECT_EQ(counted(1, "tunnel"), "1 tunnel");
+  EXPECT_EQ(counted(2, "SA"), "2 SAs");
+}
+
 }  // namespace
 }  // namespace espalier
