@@ -253,9 +253,9 @@ class Messages(unittest.TestCase):
         lab.wait_until(lambda: told in gateway.log(), 20, "nothing was said of the peer")
         self.assertGreaterEqual(gateway.sas()[0]["peer_silent_seconds"], 10)
         table = self.espalier.call("status", "--socket", gateway.socket).stdout
-        self.assertRegex(table, r"192\.0\.2\.2:4500 \(SILENT 1\d s\)")
+        self.assertRegex(table, r"192\.0\.2\.2:4500 \(SILENT [1-9]\d s\)")
         self.assertRegex(self.espalier.call("explain", "peer/out", "--socket", gateway.socket).stdout,
-                         r"Its peer 192\.0\.2\.2 is silent: for 1\d s it has been sent packets, and "
+                         r"Its peer 192\.0\.2\.2 is silent: for [1-9]\d s it has been sent packets, and "
                          r"no packet of its SAs came\.")
 
     def test_nobody_to_ask_for_a_status(self):
