@@ -11,7 +11,7 @@ usage() {
 usage: ./bootstrap.sh COMMAND
   demo      two gateways in network namespaces carry real traffic through ESP; the first time
             it builds what it needs, which takes minutes, then it takes 15 s;
-            demo --shell: leaves the two gateways running, and opens a shell beside them
+            demo --shell: opens a shell beside the two gateways, which run until it ends
   test      builds and runs every test that this machine can run
   sanitize  the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
   fuzz      each fuzz target for a minute, or SECONDS: ./bootstrap.sh fuzz 1800

@@ -12,15 +12,12 @@
 namespace espalier::io {
 namespace {
 
-// Up to the verb of what is to be done with it.
+// The holder, and how it is found where that is not known.
 std::string taken_by(std::uint16_t port) {
   const auto holder = udp_port_holder(port);
-  if (!holder)
-    return fmt::format("another program. Find it with 'ss -lunp sport = :{}', and stop", port);
-  if (holder->name != "espalier")
-    return fmt::format("{} (pid {}). Stop", holder->name, holder->pid);
-  return fmt::format("another espalier (pid {}), which serves another site or socket. Stop",
-                     holder->pid);
+  if (!holder) return fmt::format("another program ('ss -lunp sport = :{}' may name it)", port);
+  const char* const another = holder->name == "espalier" ? "another " : "";
+  return fmt::format("{}{} (pid {})", another, holder->name, holder->pid);
 }
 
 }  // namespace
@@ -28,11 +25,10 @@ std::string taken_by(std::uint16_t port) {
 Error bind_error(const Endpoint& local, int error) {
   switch (error) {
     case EADDRINUSE:
-      return {
-          ErrorCode::conflict,
-          fmt::format("UDP port {} of {} is taken by {} it, or give this site another 'port' in "
-                      "its [site] table.",
-                      local.port, to_string(local.address), taken_by(local.port))};
+      return {ErrorCode::conflict,
+              fmt::format("UDP port {} of {} is taken by {}. Stop it, or give this site another "
+                          "'port' in its [site] table.",
+                          local.port, to_string(local.address), taken_by(local.port))};
     case EADDRNOTAVAIL:
       return {ErrorCode::not_found,
               fmt::format("No interface of this machine has the address {}, so that UDP port {} "

@@ -130,22 +130,6 @@ ErrorCode code_of(int error) {
   }
 }
 
-// What became of a request: 0 or more, or libnl's error with the kernel's words for it.
-struct Outcome {
-  int error = 0;
-  std::string words;
-};
-
-Result<void> outcome(const Outcome& came, const std::string& what, const std::string& when_there) {
-  if (came.error >= 0) return {};
-  const ErrorCode code = code_of(came.error);
-  if (code == ErrorCode::permission)
-    return fail(code, fmt::format("No permission to {}. Run as root or with CAP_NET_ADMIN.", what));
-  if (code == ErrorCode::conflict && !when_there.empty())
-    return fail(code, fmt::format("Cannot {}: {}", what, when_there));
-  return fail(code, fmt::format("Cannot {}: {}.", what, came.words));
-}
-
 // The kernel's error before libnl has made one of its own of it, which for many is 'unspecific
 // failure'; and its extended words, where it has any.
 int keep_answer(sockaddr_nl*, nlmsgerr* error, void* kept) {
@@ -161,11 +145,22 @@ int keep_answer(sockaddr_nl*, nlmsgerr* error, void* kept) {
   return -nl_syserr2nlerr(answer.error);
 }
 
-Outcome outcome_of(int error, const KernelAnswer& answer) {
-  if (error >= 0) return {};
-  if (nl_syserr2nlerr(answer.error) != -error) return {error, nl_geterror(-error)};  // libnl's own
+std::string words_for(int error, const KernelAnswer& answer) {
+  if (nl_syserr2nlerr(answer.error) != -error) return nl_geterror(-error);  // libnl's own
   const std::string words = io::words_of(answer.error);
-  return {error, answer.words.empty() ? words : fmt::format("{} ({})", words, answer.words)};
+  return answer.words.empty() ? words : fmt::format("{} ({})", words, answer.words);
+}
+
+// Of a request with libnl's `error`, which was the last one that the kernel answered.
+Result<void> outcome(int error, const KernelAnswer& answer, const std::string& what,
+                     const std::string& when_there) {
+  if (error >= 0) return {};
+  const ErrorCode code = code_of(error);
+  if (code == ErrorCode::permission)
+    return fail(code, fmt::format("No permission to {}. Run as root or with CAP_NET_ADMIN.", what));
+  if (code == ErrorCode::conflict && !when_there.empty())
+    return fail(code, fmt::format("Cannot {}: {}", what, when_there));
+  return fail(code, fmt::format("Cannot {}: {}.", what, words_for(error, answer)));
 }
 
 bool is_set(const std::string& file) {
@@ -175,14 +170,15 @@ bool is_set(const std::string& file) {
 
 // The same for what an interface is given. The kernel calls it a matter of permission where IPv6 is
 // switched off, which no privilege helps against.
-Result<void> outcome_on(const std::string& name, const IpPrefix& given, const Outcome& came,
-                        const std::string& what, const std::string& when_there) {
+Result<void> outcome_on(const std::string& name, const IpPrefix& given, int error,
+                        const KernelAnswer& answer, const std::string& what,
+                        const std::string& when_there) {
   const auto setting = [](const std::string& of) {
     return fmt::format("net/ipv6/conf/{}/disable_ipv6", of);
   };
-  const bool turned_down = came.error == -NLE_NOACCESS;
+  const bool turned_down = error == -NLE_NOACCESS;
   if (given.address.family != Family::ipv6 || !turned_down || !is_set("/proc/sys/" + setting(name)))
-    return outcome(came, what, when_there);
+    return outcome(error, answer, what, when_there);
   // A TUN device that is made anew has what is the default.
   const std::string off_by = setting(is_set("/proc/sys/" + setting("default")) ? "default" : name);
   return fail(ErrorCode::unsupported,
@@ -224,7 +220,7 @@ Result<LinkState> RouteNetlink::link(const std::string& name) {
   if (error < 0)
     return fail(code_of(error), fmt::format("There is no network interface '{}' ({}). 'ip link' "
                                             "lists those of this machine.",
-                                            name, outcome_of(error, *answer_).words));
+                                            name, words_for(error, *answer_)));
   const Link link(found);
   return LinkState{rtnl_link_get_ifindex(found), rtnl_link_get_mtu(found),
                    (rtnl_link_get_flags(found) & IFF_UP) != 0};
@@ -236,7 +232,7 @@ Result<void> RouteNetlink::set_link(const std::string& name, const LinkState& st
   rtnl_link_set_ifindex(from.get(), state.index);
   rtnl_link_set_mtu(to.get(), state.mtu);
   (state.up ? rtnl_link_set_flags : rtnl_link_unset_flags)(to.get(), IFF_UP);
-  return outcome(outcome_of(rtnl_link_change(socket_.get(), from.get(), to.get(), 0), *answer_),
+  return outcome(rtnl_link_change(socket_.get(), from.get(), to.get(), 0), *answer_,
                  fmt::format("set the interface '{}' {} with an MTU of {}", name,
                              state.up ? "up" : "down", state.mtu),
                  "");
@@ -253,27 +249,22 @@ void RouteNetlink::no_automatic_ipv6(const LinkState& state) {
 Result<void> RouteNetlink::add_address(const std::string& name, int index,
                                        const IpPrefix& address) {
   return outcome_on(
-      name, address,
-      outcome_of(rtnl_addr_add(socket_.get(), address_object(index, address).get(), NLM_F_EXCL),
-                 *answer_),
-      fmt::format("give the interface '{}' the address {}", name, to_string(address)),
+      name, address, rtnl_addr_add(socket_.get(), address_object(index, address).get(), NLM_F_EXCL),
+      *answer_, fmt::format("give the interface '{}' the address {}", name, to_string(address)),
       "it has it already. Remove it with 'ip address delete', or give the site "
       "another.");
 }
 
 Result<void> RouteNetlink::delete_address(int index, const IpPrefix& address) {
-  return outcome(
-      outcome_of(rtnl_addr_delete(socket_.get(), address_object(index, address).get(), 0),
-                 *answer_),
-      "delete the address " + to_string(address), "");
+  return outcome(rtnl_addr_delete(socket_.get(), address_object(index, address).get(), 0), *answer_,
+                 "delete the address " + to_string(address), "");
 }
 
 Result<void> RouteNetlink::add_route(const std::string& name, int index, const RouteEntry& route) {
   const std::string network = to_string(route.network);
   return outcome_on(
       name, route.network,
-      outcome_of(rtnl_route_add(socket_.get(), route_object(index, route).get(), NLM_F_EXCL),
-                 *answer_),
+      rtnl_route_add(socket_.get(), route_object(index, route).get(), NLM_F_EXCL), *answer_,
       fmt::format("route {} through the interface '{}'", network, name),
       fmt::format("another route to it exists. 'ip route show {}' shows it; delete it, or correct "
                   "the 'networks' of the sites.",
@@ -281,9 +272,8 @@ Result<void> RouteNetlink::add_route(const std::string& name, int index, const R
 }
 
 Result<void> RouteNetlink::delete_route(int index, const RouteEntry& route) {
-  return outcome(
-      outcome_of(rtnl_route_delete(socket_.get(), route_object(index, route).get(), 0), *answer_),
-      "delete the route to " + to_string(route.network), "");
+  return outcome(rtnl_route_delete(socket_.get(), route_object(index, route).get(), 0), *answer_,
+                 "delete the route to " + to_string(route.network), "");
 }
 
 Result<std::string> RouteNetlink::interface_towards(const IpAddress& address) {
@@ -292,7 +282,7 @@ Result<std::string> RouteNetlink::interface_towards(const IpAddress& address) {
   const int error = rtnl_route_lookup(socket_.get(), nl_address({address, whole}).get(), &found);
   if (error < 0)
     return fail(code_of(error), fmt::format("There is no route to {}: {}.", to_string(address),
-                                            outcome_of(error, *answer_).words));
+                                            words_for(error, *answer_)));
   const Route route(found);
   char name[IF_NAMESIZE] = "";
   rtnl_nexthop* const hop = rtnl_route_nexthop_n(found, 0);
@@ -306,15 +296,14 @@ Result<std::string> RouteNetlink::interface_towards(const IpAddress& address) {
 Result<void> RouteNetlink::add_rule(const RoutingRule& rule) {
   nl_msg* message = nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
   put_rule(message, rule);
-  return outcome(outcome_of(nl_send_sync(socket_.get(), message), *answer_),  // which frees it
+  return outcome(nl_send_sync(socket_.get(), message), *answer_,  // which frees it
                  "make " + words_of(rule), "there is one like it. 'ip rule' shows it.");
 }
 
 Result<void> RouteNetlink::delete_rule(const RoutingRule& rule) {
   nl_msg* message = nlmsg_alloc_simple(RTM_DELRULE, 0);
   put_rule(message, rule);
-  return outcome(outcome_of(nl_send_sync(socket_.get(), message), *answer_),
-                 "delete " + words_of(rule), "");
+  return outcome(nl_send_sync(socket_.get(), message), *answer_, "delete " + words_of(rule), "");
 }
 
 // The kernel deletes the first one that has all that is asked for.
